@@ -1,0 +1,35 @@
+"""Turnkeeper's front door: all that a world imports."""
+
+from engine.actions import action
+from engine.asking import Answer, Asking, Form, Roots, Sample
+from engine.content import Audio, Embedded, Image, Link, Reply, Text
+from engine.errors import Refused
+from engine.hooks import after, on_change
+from engine.resources import prompt, resource
+from engine.rows import Row
+from engine.types import Change, Principal
+from engine.world import World
+
+__all__ = [
+    "Answer",
+    "Asking",
+    "Audio",
+    "Change",
+    "Embedded",
+    "Form",
+    "Image",
+    "Link",
+    "Principal",
+    "Refused",
+    "Reply",
+    "Roots",
+    "Row",
+    "Sample",
+    "Text",
+    "World",
+    "action",
+    "after",
+    "on_change",
+    "prompt",
+    "resource",
+]

@@ -1,0 +1,42 @@
+"""Puts the engine together: settings in, a dispatcher on an open, up-to-date store out."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from engine.dispatch import Dispatcher
+from engine.errors import StoreError
+from engine.hooks import Hooks
+from engine.registry import Registry, load
+from engine.settings import Settings
+from engine.store.migrate import upgrade
+from engine.store.sqlite import SqliteStore
+
+
+def open_store(settings: Settings) -> SqliteStore:
+    """The store that the settings name; its folder is made. Raises StoreError."""
+    path = Path(settings.sqlite_path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"The folder {path.parent} cannot be made: {error.strerror}.",
+            hint="Set TURNKEEPER_DATA_DIR to one you may write to.",
+        ) from error
+    return SqliteStore(str(path))
+
+
+@contextmanager
+def opened(settings: Settings, registry: Registry | None = None) -> Iterator[Dispatcher]:
+    """A dispatcher on an upgraded database with hooks running, for as long as the block lasts.
+
+    Raises DefinitionError, StoreError.
+    """
+    registry = registry or load(settings.worlds_path)
+    store = open_store(settings)
+    try:
+        upgrade(store, registry.worlds.values())
+        with Hooks(registry.hooks, registry.concerns) as hooks:
+            yield Dispatcher(store, registry, [hooks.tell])
+    finally:
+        store.close()

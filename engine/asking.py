@@ -1,0 +1,128 @@
+"""The async part before an action: questions to the person, sampling, progress.
+
+An action declared with `prepare=` has its prepare function awaited first, with
+a read-only view of the session and an `Asking`. It holds no transaction, and
+runs again from its first line in each round of a multi-round-trip, so it must
+not do lasting things. What it returns is the action's `prepared` parameter.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from engine.errors import DefinitionError, Refused
+from engine.types import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A question to the person. `fields` is a flat pydantic model of primitives, or its JSON Schema."""
+
+    message: str
+    fields: type[BaseModel] | Mapping[str, Json]
+
+    @property
+    def schema(self) -> dict[str, Json]:
+        """The form's JSON Schema."""
+        return dict(self.fields) if isinstance(self.fields, Mapping) else _flat(self.fields.model_json_schema())
+
+    def parsed(self, content: Mapping[str, Json] | None) -> Any:
+        """The person's answer as the model, or as it came. Raises pydantic's ValidationError."""
+        given = dict(content or {})
+        return given if isinstance(self.fields, Mapping) else self.fields.model_validate(given)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A question to the client's own language model."""
+
+    prompt: str
+    max_tokens: int = 500
+    system: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """Which directories the client works in."""
+
+
+Question = Form | Sample | Roots
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back: `action` is accept, decline or cancel; `value` the form, the text or the list of roots."""
+
+    action: str
+    value: Any = None
+
+    @property
+    def accepted(self) -> bool:
+        """Whether there is a value."""
+        return self.action == "accept"
+
+
+class Asking(Protocol):
+    """What a prepare function may do with the outside."""
+
+    async def ask(self, **questions: Question) -> Mapping[str, Answer]:
+        """Put questions, all at once, each under a name of its own. Raises CannotAsk."""
+        ...
+
+    def can(self, question: type[Question]) -> bool:
+        """Whether the other side can answer that kind of question."""
+        ...
+
+    def require(self, *questions: type[Question]) -> None:
+        """Insist that it can. Raises CannotAsk."""
+        ...
+
+    async def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
+        """Say how far the work is; `done` must grow."""
+        ...
+
+    async def log(self, level: str, message: str) -> None:
+        """Send a log line to a client that asked for them."""
+        ...
+
+
+Prepare = Callable[..., Awaitable[Any]]
+"""`async (world, asking, …)`, where … are any of the action's parameters by name."""
+
+
+def accepted_parameters(name: str, function: Callable[..., Any], given: tuple[str, ...], skip: int) -> tuple[str, ...]:
+    """The parameters of a guard or prepare function after the first `skip`, each of which the action must have."""
+    wanted = tuple(inspect.signature(function).parameters)[skip:]
+    unknown = [parameter for parameter in wanted if parameter not in given]
+    if unknown:
+        raise DefinitionError(
+            f"{name} takes {', '.join(unknown)}, which the action does not have.",
+            hint=f"It may take any of: {', '.join(given) or 'nothing more'}.",
+        )
+    return wanted
+
+
+class Confirmation(BaseModel):
+    """What `confirm=` asks."""
+
+    confirm: bool = True
+
+
+async def confirmed(asking: Asking, message: str) -> None:
+    """Ask the person to confirm. Raises Refused if they do not, or cannot be asked."""
+    if not asking.can(Form):
+        raise Refused(
+            "confirmation_required",
+            f"A person has to confirm this: {message}",
+            hint="This client cannot ask; use one with elicitation, the web page or `turnkeeper play`.",
+        )
+    answer = (await asking.ask(confirm=Form(message, Confirmation)))["confirm"]
+    if not (answer.accepted and answer.value.confirm):
+        raise Refused("not_confirmed", "The person did not confirm.", hint="Nothing was changed.")
+
+
+def _flat(schema: dict[str, Json]) -> dict[str, Json]:
+    return {key: value for key, value in schema.items() if key in ("type", "properties", "required")}

@@ -1,0 +1,240 @@
+"""What a world's class statement declares, collected and checked.
+
+A wrong declaration raises DefinitionError here, at import, and says what was
+wrong and what would be right.
+"""
+
+import inspect
+import re
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from engine.actions import MARK, Action, Contract, build_action, signature_model
+from engine.errors import DefinitionError
+from engine.resources import PROMPT_MARK, RESOURCE_MARK, Prompt, Resource, build_prompt, build_resource
+from engine.rows import Row, check_row, snake
+from engine.statechart import ONLY_STATE, Chart, Transition, problems
+
+SESSION_TOOLS = (
+    "start_session",
+    "list_sessions",
+    "get_session",
+    "session_history",
+    "undo",
+    "redo",
+    "fork_session",
+    "share_session",
+    "end_session",
+)
+"""What every endpoint offers beside the worlds' actions."""
+
+OPERATIONS = ("start", "undo", "redo", "fork", "share", "end")
+"""What the journal may hold beside the worlds' actions."""
+
+OWN_NAMES = ("data", "definition", "enter", "now", "principal", "random", "revision", "rows", "session", "state")
+"""What a World object has of its own: no marked method may be called so."""
+
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """One world, checked. `cls` is its class; `rows` its tables; `migrations` its folder of them, if it has one."""
+
+    name: str
+    title: str
+    description: str
+    version: int
+    cls: type
+    states: type[StrEnum] | None
+    chart: Chart
+    data: type[BaseModel] | None
+    start: Callable[..., Any] | None
+    start_parameters: type[BaseModel]
+    actions: Mapping[str, Action]
+    resources: Mapping[str, Resource]
+    prompts: Mapping[str, Prompt]
+    rows: tuple[type[Row], ...]
+    contract: Contract
+    icons: tuple[str, ...]
+
+    @property
+    def read_scope(self) -> str:
+        """The scope that lets a client read."""
+        return f"{self.name}:read"
+
+    @property
+    def write_scope(self) -> str:
+        """The scope that lets a client act."""
+        return f"{self.name}:write"
+
+    def scope_of(self, action: Action) -> str:
+        """The scope an action needs: its own, else the world's."""
+        return action.scope or (self.read_scope if action.read_only else self.write_scope)
+
+    @property
+    def tables(self) -> frozenset[str]:
+        """The names of its tables."""
+        return frozenset(str(row.__tablename__) for row in self.rows)
+
+    @property
+    def starts_alone(self) -> bool:
+        """Whether a session can be started without arguments."""
+        return not any(field.is_required() for field in self.start_parameters.model_fields.values())
+
+    @property
+    def migrations(self) -> Path | None:
+        """The folder `migrations` beside the world's package, or the bundled worlds' one."""
+        here = Path(inspect.getfile(self.cls))
+        candidates = (here.parent / "migrations", Path(__file__).parents[1] / "migrations" / "versions" / self.name)
+        return next(
+            (folder for folder in candidates if folder.is_dir() and here.name in ("__init__.py", f"{self.name}.py")),
+            None,
+        )
+
+
+def define(
+    cls: type,
+    *,
+    name: str | None,
+    states: type[StrEnum] | None,
+    start: StrEnum | None,
+    final: Iterable[StrEnum],
+    version: int,
+    contract: Contract,
+    rows: Iterable[type[Row]] | None,
+    icons: Iterable[str],
+) -> Definition:
+    """Collect a world's class body. Raises DefinitionError."""
+    name = name or snake(cls.__name__)
+    _check_name(f"world {cls.__name__}", name)
+    members = _members(cls)
+    actions = _keyed(
+        cls, "action", [build_action(m, owner=cls.__name__, world=cls, contract=contract) for m in members(MARK)]
+    )
+    resources = _keyed(cls, "resource", [build_resource(m, owner=cls.__name__) for m in members(RESOURCE_MARK)])
+    prompts = _keyed(cls, "prompt", [build_prompt(m, owner=cls.__name__) for m in members(PROMPT_MARK)])
+    starter = _starter(cls)
+    definition = Definition(
+        name=name,
+        title=cls.__name__,
+        description=inspect.getdoc(cls) or "",
+        version=version,
+        cls=cls,
+        states=states,
+        chart=_chart(cls, states, start, final, actions.values()),
+        data=_data_model(cls),
+        start=starter,
+        start_parameters=signature_model(f"{cls.__name__}.start", starter or _no_start),
+        actions=actions,
+        resources=resources,
+        prompts=prompts,
+        rows=tuple(rows) if rows is not None else _rows_of(cls),
+        contract=contract,
+        icons=tuple(icons),
+    )
+    _check(definition)
+    return definition
+
+
+def _check(definition: Definition) -> None:
+    label = definition.cls.__name__
+    for action in definition.actions.values():
+        _check_name(f"{label}.{action.method.__name__}", action.name)
+        if action.name in (*SESSION_TOOLS, *OPERATIONS):
+            raise DefinitionError(
+                f"{label}: the action {action.name!r} collides with what every session has.",
+                hint="Choose another name.",
+            )
+    for row in definition.rows:
+        check_row(row)
+    found = list(problems(definition.chart))
+    if found:
+        raise DefinitionError(f"{label}: " + "; ".join(f"{problem.what} ({problem.remedy})" for problem in found) + ".")
+
+
+def _members(cls: type) -> Callable[[str], list[Callable[..., Any]]]:
+    functions = {
+        name: value for base in reversed(cls.__mro__) for name, value in vars(base).items() if inspect.isfunction(value)
+    }
+    for name in functions.keys() & set(OWN_NAMES):
+        if any(hasattr(functions[name], mark) for mark in (MARK, RESOURCE_MARK, PROMPT_MARK)):
+            raise DefinitionError(
+                f"{cls.__name__}.{name} collides with what every World has.",
+                hint=f"Call the method something else and say name={name!r} in its decorator.",
+            )
+    return lambda mark: [function for function in functions.values() if hasattr(function, mark)]
+
+
+def _keyed(cls: type, kind: str, items: list[Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for item in items:
+        if item.name in found:
+            raise DefinitionError(
+                f"{cls.__name__}: two {kind}s are named {item.name!r}.", hint=f"Give one of them @{kind}(name=…)."
+            )
+        found[item.name] = item
+    return found
+
+
+def _check_name(label: str, name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise DefinitionError(
+            f"{label}: {name!r} cannot be a name.", hint="Begin with a letter and go on with letters, digits, _ and -."
+        )
+
+
+def _starter(cls: type) -> Callable[..., Any] | None:
+    found = getattr(cls, "start", None)
+    return found if inspect.isfunction(found) else None
+
+
+def _no_start(self: object) -> None:
+    """How a world without `start` starts."""
+
+
+def _data_model(cls: type) -> type[BaseModel] | None:
+    annotation = typing.get_type_hints(cls).get("data", Any)
+    if annotation is Any:
+        return None
+    if not (inspect.isclass(annotation) and issubclass(annotation, BaseModel)):
+        raise DefinitionError(f"{cls.__name__}.data: {annotation!r} is not a pydantic model.")
+    if any(field.is_required() for field in annotation.model_fields.values()):
+        raise DefinitionError(
+            f"{cls.__name__}.data: {annotation.__name__} cannot be made without values.",
+            hint="Give every field a default; `start` may then change it.",
+        )
+    return annotation
+
+
+def _rows_of(cls: type) -> tuple[type[Row], ...]:
+    module = cls.__module__
+    return tuple(
+        row
+        for row in Row.__subclasses__()
+        if hasattr(row, "__table__") and (row.__module__ == module or row.__module__.startswith(f"{module}."))
+    )
+
+
+def _chart(
+    cls: type, states: type[StrEnum] | None, start: StrEnum | None, final: Iterable[StrEnum], actions: Iterable[Action]
+) -> Chart:
+    if (states is None) != (start is None):
+        raise DefinitionError(f"{cls.__name__}: states= and start= go together.")
+    names = tuple(str(state) for state in states) if states else (ONLY_STATE,)
+    ways = tuple(Transition(action.name, action.sources, action.targets) for action in actions)
+    for way in ways:
+        for state in (*(way.sources or ()), *way.targets):
+            if state not in names:
+                raise DefinitionError(
+                    f"{cls.__name__}.{way.event}: {state!r} is no state of this world.",
+                    hint=f"Its states are: {', '.join(names)}.",
+                )
+    finals = frozenset(map(str, final)) if states else frozenset(names if not ways else ())
+    return Chart(names, str(start) if start is not None else ONLY_STATE, finals, ways)

@@ -1,0 +1,648 @@
+"""The dispatcher: the only writer. Every change, from any door, is one call of `dispatch` or `start`.
+
+The order is the design's: parse; find the session, then role, then scope;
+replay; revision; state and guards; the method; the transition; journal;
+commit. Only then are listeners told.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from engine import history, statechart
+from engine.actions import Action, canonical, parsed
+from engine.content import rendered
+from engine.definition import Definition
+from engine.errors import Conflict, Forbidden, InvalidArguments, NotFound, Refused
+from engine.operations import OPERATIONS, Done, Opened, Operation, opened_world
+from engine.registry import Registry
+from engine.rows import Rows
+from engine.store.records import Entry, Record, Transaction
+from engine.store.sqlite import SqliteStore
+from engine.types import Change, Json, Message, Outcome, Principal, Role, RowChange
+from engine.world import Situation, World
+
+T = TypeVar("T")
+Listener = Callable[[Change], None]
+
+logger = logging.getLogger(__name__)
+KEY_LIMIT = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request to act: on the session of that handle, or without one on the caller's main session of the world."""
+
+    principal: Principal
+    world: str
+    action: str
+    arguments: Mapping[str, Json] = field(default_factory=dict)
+    session: str | None = None
+    key: str | None = None
+    if_revision: int | None = None
+    prepared: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a transaction leaves: the outcome for the caller, the changes for the listeners."""
+
+    outcome: Outcome
+    changes: tuple[Change, ...] = ()
+
+
+class Dispatcher:
+    """Carries out calls on a store, one transaction each, and tells listeners of every change after its commit."""
+
+    def __init__(self, store: SqliteStore, registry: Registry, listeners: Iterable[Listener] = ()) -> None:
+        self.store = store
+        self.registry = registry
+        self.listeners = list(listeners)
+
+    # changing
+
+    def dispatch(self, call: Call) -> Outcome:
+        """Carry out one action, or one operation of the engine, on one session.
+
+        Raises InvalidArguments, NotFound, Forbidden, Refused, Conflict, StoreError; then nothing was changed.
+        """
+        definition = self._definition(call.world)
+        operation = self._operation(definition, call.action)
+        arguments = parsed(operation.parameters, call.arguments)
+        request = canonical(operation.parameters, arguments)
+        check_key(call.key)
+        began = time.perf_counter()
+        outcome = self._commit(lambda tx: self._carry_out(tx, definition, operation, call, arguments, request))
+        _log(outcome, call.action, began)
+        return outcome
+
+    def start(
+        self,
+        principal: Principal,
+        world: str,
+        arguments: Mapping[str, Json] | None = None,
+        *,
+        key: str | None = None,
+        main: bool = False,
+    ) -> Outcome:
+        """Start a session: its revision 1. `main` makes it the caller's main session of the world."""
+        definition = self._definition(world)
+        allow(principal, definition.write_scope)
+        given = parsed(definition.start_parameters, arguments or {})
+        request = f"start {world} {canonical(definition.start_parameters, given)} {main}"
+        check_key(key)
+        began = time.perf_counter()
+        outcome = self._commit(lambda tx: self._start_once(tx, principal, definition, given, request, key, main))
+        _log(outcome, "start", began)
+        return outcome
+
+    def fork(self, principal: Principal, session: str, at: int | None = None, *, key: str | None = None) -> Outcome:
+        """Make a live session of one's own from a session's past, with its history up to there."""
+        check_key(key)
+        return self._commit(lambda tx: self._fork_once(tx, principal, session, at, key))
+
+    def person(self, subject: str) -> int:
+        """The internal id of the one person of that subject. Raises Refused."""
+        found = self.store.read(lambda tx: tx.people(subject))
+        if len(found) != 1:
+            what = "Nobody" if not found else "More than one person"
+            raise Refused(
+                "unknown_person", f"{what} here is called {subject!r}.", hint="They must have signed in here once."
+            )
+        return found[0][0]
+
+    def erase(self, principal: Principal, session: str) -> None:
+        """Delete a session and its journal for good. Raises NotFound, Forbidden."""
+
+        def work(transaction: Transaction) -> None:
+            record, role = find(transaction, principal, session)
+            need(role, Role.OWNER)
+            allow(principal, self._definition(record.world).write_scope)
+            transaction.erase(record.id)
+
+        self.store.write(work)
+
+    # reading
+
+    def look(self, principal: Principal, world: str, session: str | None, view: Callable[[World], T]) -> T:
+        """What `view` makes of a session as it is now, read-only; no handle means the main session."""
+        return self._reading(principal, world, session, lambda tx, record, d: view(_view(tx, record, d, principal)))
+
+    def read(self, call: Call) -> Outcome:
+        """Carry out a read-only action: like `dispatch`, but nothing is written."""
+        definition = self._definition(call.world)
+        action = definition.actions[call.action]
+        arguments = action.parse(call.arguments)
+        canonical(action.parameters, arguments)
+
+        def work(transaction: Transaction, record: Record, definition: Definition) -> Outcome:
+            allow(call.principal, definition.scope_of(action))
+            check_revision(record, call.if_revision, ())
+            world = _view(transaction, record, definition, call.principal)
+            check_possible(world, record, definition, action, arguments)
+            value, content = rendered(action.method(world, **_with_prepared(action, arguments, call.prepared)))
+            allowed = possible(world, record, definition)
+            return Outcome(record.handle, record.world, record.revision, record.state, allowed, value, content)
+
+        return self._reading(call.principal, call.world, call.session, work)
+
+    def recorded(self, call: Call) -> Outcome | None:
+        """What was answered to the same call before, if it was carried out."""
+        definition = self._definition(call.world)
+        operation = self._operation(definition, call.action)
+        request = canonical(operation.parameters, parsed(operation.parameters, call.arguments))
+
+        def work(transaction: Transaction, record: Record, definition: Definition) -> Outcome | None:
+            person = transaction.person_id(call.principal)
+            return replayed(transaction, definition, record, person, call, request)
+
+        return self._reading(call.principal, call.world, call.session, work)
+
+    def now(self, principal: Principal, session: str) -> Outcome:
+        """A session as it is: revision, state and what is possible. Raises NotFound."""
+        world = self.world_of(principal, session)
+        return self._reading(principal, world, session, lambda tx, r, d: _now(tx, r, d, principal))
+
+    def world_of(self, principal: Principal, session: str) -> str:
+        """The world of a session. Raises NotFound, also for another's session."""
+        return self.store.read(lambda tx: find(tx, principal, session)[0].world)
+
+    def main(self, principal: Principal, world: str) -> str:
+        """The handle of the caller's main session of a world, started if there is none."""
+        return self._reading(principal, world, None, lambda tx, record, definition: record.handle)
+
+    def check(self, call: Call) -> tuple[str, int]:
+        """Insist that a call would pass state and guards now; the handle and revision that this was seen at."""
+        definition = self._definition(call.world)
+        action = definition.actions[call.action]
+        arguments = action.parse(call.arguments)
+
+        def work(transaction: Transaction, record: Record, definition: Definition) -> tuple[str, int]:
+            role = role_of(transaction, call.principal, record)
+            need(role, Role.VIEWER if action.read_only else Role.EDITOR)
+            allow(call.principal, definition.scope_of(action))
+            check_revision(record, call.if_revision, ())
+            world = _view(transaction, record, definition, call.principal)
+            check_possible(world, record, definition, action, arguments)
+            return record.handle, record.revision
+
+        return self._reading(call.principal, call.world, call.session, work)
+
+    def detached(self, principal: Principal, world: str, session: str, revision: int) -> World:
+        """A read-only view at a revision that holds no transaction; its rows are read when asked for."""
+        definition = self._definition(world)
+
+        def work(transaction: Transaction) -> tuple[Record, datetime]:
+            return find(transaction, principal, session)[0], transaction.now
+
+        record, now = self.store.read(work)
+        _same(record, revision)
+
+        @contextmanager
+        def rows() -> Iterator[Rows]:
+            with self.store.snapshot() as transaction:
+                current = transaction.session_by_id(record.id)
+                _same(current or record, revision if current else -1)
+                yield Rows(transaction, record.id)
+
+        view: World = definition.cls(Situation(record, principal, now, rows))
+        return view
+
+    def _definition(self, world: str) -> Definition:
+        definition = self.registry.definition(world)
+        if definition is None:
+            raise NotFound(f"There is no world {world!r}.", hint=f"There are: {', '.join(self.registry.worlds)}.")
+        return definition
+
+    def _operation(self, definition: Definition, name: str) -> Operation:
+        if (action := definition.actions.get(name)) is not None:
+            if action.read_only:
+                raise TypeError(f"{name} is read-only: use read")
+            return _operation_of(action)
+        if name not in OPERATIONS:
+            raise NotFound(
+                f"World {definition.name} has no action {name!r}.", hint=f"It has: {', '.join(definition.actions)}."
+            )
+        return OPERATIONS[name]
+
+    def _commit(self, work: Callable[[Transaction], Kept]) -> Outcome:
+        kept = self.store.write(work)
+        for change in kept.changes:
+            for listener in self.listeners:
+                listener(change)
+        return kept.outcome
+
+    def _carry_out(
+        self,
+        transaction: Transaction,
+        definition: Definition,
+        operation: Operation,
+        call: Call,
+        arguments: Mapping[str, Any],
+        request: str,
+    ) -> Kept:
+        person = transaction.ensure_person(call.principal)
+        record, role, started = self._find_or_start(transaction, definition, call.session, call.principal, person)
+        need(role, operation.role)
+        allow(call.principal, operation.scope(definition))
+        if (before := replayed(transaction, definition, record, person, call, request)) is not None:
+            return Kept(before)
+        check_revision(record, call.if_revision, transaction.entries(record.id, after=call.if_revision or 0))
+        if record.ended_at is not None:
+            raise Refused(
+                "session_ended", f"The session ended at {record.ended_at}.", hint="Start or fork another one."
+            )
+        opened = Opened(transaction, definition, record, call.principal, arguments, call.prepared)
+        done = operation.carry_out(opened)
+        change = write(opened, done, operation.name, request, person, call.key)
+        world = opened.view()
+        outcome = _outcome(record, done, change, possible(world, record, definition))
+        return Kept(outcome, (*started, change))
+
+    def _find_or_start(
+        self, transaction: Transaction, definition: Definition, session: str | None, principal: Principal, person: int
+    ) -> tuple[Record, Role, tuple[Change, ...]]:
+        if session is not None:
+            return (*find(transaction, principal, session, definition.name), ())
+        record = transaction.main_session(person, definition.name)
+        if record is not None:
+            return record, Role.OWNER, ()
+        allow(principal, definition.write_scope)
+        if not definition.starts_alone:
+            needed = ", ".join(definition.start_parameters.model_fields)
+            raise Refused(
+                "not_started",
+                f"You have no main session of {definition.name}, and starting one needs: {needed}.",
+                hint="Call start_session with main=true.",
+            )
+        record, change, _ = _start(transaction, principal, person, definition, {}, "{}", main=True)
+        return record, Role.OWNER, (change,)
+
+    def _start_once(
+        self,
+        transaction: Transaction,
+        principal: Principal,
+        definition: Definition,
+        arguments: Mapping[str, Any],
+        request: str,
+        key: str | None,
+        main: bool,
+    ) -> Kept:
+        person = transaction.ensure_person(principal)
+        if key is not None and (found := transaction.start_key(person, key)) is not None:
+            return Kept(self._started_before(transaction, definition, found, request, principal))
+        plain = canonical(definition.start_parameters, arguments)
+        record, change, done = _start(transaction, principal, person, definition, arguments, plain, main=main)
+        if key is not None:
+            transaction.keep_start_key(person, key, record.id, request)
+        allowed = possible(_view(transaction, record, definition, principal), record, definition)
+        return Kept(_outcome(record, done, change, allowed), (change,))
+
+    def _started_before(
+        self,
+        transaction: Transaction,
+        definition: Definition,
+        found: tuple[int, str],
+        request: str,
+        principal: Principal,
+    ) -> Outcome:
+        session_id, before = found
+        record = transaction.session_by_id(session_id)
+        if before != request or record is None:
+            raise _key_reused()
+        entry = history.entry_at(transaction, record, 1)
+        return _again(transaction, definition, record, entry, principal, revision=record.forked_at or 1)
+
+    def _fork_once(
+        self, transaction: Transaction, principal: Principal, session: str, at: int | None, key: str | None
+    ) -> Kept:
+        origin, _ = find(transaction, principal, session)
+        definition = self._definition(origin.world)
+        allow(principal, definition.write_scope)
+        person = transaction.ensure_person(principal)
+        request = f"fork {origin.handle} {at}"
+        if key is not None and (found := transaction.start_key(person, key)) is not None:
+            return Kept(self._started_before(transaction, definition, found, request, principal))
+        at = origin.revision if at is None else at
+        history.entry_at(transaction, origin, at)
+        owner = origin.owner_id if principal.operator else person
+        fork = transaction.insert_session(
+            world=origin.world, version=origin.version, owner_id=owner, state=origin.state, data=None
+        )
+        transaction.note_fork(fork, origin, at)
+        history.copy_session(transaction, definition, origin, at, fork, Rows(transaction, fork.id))
+        transaction.save(fork, expected=0)
+        if key is not None:
+            transaction.keep_start_key(person, key, fork.id, request)
+        allowed = possible(_view(transaction, fork, definition, principal), fork, definition)
+        text = f"Forked {origin.handle} at revision {at}."
+        note = Message("info", "forked", text)
+        return Kept(Outcome(fork.handle, fork.world, at, fork.state, allowed, None, (), (note,)))
+
+    def _reading(
+        self,
+        principal: Principal,
+        world: str,
+        session: str | None,
+        work: Callable[[Transaction, Record, Definition], T],
+    ) -> T:
+        definition = self._definition(world)
+        allow(principal, definition.read_scope)
+
+        def attempt(transaction: Transaction) -> T | None:
+            if session is not None:
+                return work(transaction, find(transaction, principal, session, world)[0], definition)
+            person = transaction.person_id(principal)
+            record = None if person is None else transaction.main_session(person, world)
+            return None if record is None else work(transaction, record, definition)
+
+        def make(transaction: Transaction) -> Kept:
+            person = transaction.ensure_person(principal)
+            record, _, started = self._find_or_start(transaction, definition, None, principal, person)
+            return Kept(_now(transaction, record, definition, principal), started)
+
+        found = self.store.read(attempt)
+        if found is None and session is None:
+            session = self._commit(make).session
+            found = self.store.read(attempt)
+        return found  # type: ignore[return-value]
+
+
+# the steps
+
+
+def find(transaction: Transaction, principal: Principal, session: str, world: str | None = None) -> tuple[Record, Role]:
+    """The session of a handle and the caller's role. Raises NotFound, the same for another's as for none."""
+    record = transaction.session(session)
+    role = None if record is None else role_of(transaction, principal, record)
+    if record is None or role is None or (world is not None and record.world != world):
+        kind = "session" if world is None else f"{world} session"
+        raise NotFound(
+            f"There is no {kind} {session!r}.",
+            hint="list_sessions names yours; without `session` the call goes to your main one.",
+        )
+    return record, role
+
+
+def role_of(transaction: Transaction, principal: Principal, record: Record) -> Role | None:
+    """What a principal may do with a session; the operator may do all."""
+    return Role.OWNER if principal.operator else transaction.role(record, transaction.person_id(principal))
+
+
+def need(role: Role | None, needed: Role) -> None:
+    """Insist on a role. Raises Forbidden."""
+    if role is None or not role.covers(needed):
+        raise Forbidden(f"This needs the role {needed}; you are {role or 'nobody'} here.", hint="Fork the session.")
+
+
+def allow(principal: Principal, scope: str) -> None:
+    """Insist on a scope. Raises Forbidden."""
+    if not principal.allows(scope):
+        raise Forbidden(f"This needs the scope {scope!r}, which was not granted.", scope=scope)
+
+
+def check_key(key: str | None) -> None:
+    """Insist that a key is a short string. Raises InvalidArguments."""
+    if key is not None and not (isinstance(key, str) and 1 <= len(key) <= KEY_LIMIT):
+        raise InvalidArguments(f"A key has 1 to {KEY_LIMIT} characters; received {str(key)[:40]!r}.")
+
+
+def replayed(
+    transaction: Transaction, definition: Definition, record: Record, person: int | None, call: Call, request: str
+) -> Outcome | None:
+    """The recorded answer to a call that was carried out before. Raises Refused if its key was used for another."""
+    if person is None:
+        return None
+    if call.key is not None:
+        entry = transaction.entry_of_key(record.id, person, call.key)
+        if entry is not None and (entry.action, entry.arguments) != (call.action, request):
+            raise _key_reused()
+        return None if entry is None else _again(transaction, definition, record, entry, call.principal)
+    if call.if_revision is None or call.if_revision >= record.revision:
+        return None
+    entry = transaction.entry(record.id, call.if_revision + 1)
+    if entry is None or (entry.action, entry.arguments, entry.person_id) != (call.action, request, person):
+        return None
+    return (
+        _again(transaction, definition, record, entry, call.principal) if history.stands(transaction, entry) else None
+    )
+
+
+def check_revision(record: Record, if_revision: int | None, since: Iterable[Entry]) -> None:
+    """Insist that nothing happened since the caller looked. Raises Conflict."""
+    if if_revision is None or if_revision == record.revision:
+        return
+    happened = ", ".join(f"{entry.revision}: {entry.action}{_short(entry.arguments)}" for entry in list(since)[:5])
+    raise Conflict(
+        f"The session is at revision {record.revision}, not {if_revision}."
+        + (f" Since then: {happened}." if happened else ""),
+        revision=record.revision,
+        hint="Look at it again, then decide anew.",
+    )
+
+
+def check_possible(
+    world: World, record: Record, definition: Definition, action: Action, arguments: Mapping[str, Any]
+) -> None:
+    """Insist on source state and guards, in order. Raises Refused by the first that says no."""
+    if not action.read_only and not definition.chart.enabled(record.state, action.name):
+        allowed = possible(world, record, definition)
+        raise Refused(
+            "wrong_state",
+            f"{action.name} is not possible while the session is {record.state}.",
+            hint=f"Possible now: {', '.join(allowed) or 'undo, fork_session'}.",
+        )
+    for guard in action.guards:
+        if (reason := guard.reason_against(world, arguments)) is not None:
+            allowed = possible(world, record, definition)
+            raise Refused(guard.name, reason, hint=f"Possible now: {', '.join(allowed) or 'undo, fork_session'}.")
+
+
+def possible(world: World, record: Record, definition: Definition) -> tuple[str, ...]:
+    """The actions that state and the guards without arguments would let pass now."""
+    if record.ended_at is not None:
+        return tuple(name for name, action in definition.actions.items() if action.read_only)
+    return tuple(
+        name
+        for name, action in definition.actions.items()
+        if (action.read_only or definition.chart.enabled(record.state, name))
+        and all(guard.parameters or guard.reason_against(world, {}) is None for guard in action.guards)
+    )
+
+
+def write(opened: Opened, done: Done, action: str, request: str, person: int, key: str | None) -> Change:
+    """Write what an operation did: the session's row at its next revision, and the journal entry."""
+    record, transaction = opened.record, opened.transaction
+    state_before, data_before = record.state, record.data
+    record.state, record.data = done.state, done.data
+    record.version = opened.definition.version
+    record.revision += 1
+    record.undo_top, record.redo_top = done.undo_top, done.redo_top
+    if not transaction.save(record, expected=record.revision - 1):
+        raise Conflict("The session was changed by another at the same instant.", revision=record.revision)
+    value, content = done.value, done.content
+    entry = Entry(
+        session_id=record.id,
+        revision=record.revision,
+        action=action,
+        arguments=request,
+        person_id=person,
+        key=key,
+        version=opened.definition.version,
+        result=_dump({"value": value, "content": list(content)}),
+        state=done.state,
+        data=done.data if done.data != data_before or record.revision == 1 else None,
+        rows=_dump([[c.table, c.before, c.after] for c in done.rows]) if done.rows else None,
+        seed=done.seed,
+        target=done.target,
+        below=done.below,
+        at=transaction.at,
+    )
+    transaction.append(entry)
+    return _change(opened, entry, state_before, done.rows)
+
+
+def _change(opened: Opened, entry: Entry, state_before: str, rows: tuple[RowChange, ...]) -> Change:
+    return Change(
+        session=opened.record.handle,
+        world=opened.definition.name,
+        revision=entry.revision,
+        action=entry.action,
+        arguments=json.loads(entry.arguments),
+        principal=opened.principal,
+        at=opened.transaction.now,
+        state_before=state_before if entry.revision > 1 else None,
+        state=entry.state,
+        rows=rows,
+        undone=entry.target,
+    )
+
+
+def _start(
+    transaction: Transaction,
+    principal: Principal,
+    person: int,
+    definition: Definition,
+    arguments: Mapping[str, Any],
+    request: str,
+    *,
+    main: bool,
+) -> tuple[Record, Change, Done]:
+    record = transaction.insert_session(
+        world=definition.name,
+        version=definition.version,
+        owner_id=person,
+        state=definition.chart.initial,
+        data=None,
+    )
+    if main:
+        transaction.release_main(person, definition.name)
+        record.main_of = person
+    opened = Opened(transaction, definition, record, principal, arguments, None)
+    world = opened.world(())
+    answer = None if definition.start is None else definition.start(world, **arguments)
+    done = opened.done(world, answer, definition.chart.initial, undo_top=None)
+    return record, write(opened, done, "start", request, person, None), done
+
+
+def _operation_of(action: Action) -> Operation:
+    def carry_out(opened: Opened) -> Done:
+        if action.guards:
+            view = opened.view()
+            check_possible(view, opened.record, opened.definition, action, opened.arguments)
+        elif not opened.definition.chart.enabled(opened.record.state, action.name):
+            check_possible(opened.view(), opened.record, opened.definition, action, opened.arguments)
+        world = opened.world(action.targets)
+        answer = action.method(world, **_with_prepared(action, opened.arguments, opened.prepared))
+        state = statechart.take(opened.definition.chart, opened.record.state, action.name, opened.chosen)
+        return opened.done(world, answer, state, undo_top=opened.record.revision + 1)
+
+    return Operation(
+        action.name, action.parameters, Role.EDITOR, lambda definition: definition.scope_of(action), carry_out
+    )
+
+
+def _with_prepared(action: Action, arguments: Mapping[str, Any], prepared: Any) -> Mapping[str, Any]:
+    return arguments if action.options.prepare is None else {**arguments, "prepared": prepared}
+
+
+def _view(transaction: Transaction, record: Record, definition: Definition, principal: Principal) -> World:
+    return opened_world(transaction, definition, record, principal)
+
+
+def _now(transaction: Transaction, record: Record, definition: Definition, principal: Principal) -> Outcome:
+    allowed = possible(_view(transaction, record, definition, principal), record, definition)
+    return Outcome(record.handle, record.world, record.revision, record.state, allowed, None)
+
+
+def _outcome(record: Record, done: Done, change: Change, allowed: tuple[str, ...]) -> Outcome:
+    return Outcome(
+        record.handle,
+        record.world,
+        record.revision,
+        record.state,
+        allowed,
+        done.value,
+        done.content,
+        change=change,
+    )
+
+
+def _again(
+    transaction: Transaction,
+    definition: Definition,
+    record: Record,
+    entry: Entry,
+    principal: Principal,
+    revision: int | None = None,
+) -> Outcome:
+    recorded = json.loads(entry.result)
+    allowed = possible(_view(transaction, record, definition, principal), record, definition)
+    at = revision or entry.revision
+    note = Message("info", "replayed", f"This was done before, at revision {at}; it was not done again.")
+    return Outcome(
+        record.handle,
+        record.world,
+        record.revision,
+        record.state,
+        allowed,
+        recorded["value"],
+        tuple(recorded["content"]),
+        (note,),
+        replayed=at,
+    )
+
+
+def _key_reused() -> Refused:
+    return Refused(
+        "key_reused",
+        "This key was used for another action or other arguments.",
+        hint="Send the same key only to repeat the very same call; take a new key for a new one.",
+    )
+
+
+def _same(record: Record, revision: int) -> None:
+    if record.revision != revision:
+        raise Conflict(
+            f"The session went on to revision {record.revision} while this was being prepared at {revision}.",
+            revision=record.revision,
+            hint="Call again.",
+        )
+
+
+def _dump(value: Json) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _short(arguments: str) -> str:
+    return "" if arguments == "{}" else f" {arguments[:60]}"
+
+
+def _log(outcome: Outcome, action: str, began: float) -> None:
+    took = (time.perf_counter() - began) * 1000
+    logger.info("%s %s revision %d %.1f ms", outcome.session, action, outcome.revision, took)

@@ -1,0 +1,190 @@
+"""What the dispatcher can carry out on an open session: a world's action, or an operation of the engine's own.
+
+All share one shape, `(Opened) -> Done`; the dispatcher does what comes before
+and after for each of them alike.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from engine import history
+from engine.content import Block, Text, rendered
+from engine.definition import Definition
+from engine.errors import Refused
+from engine.rows import Rows
+from engine.store.records import Record, Transaction
+from engine.types import Json, Principal, Role, RowChange
+from engine.world import Situation, World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What an operation did to a session, before it is written."""
+
+    value: Json
+    content: tuple[Block, ...]
+    state: str
+    data: str | None
+    rows: tuple[RowChange, ...] = ()
+    seed: str | None = None
+    undo_top: int | None = None
+    redo_top: int | None = None
+    target: int | None = None
+    below: int | None = None
+
+
+class Opened:
+    """A session that was found, allowed and current, in the transaction that will change it."""
+
+    def __init__(
+        self,
+        transaction: Transaction,
+        definition: Definition,
+        record: Record,
+        principal: Principal,
+        arguments: Mapping[str, Any],
+        prepared: Any,
+    ) -> None:
+        self.transaction = transaction
+        self.definition = definition
+        self.record = record
+        self.principal = principal
+        self.arguments = arguments
+        self.prepared = prepared
+        self.rows = Rows(transaction, record.id)
+        self._situation: Situation | None = None
+
+    def view(self) -> World:
+        """The session to look at: what guards see."""
+        return opened_world(self.transaction, self.definition, self.record, self.principal)
+
+    def world(self, targets: tuple[str, ...]) -> World:
+        """The session to change: what the action's method gets."""
+        self._situation = Situation(
+            self.record, self.principal, self.transaction.now, lambda: nullcontext(self.rows), targets
+        )
+        world: World = self.definition.cls(self._situation)
+        return world
+
+    @property
+    def chosen(self) -> str | None:
+        """The target that the method chose."""
+        return None if self._situation is None else self._situation.chosen
+
+    def done(self, world: World, answer: object, state: str, *, undo_top: int | None) -> Done:
+        """What a method did: its answer, the document and the rows as it left them."""
+        value, content = rendered(answer)
+        changes = self.rows.changes()
+        return Done(
+            value=value,
+            content=content,
+            state=state,
+            data=None if self.definition.data is None else world.data.model_dump_json(),
+            rows=changes,
+            seed=None if self._situation is None else self._situation.seed,
+            undo_top=undo_top,
+            below=self.record.undo_top,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Something the dispatcher can carry out: who may, with which arguments, and how."""
+
+    name: str
+    parameters: type[BaseModel]
+    role: Role
+    scope: Callable[[Definition], str]
+    carry_out: Callable[[Opened], Done]
+
+
+def opened_world(transaction: Transaction, definition: Definition, record: Record, principal: Principal) -> World:
+    """A session to look at, in a transaction."""
+    rows = Rows(transaction, record.id)
+    rows.writable = False
+    world: World = definition.cls(Situation(record, principal, transaction.now, lambda: nullcontext(rows)))
+    return world
+
+
+class NoArguments(BaseModel):
+    """Nothing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ShareArguments(BaseModel):
+    """Whom to share with, by internal id, and as what; no role takes the share back."""
+
+    model_config = ConfigDict(extra="forbid")
+    person: int
+    role: Role | None = Role.VIEWER
+
+
+def _undo(opened: Opened) -> Done:
+    return _reversed(opened, history.undo(*_parts(opened)), "Undone")
+
+
+def _redo(opened: Opened) -> Done:
+    return _reversed(opened, history.redo(*_parts(opened)), "Done again")
+
+
+def _reversed(opened: Opened, reversal: history.Reversal, word: str) -> Done:
+    entry = history.entry_at(opened.transaction, opened.record, reversal.target)
+    text = f"{word}: {entry.action} of revision {reversal.target}."
+    return Done(
+        value={"revision": reversal.target, "action": entry.action},
+        content=(Text(text).block(),),
+        state=reversal.state,
+        data=reversal.data,
+        rows=reversal.rows,
+        undo_top=reversal.undo_top,
+        redo_top=reversal.redo_top,
+        target=reversal.target,
+        below=reversal.below,
+    )
+
+
+def _end(opened: Opened) -> Done:
+    opened.record.ended_at = opened.transaction.at
+    opened.record.main_of = None
+    return _as_it_was(opened, "The session has ended. It can still be read and forked.")
+
+
+def _share(opened: Opened) -> Done:
+    person, role = opened.arguments["person"], opened.arguments["role"]
+    if person == opened.record.owner_id:
+        raise Refused("already_owner", "They own the session.")
+    opened.transaction.share(opened.record.id, person, role)
+    return _as_it_was(opened, f"Shared: they are {role} now." if role else "They have no part in it any more.")
+
+
+def _as_it_was(opened: Opened, text: str) -> Done:
+    record = opened.record
+    return Done(
+        value=None,
+        content=(Text(text).block(),),
+        state=record.state,
+        data=record.data,
+        undo_top=record.undo_top,
+        redo_top=record.redo_top,
+    )
+
+
+def _parts(opened: Opened) -> tuple[Transaction, Definition, Record, Rows]:
+    return opened.transaction, opened.definition, opened.record, opened.rows
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    operation.name: operation
+    for operation in (
+        Operation("undo", NoArguments, Role.EDITOR, lambda definition: definition.write_scope, _undo),
+        Operation("redo", NoArguments, Role.EDITOR, lambda definition: definition.write_scope, _redo),
+        Operation("share", ShareArguments, Role.OWNER, lambda definition: definition.write_scope, _share),
+        Operation("end", NoArguments, Role.OWNER, lambda definition: definition.write_scope, _end),
+    )
+}
+"""What can be done to a session of any world."""

@@ -1,0 +1,138 @@
+"""Finds worlds: the bundled ones, installed packages' and single files; checks what only all together show."""
+
+import importlib
+import importlib.util
+import pkgutil
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import worlds
+from engine.definition import SESSION_TOOLS, Definition
+from engine.errors import DefinitionError
+from engine.hooks import HOOK_MARK, Hook
+from engine.types import Change
+from engine.world import World
+
+NAME_LIMIT = 64
+"""Characters of a tool's name that every client takes."""
+
+
+class Registry:
+    """The worlds of this process by name, in stable order, and their hooks."""
+
+    def __init__(self, classes: Iterable[type[World]], hooks: Iterable[Hook] = ()) -> None:
+        self.worlds: Mapping[str, Definition] = _by_name(cls.definition for cls in classes)
+        self.hooks = tuple(hooks)
+        check_names(self.worlds.values())
+
+    def definition(self, world: str) -> Definition | None:
+        """The world of that name."""
+        return self.worlds.get(world)
+
+    def concerns(self, hook: Hook, change: Change) -> bool:
+        """Whether a hook wants to hear of a change."""
+        definition = self.worlds[change.world]
+        if hook.method is not None:
+            action = definition.actions.get(change.action)
+            return action is not None and action.method is hook.method
+        return hook.world is None or definition.cls is hook.world
+
+
+def load(path: str | None = None) -> Registry:
+    """Load the bundled worlds, installed packages' worlds, and each `*.py` in the `:`-separated folders of `path`."""
+    modules = [*_bundled(), *_installed(), *_files(path)]
+    return collect(modules)
+
+
+def collect(modules: Iterable[ModuleType]) -> Registry:
+    """The registry of the worlds and hooks that modules define."""
+    found = list(dict.fromkeys(modules))
+    classes = [value for module in found for value in _own(module, World)]
+    hooks = [hook for module in found for value in vars(module).values() if (hook := _hook(value)) is not None]
+    return Registry(dict.fromkeys(classes), dict.fromkeys(hooks))
+
+
+def tool_name(definition: Definition, action: str) -> str:
+    """An action's name where all worlds are together."""
+    return f"{definition.name}_{action}"
+
+
+def check_names(definitions: Iterable[Definition]) -> None:
+    """Insist that joined names differ and fit. Raises DefinitionError."""
+    owners = dict.fromkeys(SESSION_TOOLS, "every session")
+    for definition in definitions:
+        for action in definition.actions:
+            name = tool_name(definition, action)
+            if len(name) > NAME_LIMIT:
+                raise DefinitionError(
+                    f"The tool {name} is {len(name)} characters long; clients take {NAME_LIMIT}.",
+                    hint="Shorten the action's name with @action(name=…), or the world's with World, name=….",
+                )
+            if name in owners:
+                raise DefinitionError(
+                    f"The tool {name} of world {definition.name!r} collides with that of {owners[name]}.",
+                    hint="Rename the action with @action(name=…).",
+                )
+            owners[name] = f"world {definition.name!r}"
+
+
+def _by_name(definitions: Iterable[Definition]) -> dict[str, Definition]:
+    found: dict[str, Definition] = {}
+    for definition in definitions:
+        if definition.name in found:
+            raise DefinitionError(
+                f"Two worlds are named {definition.name!r}: {found[definition.name].cls.__module__}"
+                f" and {definition.cls.__module__}.",
+                hint="Give one of them another name: `class …(World, name=…)`.",
+            )
+        found[definition.name] = definition
+    return dict(sorted(found.items()))
+
+
+def _bundled() -> Iterator[ModuleType]:
+    for module in pkgutil.iter_modules(worlds.__path__):
+        yield importlib.import_module(f"worlds.{module.name}")
+
+
+def _installed() -> Iterator[ModuleType]:
+    for entry in entry_points(group="turnkeeper.worlds"):
+        loaded: Any = entry.load()
+        yield loaded if isinstance(loaded, ModuleType) else importlib.import_module(loaded.__module__)
+
+
+def _files(path: str | None) -> Iterator[ModuleType]:
+    for folder in (path or "").split(":"):
+        if folder and not Path(folder).is_dir():
+            raise DefinitionError(f"TURNKEEPER_WORLDS_PATH names {folder!r}, which is no folder.")
+        for file in sorted(Path(folder).glob("*.py")) if folder else ():
+            yield load_file(file)
+
+
+def load_file(file: Path) -> ModuleType:
+    """Load one world file as a module named after it. Raises DefinitionError."""
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    if spec is None or spec.loader is None:
+        raise DefinitionError(f"{file} is not a Python file.")
+    if file.stem in sys.modules and getattr(sys.modules[file.stem], "__file__", None) != str(file):
+        raise DefinitionError(f"{file}: a module named {file.stem!r} is loaded already.", hint="Rename the file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module
+    try:
+        spec.loader.exec_module(module)
+    except (ImportError, SyntaxError) as error:
+        raise DefinitionError(f"{file} cannot be loaded: {error}.") from error
+    return module
+
+
+def _own(module: ModuleType, kind: type[World]) -> Iterator[type[World]]:
+    for value in vars(module).values():
+        if isinstance(value, type) and issubclass(value, kind) and value.__module__.startswith(module.__name__):
+            yield value
+
+
+def _hook(value: object) -> Hook | None:
+    return getattr(value, HOOK_MARK, None) if callable(value) else None

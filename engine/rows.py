@@ -1,0 +1,268 @@
+"""A world's tables: Row classes, and the methods through which one session's rows are read and written.
+
+Every write goes through the ORM session of the transaction, where its images
+before and after are taken for the journal; what would go around it is refused.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import ValidationError
+from sqlalchemy import Table, event, func, inspect, select
+from sqlalchemy.orm import ORMExecuteState
+from sqlmodel import Field, SQLModel
+from sqlmodel import Session as DbSession
+
+from engine.errors import DefinitionError, InvalidArguments, Refused
+from engine.store.records import Transaction
+from engine.types import Json, RowChange
+
+
+class Row(SQLModel):
+    """Base of a world's tables. The engine adds `session_id` as leading key, fills it and filters by it."""
+
+    session_id: int = Field(default=None, primary_key=True, foreign_key="session.id", ondelete="CASCADE", exclude=True)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        if "__tablename__" not in vars(cls):
+            cls.__tablename__ = table_name(cls)
+        super().__init_subclass__(**options)
+
+
+AnyRow = TypeVar("AnyRow", bound=Row)
+
+
+def table_name(row: type) -> str:
+    """`<module>__<class>` in snake case, so that worlds' tables never meet."""
+    parts = [part for part in row.__module__.split(".") if part not in ("worlds", "__main__")]
+    return f"{parts[0] if parts else 'main'}__{snake(row.__name__)}"
+
+
+def snake(name: str) -> str:
+    """`CartLine` as `cart_line`."""
+    return "".join(f"_{char.lower()}" if char.isupper() and index else char.lower() for index, char in enumerate(name))
+
+
+def table_of(row: type[SQLModel]) -> Table:
+    """The SQLAlchemy table behind a Row class."""
+    table: Table = row.__table__  # type: ignore[attr-defined]
+    return table
+
+
+def image(row: SQLModel) -> dict[str, Json]:
+    """A row as JSON by column, without its session."""
+    return row.model_dump(mode="json")
+
+
+class Rows:
+    """One session's rows in one transaction, and the images of those it touched."""
+
+    def __init__(self, transaction: Transaction, session_id: int) -> None:
+        self._transaction = transaction
+        self._session_id = session_id
+        self._images: dict[tuple[str, str], tuple[Mapping[str, Json] | None, SQLModel | None]] = {}
+        self._used = False
+        self.writable = transaction.writable
+
+    @property
+    def db(self) -> DbSession:
+        """The ORM session, watched."""
+        db = self._transaction.db
+        if not self._used:
+            self._used = True
+            event.listen(db, "do_orm_execute", _refuse_bulk)
+        return db
+
+    def all(
+        self, model: type[AnyRow], where: Iterable[Any], order_by: Any | None, equals: Mapping[str, Any]
+    ) -> list[AnyRow]:
+        """The session's rows of a table that fit."""
+        self.flush()
+        columns = table_of(model).c
+        statement = select(model).where(columns.session_id == self._session_id, *where).filter_by(**equals)
+        ordered = statement.order_by(*table_of(model).primary_key) if order_by is None else statement.order_by(order_by)
+        found = list(self.db.scalars(ordered))
+        self._remember(found)
+        return found
+
+    def find(self, model: type[AnyRow], key: Mapping[str, Any]) -> AnyRow | None:
+        """The session's row of that key, or None."""
+        names = [column.name for column in table_of(model).primary_key if column.name != "session_id"]
+        if sorted(key) != sorted(names):
+            raise TypeError(f"find({model.__name__}) takes the key {', '.join(names)}, received {', '.join(key)}")
+        self.flush()
+        found = self.db.get(model, {"session_id": self._session_id, **key})
+        self._remember([found] if found else [])
+        return found
+
+    def count(self, model: type[AnyRow], where: Iterable[Any], equals: Mapping[str, Any]) -> int:
+        """How many of the session's rows of a table fit."""
+        self.flush()
+        table = table_of(model)
+        statement = select(func.count()).select_from(model).where(table.c.session_id == self._session_id, *where)
+        return int(self.db.scalar(statement.filter_by(**equals)) or 0)
+
+    def add(self, model: type[AnyRow], values: Mapping[str, Any]) -> AnyRow:
+        """A new row, validated. Raises InvalidArguments; Refused if the key is taken."""
+        self._insist_on_writing()
+        try:
+            row = model.model_validate({**self._numbered(model, values), "session_id": self._session_id})
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise InvalidArguments(f"{model.__name__}.{'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
+        key = _key(row)
+        if self.db.get(model, {"session_id": self._session_id, **key}) is not None:
+            raise Refused("already_there", f"There is a {model.__name__} {key} already.")
+        self._images.setdefault(_address(row), (None, None))
+        self._track(row)
+        self.db.add(row)
+        self.flush()
+        return row
+
+    def remove(self, row: AnyRow) -> None:
+        """Delete a row."""
+        self._insist_on_writing()
+        before, _ = self._images.get(_address(row), (image(row), None))
+        self._images[_address(row)] = (before, None)
+        self.db.delete(row)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what was changed so far, so that queries see it."""
+        if not self._used:
+            return
+        changed = [row for row in self.db.dirty if self.db.is_modified(row)]
+        if changed:
+            self._insist_on_writing()
+        for row in changed:
+            _refuse_new_key(row)
+            type(row).model_validate(row.model_dump())
+        self.db.flush()
+
+    def changes(self) -> tuple[RowChange, ...]:
+        """What became of the rows touched: each once, as it was first and is last."""
+        self.flush()
+        found = []
+        for (table, _), (before, row) in self._images.items():
+            after = None if row is None else image(row)
+            if before != after:
+                found.append(RowChange(table, before, after))
+        return tuple(found)
+
+    def put(self, model: type[SQLModel], before: Mapping[str, Json] | None, after: Mapping[str, Json] | None) -> None:
+        """Make a row what an image says, from what another says: how undo, redo and fork write."""
+        table = table_of(model)
+        known = after or before or {}
+        key = [
+            table.c[column.name] == _python(model, known)[column.name]
+            for column in table.primary_key
+            if column.name != "session_id"
+        ]
+        matching = (table.c.session_id == self._session_id, *key)
+        if after is None:
+            self.db.connection().execute(table.delete().where(*matching))
+        elif before is None:
+            self.db.connection().execute(table.insert().values(session_id=self._session_id, **_python(model, after)))
+        else:
+            self.db.connection().execute(table.update().where(*matching).values(**_python(model, after)))
+
+    def _numbered(self, model: type[AnyRow], values: Mapping[str, Any]) -> Mapping[str, Any]:
+        table = table_of(model)
+        for column in table.primary_key:
+            if column.name != "session_id" and values.get(column.name) is None and column.type.python_type is int:
+                highest = select(func.max(column)).where(table.c.session_id == self._session_id)
+                return {**values, column.name: (self.db.scalar(highest) or 0) + 1}
+        return values
+
+    def _remember(self, rows: Iterable[SQLModel]) -> None:
+        for row in rows:
+            if _address(row) not in self._images:
+                self._images[_address(row)] = (image(row), row)
+
+    def _track(self, row: SQLModel) -> None:
+        before, _ = self._images[_address(row)]
+        self._images[_address(row)] = (before, row)
+
+    def _insist_on_writing(self) -> None:
+        if not self.writable:
+            raise TypeError("guards, resources and read-only actions only read; change rows in an action")
+
+
+@dataclass(frozen=True, slots=True)
+class RowSet(Generic[AnyRow]):
+    """One session's rows of one table. Iterating gives them by key; `len` and truth count them."""
+
+    model: type[AnyRow]
+    _open: Callable[[], AbstractContextManager[Rows]]
+
+    def __iter__(self) -> Iterator[AnyRow]:
+        return iter(self.where())
+
+    def __len__(self) -> int:
+        with self._open() as rows:
+            return rows.count(self.model, (), {})
+
+    def where(self, *conditions: Any, order_by: Any = None, **equals: Any) -> list[AnyRow]:
+        """The rows that fit SQLAlchemy conditions and values, by key unless `order_by`."""
+        with self._open() as rows:
+            return rows.all(self.model, conditions, order_by, equals)
+
+    def count(self, *conditions: Any, **equals: Any) -> int:
+        """How many rows fit."""
+        with self._open() as rows:
+            return rows.count(self.model, conditions, equals)
+
+    def find(self, **key: Any) -> AnyRow | None:
+        """The row of that key, or None."""
+        with self._open() as rows:
+            return rows.find(self.model, key)
+
+    def add(self, **values: Any) -> AnyRow:
+        """A new row, validated; an integer key left out is the next free one. Raises Refused, InvalidArguments."""
+        with self._open() as rows:
+            return rows.add(self.model, values)
+
+    def remove(self, row: AnyRow) -> None:
+        """Delete a row."""
+        with self._open() as rows:
+            rows.remove(row)
+
+
+def check_row(row: type[Row]) -> None:
+    """Insist that a Row class can be kept: a table, with a key of its own. Raises DefinitionError."""
+    if not hasattr(row, "__table__"):
+        raise DefinitionError(f"{row.__name__} is not a table.", hint=f"Write `class {row.__name__}(Row, table=True)`.")
+    if len(table_of(row).primary_key) < 2:
+        raise DefinitionError(f"{row.__name__} has no key of its own.", hint="Mark a column `Field(primary_key=True)`.")
+
+
+def _python(model: type[SQLModel], values: Mapping[str, Json]) -> dict[str, Any]:
+    known = {name: value for name, value in values.items() if name in model.model_fields}
+    row = model.model_validate({**known, "session_id": 0})
+    return {name: getattr(row, name) for name in known}
+
+
+def _key(row: SQLModel) -> dict[str, Any]:
+    return {
+        column.name: getattr(row, column.name)
+        for column in table_of(type(row)).primary_key
+        if column.name != "session_id"
+    }
+
+
+def _address(row: SQLModel) -> tuple[str, str]:
+    return str(type(row).__tablename__), repr(sorted(_key(row).items()))
+
+
+def _refuse_new_key(row: object) -> None:
+    state: Any = inspect(row)
+    for column in state.mapper.primary_key:
+        if state.attrs[column.name].history.deleted:
+            raise TypeError(f"the key {column.name} of a {type(row).__name__} cannot change; remove it and add another")
+
+
+def _refuse_bulk(execution: ORMExecuteState) -> None:
+    if execution.is_update or execution.is_delete or execution.is_insert:
+        raise TypeError("a bulk statement would escape the journal; load the rows and change them")

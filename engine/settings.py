@@ -1,0 +1,42 @@
+"""Settings from the environment, all beginning with `TURNKEEPER_`."""
+
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from engine.errors import StoreError
+
+
+class Settings(BaseSettings):
+    """What an operator can set. Without settings, everything is on this machine and the user's own."""
+
+    model_config = SettingsConfigDict(env_prefix="TURNKEEPER_", frozen=True)
+
+    database_url: str | None = None
+    data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("turnkeeper", appauthor=False)))
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    public_url: str | None = None
+    auth: Literal["oauth", "off"] = "oauth"
+    worlds_path: str | None = None
+
+    @property
+    def sqlite_path(self) -> str:
+        """The SQLite file. Raises StoreError for another kind of database."""
+        if self.database_url is None:
+            return str(self.data_dir / "turnkeeper.db")
+        prefix, _, path = self.database_url.partition("sqlite:///")
+        if prefix or not path:
+            raise StoreError(
+                f"TURNKEEPER_DATABASE_URL={self.database_url!r} is no SQLite file.",
+                hint="Write sqlite:/// and the file's path, such as sqlite:////var/lib/turnkeeper.db.",
+            )
+        return path
+
+    @property
+    def url(self) -> str:
+        """Where clients reach the server, without a trailing slash."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")

@@ -1,0 +1,340 @@
+"""What the engine reads and writes in its own tables, by prepared statements on the driver's connection.
+
+A `Transaction` is one open transaction; its methods are the only statements
+the engine runs on the hot path. `rows` gives a world's ORM session on it.
+"""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlmodel import Session as DbSession
+
+from engine.types import Principal, Role
+
+
+@dataclass(slots=True)
+class Record:
+    """A session's row, as read; the dispatcher changes it and `save` writes it."""
+
+    id: int
+    handle: str
+    world: str
+    version: int
+    owner_id: int
+    main_of: int | None
+    state: str
+    data: str | None
+    revision: int
+    undo_top: int | None
+    redo_top: int | None
+    forked_from: str | None
+    forked_at: int | None
+    created_at: str
+    updated_at: str
+    ended_at: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A journal row."""
+
+    session_id: int
+    revision: int
+    action: str
+    arguments: str
+    person_id: int
+    key: str | None
+    version: int
+    result: str
+    state: str
+    data: str | None
+    rows: str | None
+    seed: str | None
+    target: int | None
+    below: int | None
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRecord:
+    """A legacy connection and what it subscribes to."""
+
+    id: str
+    person_id: int
+    endpoint: str
+    parameters: str
+    uris: tuple[str, ...]
+
+
+_SESSION = ", ".join(f"session.{field.name}" for field in fields(Record))
+_ENTRY = ", ".join(field.name for field in fields(Entry))
+_SAVE = (
+    "update session set main_of = ?, state = ?, data = ?, version = ?, revision = ?, undo_top = ?, redo_top = ?,"
+    " updated_at = ?, ended_at = ? where id = ? and revision = ?"
+)
+_INSERT_ENTRY = f"insert into journal ({_ENTRY}) values ({', '.join('?' * len(fields(Entry)))})"
+
+
+class Transaction:
+    """One transaction, for as long as the store holds it open. `now` is its single reading of the clock."""
+
+    def __init__(self, connection: Connection, now: datetime, *, writable: bool) -> None:
+        driver: Any = connection.connection.driver_connection
+        self._execute = driver.execute
+        self._connection = connection
+        self.now = now
+        self.writable = writable
+
+    @cached_property
+    def db(self) -> DbSession:
+        """The ORM session of worlds' rows, in this transaction."""
+        return DbSession(self._connection, autoflush=False)
+
+    @property
+    def at(self) -> str:
+        """The time of this transaction as the tables keep it."""
+        return self.now.isoformat(timespec="microseconds")
+
+    def close(self) -> None:
+        """Let go of what the transaction held in memory."""
+        if "db" in vars(self):
+            self.db.close()
+
+    # people
+
+    def person_id(self, principal: Principal) -> int | None:
+        """The internal id of a principal, or None for one who was never here."""
+        row = self._execute(
+            "select id from person where issuer = ? and subject = ?", (principal.issuer, principal.subject)
+        ).fetchone()
+        return None if row is None else row[0]
+
+    def ensure_person(self, principal: Principal) -> int:
+        """The internal id of a principal, made if need be."""
+        if (found := self.person_id(principal)) is not None:
+            return found
+        values = (principal.issuer, principal.subject, principal.name)
+        row = self._execute("insert into person (issuer, subject, name) values (?, ?, ?) returning id", values)
+        return int(row.fetchone()[0])
+
+    def people(self, subject: str) -> Sequence[tuple[int, str, str, str]]:
+        """The people of that subject, as (id, issuer, subject, name)."""
+        found: Sequence[tuple[int, str, str, str]] = self._execute(
+            "select id, issuer, subject, name from person where subject = ?", (subject,)
+        ).fetchall()
+        return found
+
+    def person_name(self, person_id: int) -> str:
+        """How to call a person."""
+        row = self._execute("select name, subject from person where id = ?", (person_id,)).fetchone()
+        return str(row[0] or row[1])
+
+    def principal(self, person_id: int) -> Principal:
+        """The person as a principal, for hooks."""
+        row = self._execute("select issuer, subject, name from person where id = ?", (person_id,)).fetchone()
+        return Principal(*row)
+
+    # sessions
+
+    def session(self, handle: str) -> Record | None:
+        """The session of that handle."""
+        return self._record("select " + _SESSION + " from session where handle = ?", (handle,))
+
+    def main_session(self, person_id: int, world: str) -> Record | None:
+        """A person's main session of a world."""
+        return self._record("select " + _SESSION + " from session where main_of = ? and world = ?", (person_id, world))
+
+    def sessions_of(self, person_id: int, world: str | None) -> list[tuple[Record, Role]]:
+        """The sessions a person owns or was given a share of, the most recently changed first."""
+        found = self._execute(
+            f"select {_SESSION}, coalesce(share.role, 'owner') from session"
+            " left join share on share.session_id = session.id and share.person_id = ?"
+            " where (owner_id = ? or share.role is not null) and world = coalesce(?, world)"
+            " order by updated_at desc, session.id desc",
+            (person_id, person_id, world),
+        )
+        return [(Record(*row[:-1]), Role(row[-1])) for row in found]
+
+    def all_sessions(self, world: str | None) -> list[Record]:
+        """Every session there is, the most recently changed first."""
+        statement = f"select {_SESSION} from session where world = coalesce(?, world) order by updated_at desc, id desc"
+        return [Record(*row) for row in self._execute(statement, (world,))]
+
+    def role(self, record: Record, person_id: int | None) -> Role | None:
+        """What a person may do with a session."""
+        if person_id == record.owner_id:
+            return Role.OWNER
+        row = self._execute(
+            "select role from share where session_id = ? and person_id = ?", (record.id, person_id)
+        ).fetchone()
+        return None if row is None else Role(row[0])
+
+    def shares(self, session_id: int) -> list[tuple[str, str]]:
+        """Whom a session is shared with, as (subject, role)."""
+        return list(
+            self._execute(
+                "select person.subject, role from share join person on person.id = person_id"
+                " where session_id = ? order by person.subject",
+                (session_id,),
+            )
+        )
+
+    def share(self, session_id: int, person_id: int, role: Role | None) -> None:
+        """Give a person a role in a session, or with None take it back."""
+        self._execute("delete from share where session_id = ? and person_id = ?", (session_id, person_id))
+        if role is not None:
+            self._execute("insert into share values (?, ?, ?)", (session_id, person_id, role.value))
+
+    def insert_session(self, *, world: str, version: int, owner_id: int, state: str, data: str | None) -> Record:
+        """A new session at revision 0: `save` makes its first revision."""
+        handle = "ses_" + secrets.token_urlsafe(18)
+        row = self._execute(
+            "insert into session (handle, world, version, owner_id, state, data, revision, created_at, updated_at)"
+            " values (?, ?, ?, ?, ?, ?, 0, ?, ?) returning " + _SESSION.replace("session.", ""),
+            (handle, world, version, owner_id, state, data, self.at, self.at),
+        ).fetchone()
+        return Record(*row)
+
+    def note_fork(self, record: Record, origin: Record, at: int) -> None:
+        """Remember where a session was forked from."""
+        record.forked_from, record.forked_at = origin.handle, at
+        statement = "update session set forked_from = ?, forked_at = ? where id = ?"
+        self._execute(statement, (origin.handle, at, record.id))
+
+    def save(self, record: Record, *, expected: int) -> bool:
+        """Write a session's row if it is still at the expected revision; whether it was."""
+        record.updated_at = self.at
+        values = (
+            record.main_of,
+            record.state,
+            record.data,
+            record.version,
+            record.revision,
+            record.undo_top,
+            record.redo_top,
+            record.updated_at,
+            record.ended_at,
+            record.id,
+            expected,
+        )
+        return bool(self._execute(_SAVE, values).rowcount == 1)
+
+    def release_main(self, person_id: int, world: str) -> None:
+        """Free a person's place for a main session of a world."""
+        self._execute("update session set main_of = null where main_of = ? and world = ?", (person_id, world))
+
+    def erase(self, session_id: int) -> None:
+        """Delete a session and all that hangs on it."""
+        self._execute("delete from session where id = ?", (session_id,))
+
+    # the journal
+
+    def append(self, entry: Entry) -> None:
+        """Add a journal entry."""
+        self._execute(_INSERT_ENTRY, tuple(getattr(entry, field.name) for field in fields(Entry)))
+
+    def entry(self, session_id: int, revision: int) -> Entry | None:
+        """One journal entry."""
+        return self._entry("where session_id = ? and revision = ?", (session_id, revision))
+
+    def entry_of_key(self, session_id: int, person_id: int, key: str) -> Entry | None:
+        """What a person did in a session with that key."""
+        return self._entry("where session_id = ? and person_id = ? and key = ?", (session_id, person_id, key))
+
+    def entries(self, session_id: int, *, after: int = 0, limit: int = -1, newest: bool = False) -> Iterator[Entry]:
+        """Journal entries after a revision, oldest first unless `newest`; `limit` -1 means all."""
+        order = "desc" if newest else "asc"
+        statement = f"select {_ENTRY} from journal where session_id = ? and revision > ? order by revision {order}"
+        return (_entry_of(row) for row in self._execute(statement + " limit ?", (session_id, after, limit)))
+
+    def latest_about(self, session_id: int, revision: int) -> Entry | None:
+        """The last undo or redo of a revision."""
+        return self._entry("where session_id = ? and target = ? order by revision desc limit 1", (session_id, revision))
+
+    def data_at(self, session_id: int, revision: int) -> str | None:
+        """The document as it was at a revision."""
+        row = self._execute(
+            "select data from journal where session_id = ? and revision <= ? and data is not null"
+            " order by revision desc limit 1",
+            (session_id, revision),
+        ).fetchone()
+        return None if row is None else row[0]
+
+    # keys of starts
+
+    def start_key(self, person_id: int, key: str) -> tuple[int, str] | None:
+        """What a person started with that key, as (session id, the request's canonical JSON)."""
+        row: tuple[int, str] | None = self._execute(
+            "select session_id, request from start_key where person_id = ? and key = ?", (person_id, key)
+        ).fetchone()
+        return row
+
+    def keep_start_key(self, person_id: int, key: str, session_id: int, request: str) -> None:
+        """Remember a start's key."""
+        self._execute("insert into start_key values (?, ?, ?, ?)", (person_id, key, session_id, request))
+
+    def session_by_id(self, session_id: int) -> Record | None:
+        """The session of that internal id."""
+        return self._record("select " + _SESSION + " from session where id = ?", (session_id,))
+
+    # secrets and legacy connections
+
+    def secret(self, name: str) -> str:
+        """A secret of this installation, made if need be: 32 random bytes as hex."""
+        self._execute("insert into secret values (?, ?) on conflict (name) do nothing", (name, secrets.token_hex(32)))
+        return str(self._execute("select value from secret where name = ?", (name,)).fetchone()[0])
+
+    def keep_connection(self, connection_id: str, person_id: int, endpoint: str, parameters: str) -> None:
+        """Remember a legacy connection."""
+        values = (connection_id, person_id, endpoint, parameters, self.at)
+        self._execute("insert into connection values (?, ?, ?, ?, ?) on conflict (id) do nothing", values)
+
+    def connection(self, connection_id: str) -> ConnectionRecord | None:
+        """A remembered legacy connection."""
+        row = self._execute(
+            "select id, person_id, endpoint, parameters from connection where id = ?", (connection_id,)
+        ).fetchone()
+        if row is None:
+            return None
+        uris = self._execute("select uri from subscription where connection_id = ? order by uri", (connection_id,))
+        return ConnectionRecord(row[0], row[1], row[2], row[3], tuple(uri for (uri,) in uris))
+
+    def use_connection(self, connection_id: str) -> None:
+        """Note that a legacy connection is alive."""
+        self._execute("update connection set used_at = ? where id = ?", (self.at, connection_id))
+
+    def drop_connection(self, connection_id: str) -> None:
+        """Forget a legacy connection."""
+        self._execute("delete from connection where id = ?", (connection_id,))
+
+    def sweep_connections(self, before: datetime) -> None:
+        """Forget the legacy connections last used before a time."""
+        self._execute("delete from connection where used_at < ?", (before.isoformat(timespec="microseconds"),))
+
+    def subscribe(self, connection_id: str, uri: str) -> None:
+        """Remember a subscription."""
+        self._execute("insert into subscription values (?, ?) on conflict do nothing", (connection_id, uri))
+
+    def unsubscribe(self, connection_id: str, uri: str) -> None:
+        """Forget a subscription."""
+        self._execute("delete from subscription where connection_id = ? and uri = ?", (connection_id, uri))
+
+    def _record(self, statement: str, values: tuple[object, ...]) -> Record | None:
+        row = self._execute(statement, values).fetchone()
+        return None if row is None else Record(*row)
+
+    def _entry(self, where: str, values: tuple[object, ...]) -> Entry | None:
+        row = self._execute(f"select {_ENTRY} from journal {where}", values).fetchone()
+        return None if row is None else _entry_of(row)
+
+
+_ENTRY_NAMES = tuple(field.name for field in fields(Entry))
+
+
+def _entry_of(row: Sequence[Any]) -> Entry:
+    return Entry(**dict(zip(_ENTRY_NAMES, row, strict=True)))

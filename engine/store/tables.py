@@ -1,0 +1,136 @@
+"""The engine's own tables. Worlds add theirs as Row classes.
+
+`session.id` is internal and leads every key; `session.handle` is its public
+name. A person appears elsewhere only as `person.id`. Times are UTC, ISO 8601.
+"""
+
+from sqlalchemy import Index, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class PersonRow(SQLModel, table=True):
+    """Who somebody is: the only table that says so."""
+
+    __tablename__ = "person"
+    __table_args__ = (UniqueConstraint("issuer", "subject"),)
+    id: int | None = Field(default=None, primary_key=True)
+    issuer: str
+    subject: str
+    name: str = ""
+
+
+class SessionRow(SQLModel, table=True):
+    """One durable instance of a world, as it is now.
+
+    `main_of` is the person whose main session of the world it is. `undo_top`
+    is the revision that undo would take back next, `redo_top` the undo entry
+    that redo would reverse next.
+    """
+
+    __tablename__ = "session"
+    __table_args__ = (UniqueConstraint("main_of", "world"), Index(None, "owner_id", "world"))
+    id: int | None = Field(default=None, primary_key=True)
+    handle: str = Field(unique=True)
+    world: str
+    version: int
+    owner_id: int = Field(foreign_key="person.id")
+    main_of: int | None = Field(default=None, foreign_key="person.id")
+    state: str
+    data: str | None = None
+    revision: int
+    undo_top: int | None = None
+    redo_top: int | None = None
+    forked_from: str | None = None
+    forked_at: int | None = None
+    created_at: str
+    updated_at: str
+    ended_at: str | None = None
+
+
+class JournalRow(SQLModel, table=True):
+    """One change of one session: a past fact, never altered.
+
+    `state` is the state after it; `data` the document after it, or null if it
+    stayed the same; `rows` the images `[table, before, after]` of each row
+    touched; `target` the revision that an undo or redo is about; `below` what
+    lay under this entry on the undo (for an undo: the redo) stack.
+    """
+
+    __tablename__ = "journal"
+    __table_args__ = (UniqueConstraint("session_id", "person_id", "key"), Index(None, "session_id", "target"))
+    session_id: int = Field(primary_key=True, foreign_key="session.id", ondelete="CASCADE")
+    revision: int = Field(primary_key=True)
+    action: str
+    arguments: str
+    person_id: int = Field(foreign_key="person.id")
+    key: str | None = None
+    version: int
+    result: str
+    state: str
+    data: str | None = None
+    rows: str | None = None
+    seed: str | None = None
+    target: int | None = None
+    below: int | None = None
+    at: str
+
+
+class StartKeyRow(SQLModel, table=True):
+    """The key with which a person started or forked a session, so that a retry finds it."""
+
+    __tablename__ = "start_key"
+    person_id: int = Field(primary_key=True, foreign_key="person.id")
+    key: str = Field(primary_key=True)
+    session_id: int = Field(foreign_key="session.id", ondelete="CASCADE", index=True)
+    request: str
+
+
+class ShareRow(SQLModel, table=True):
+    """What a session's owner lets another person do with it."""
+
+    __tablename__ = "share"
+    session_id: int = Field(primary_key=True, foreign_key="session.id", ondelete="CASCADE")
+    person_id: int = Field(primary_key=True, foreign_key="person.id", index=True)
+    role: str
+
+
+class ConnectionRow(SQLModel, table=True):
+    """A legacy MCP connection, so that any process can go on with it."""
+
+    __tablename__ = "connection"
+    id: str = Field(primary_key=True)
+    person_id: int = Field(foreign_key="person.id")
+    endpoint: str
+    parameters: str
+    used_at: str
+
+
+class SubscriptionRow(SQLModel, table=True):
+    """A resource that a legacy connection wants to hear of."""
+
+    __tablename__ = "subscription"
+    connection_id: str = Field(primary_key=True, foreign_key="connection.id", ondelete="CASCADE")
+    uri: str = Field(primary_key=True)
+
+
+class SecretRow(SQLModel, table=True):
+    """A secret of this installation, made once."""
+
+    __tablename__ = "secret"
+    name: str = Field(primary_key=True)
+    value: str
+
+
+CORE = frozenset(
+    str(row.__tablename__)
+    for row in (PersonRow, SessionRow, JournalRow, StartKeyRow, ShareRow, ConnectionRow, SubscriptionRow, SecretRow)
+)
+"""The names of the engine's tables."""

@@ -1,0 +1,106 @@
+"""Values that cross modules: who acts, what happened, what came of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+Json: TypeAlias = Any
+"""A JSON value: None, bool, int, float, str, or a list or str-keyed dict of them."""
+
+
+class Role(StrEnum):
+    """What a principal may do with a session: viewer reads, editor acts, owner decides."""
+
+    VIEWER = "viewer"
+    EDITOR = "editor"
+    OWNER = "owner"
+
+    def covers(self, needed: "Role") -> bool:
+        """Whether this role includes `needed`."""
+        order = list(Role)
+        return order.index(self) >= order.index(needed)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who acts. `issuer` and `subject` identify; `name` is for display; `scopes` are granted to this call."""
+
+    issuer: str
+    subject: str
+    name: str = ""
+    scopes: frozenset[str] = frozenset({"*"})
+    operator: bool = False
+    """Whether it is the server's operator, who may do with any session what its owner may."""
+
+    def allows(self, scope: str) -> bool:
+        """Whether the call may use what `scope` guards. `*` grants all."""
+        return scope in self.scopes or "*" in self.scopes
+
+
+LOCAL = Principal(issuer="local", subject="local", name="local user")
+"""The person at this machine: stdio, the terminal, and HTTP while authorization is off."""
+
+OPERATOR = Principal(issuer="local", subject="operator", name="operator", operator=True)
+"""Who inspects and administers at the command line."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowChange:
+    """One row before and after a change, as JSON objects by column; None where it did not exist."""
+
+    table: str
+    before: Mapping[str, Json] | None
+    after: Mapping[str, Json] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One journal entry: something that happened to a session and is durable."""
+
+    session: str
+    world: str
+    revision: int
+    action: str
+    arguments: Mapping[str, Json]
+    principal: Principal
+    at: datetime
+    state_before: str | None
+    state: str
+    rows: tuple[RowChange, ...] = ()
+    undone: int | None = None
+    """The revision that this change undid or did again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One remark on an outcome, in the field's common shape (type, code, content, path, severity)."""
+
+    type: str
+    code: str
+    content: str
+    path: str = "$"
+    severity: str = "recoverable"
+
+    def as_json(self) -> dict[str, str]:
+        """The wire form; severity is given for errors only."""
+        plain = {"type": self.type, "code": self.code, "content": self.content, "path": self.path}
+        return plain | ({"severity": self.severity} if self.type == "error" else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an accepted call gives: the action's value and the session as it is now."""
+
+    session: str
+    world: str
+    revision: int
+    state: str
+    allowed_actions: tuple[str, ...]
+    value: Json
+    content: tuple[Mapping[str, Json], ...] = ()
+    messages: tuple[Message, ...] = ()
+    replayed: int | None = None
+    """The revision at which a repeated call was first carried out."""
+    change: Change | None = field(default=None, compare=False)

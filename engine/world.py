@@ -1,0 +1,127 @@
+"""World: what an author writes, and what an action sees while it runs."""
+
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from random import Random
+from secrets import token_hex
+from typing import Any, ClassVar, TypeVar
+
+from engine.actions import Contract
+from engine.definition import Definition, define
+from engine.errors import DefinitionError
+from engine.rows import Row, Rows, RowSet
+from engine.store.records import Record
+from engine.types import Principal
+
+AnyRow = TypeVar("AnyRow", bound=Row)
+
+
+@dataclass(slots=True)
+class Situation:
+    """What stands behind a World object: one session, at one revision, for one call."""
+
+    record: Record
+    principal: Principal
+    now: datetime
+    rows: Callable[[], AbstractContextManager[Rows]]
+    """Opens the session's Rows, as a context manager."""
+    targets: tuple[str, ...] = ()
+    chosen: str | None = None
+    seed: str | None = None
+    random: Random | None = None
+
+
+class World:
+    """One session, as its actions, guards, resources and prompts see it.
+
+    Subclass it: `data: Model` annotates the session's document, `states=`,
+    `start=` and `final=` give its states, and its marked methods are what can
+    be done. `rows=` names its Row classes if they are not in its own module.
+    """
+
+    definition: ClassVar[Definition]
+    data: Any
+    """The session's document; change it in an action."""
+
+    def __init_subclass__(
+        cls,
+        *,
+        name: str | None = None,
+        states: type[StrEnum] | None = None,
+        start: StrEnum | None = None,
+        final: Iterable[StrEnum] = (),
+        version: int = 1,
+        contract: Contract = "envelope",
+        rows: Iterable[type[Row]] | None = None,
+        icons: Iterable[str] = (),
+    ) -> None:
+        super().__init_subclass__()
+        cls.definition = define(
+            cls,
+            name=name,
+            states=states,
+            start=start,
+            final=final,
+            version=version,
+            contract=contract,
+            rows=rows,
+            icons=icons,
+        )
+
+    def __init__(self, situation: Situation) -> None:
+        self._situation = situation
+        model = self.definition.data
+        if model is not None:
+            stored = situation.record.data
+            self.data = model() if stored is None else model.model_validate_json(stored)
+
+    @property
+    def session(self) -> str:
+        """The session's handle."""
+        return self._situation.record.handle
+
+    @property
+    def revision(self) -> int:
+        """The session's revision before this call."""
+        return self._situation.record.revision
+
+    @property
+    def state(self) -> Any:
+        """The session's state: a member of the world's enum."""
+        states = self.definition.states
+        return self._situation.record.state if states is None else states(self._situation.record.state)
+
+    @property
+    def principal(self) -> Principal:
+        """Who acts."""
+        return self._situation.principal
+
+    @property
+    def now(self) -> datetime:
+        """The one time of this call, UTC."""
+        return self._situation.now
+
+    @property
+    def random(self) -> Random:
+        """Randomness whose seed is kept in the journal."""
+        situation = self._situation
+        if situation.random is None:
+            situation.seed = token_hex(8)
+            situation.random = Random(situation.seed)
+        return situation.random
+
+    def enter(self, state: StrEnum) -> None:
+        """Choose which of the action's declared targets the session goes to."""
+        if state not in self._situation.targets:
+            raise DefinitionError(
+                f"{type(self).__name__} cannot enter {state!r} from this action.",
+                hint=f"Declare it: @action(target=[…, {state!r}]).",
+            )
+        self._situation.chosen = str(state)
+
+    def rows(self, model: type[AnyRow]) -> RowSet[AnyRow]:
+        """The session's rows of a table: to iterate, find, count, add and remove."""
+        return RowSet(model, self._situation.rows)
