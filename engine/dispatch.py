@@ -5,47 +5,33 @@ replay; revision; state and guards; the method; the transition; journal;
 commit. Only then are listeners told.
 """
 
-import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from engine import history, statechart
-from engine.actions import Action, canonical, parsed
+from engine import history
+from engine.actions import canonical, parsed
+from engine.checks import allow, check_key, check_possible, check_revision, find, need, possible, role_of
 from engine.content import rendered
 from engine.definition import Definition
-from engine.errors import Conflict, Forbidden, InvalidArguments, NotFound, Refused
-from engine.operations import OPERATIONS, Done, Opened, Operation, opened_world
+from engine.errors import Conflict, NotFound, Refused
+from engine.journal import again, key_reused, replayed, write
+from engine.operations import OPERATIONS, Call, Done, Opened, Operation, opened_world, operation_of, with_prepared
 from engine.registry import Registry
 from engine.rows import Rows
-from engine.store.records import Entry, Record, Transaction
+from engine.store.records import Record, Transaction
 from engine.store.sqlite import SqliteStore
-from engine.types import Change, Json, Message, Outcome, Principal, Role, RowChange
+from engine.types import Change, Json, Message, Outcome, Principal, Role
 from engine.world import Situation, World
 
 T = TypeVar("T")
 Listener = Callable[[Change], None]
 
 logger = logging.getLogger(__name__)
-KEY_LIMIT = 200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """A request to act: on the session of that handle, or without one on the caller's main session of the world."""
-
-    principal: Principal
-    world: str
-    action: str
-    arguments: Mapping[str, Json] = field(default_factory=dict)
-    session: str | None = None
-    key: str | None = None
-    if_revision: int | None = None
-    prepared: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +117,9 @@ class Dispatcher:
 
     def look(self, principal: Principal, world: str, session: str | None, view: Callable[[World], T]) -> T:
         """What `view` makes of a session as it is now, read-only; no handle means the main session."""
-        return self._reading(principal, world, session, lambda tx, record, d: view(_view(tx, record, d, principal)))
+        return self._reading(
+            principal, world, session, lambda tx, record, d: view(opened_world(tx, d, record, principal))
+        )
 
     def read(self, call: Call) -> Outcome:
         """Carry out a read-only action: like `dispatch`, but nothing is written."""
@@ -143,9 +131,9 @@ class Dispatcher:
         def work(transaction: Transaction, record: Record, definition: Definition) -> Outcome:
             allow(call.principal, definition.scope_of(action))
             check_revision(record, call.if_revision, ())
-            world = _view(transaction, record, definition, call.principal)
+            world = opened_world(transaction, definition, record, call.principal)
             check_possible(world, record, definition, action, arguments)
-            value, content = rendered(action.method(world, **_with_prepared(action, arguments, call.prepared)))
+            value, content = rendered(action.method(world, **with_prepared(action, arguments, call.prepared)))
             allowed = possible(world, record, definition)
             return Outcome(record.handle, record.world, record.revision, record.state, allowed, value, content)
 
@@ -187,7 +175,7 @@ class Dispatcher:
             need(role, Role.VIEWER if action.read_only else Role.EDITOR)
             allow(call.principal, definition.scope_of(action))
             check_revision(record, call.if_revision, ())
-            world = _view(transaction, record, definition, call.principal)
+            world = opened_world(transaction, definition, record, call.principal)
             check_possible(world, record, definition, action, arguments)
             return record.handle, record.revision
 
@@ -223,7 +211,7 @@ class Dispatcher:
         if (action := definition.actions.get(name)) is not None:
             if action.read_only:
                 raise TypeError(f"{name} is read-only: use read")
-            return _operation_of(action)
+            return operation_of(action)
         if name not in OPERATIONS:
             raise NotFound(
                 f"World {definition.name} has no action {name!r}.", hint=f"It has: {', '.join(definition.actions)}."
@@ -300,7 +288,7 @@ class Dispatcher:
         record, change, done = _start(transaction, principal, person, definition, arguments, plain, main=main)
         if key is not None:
             transaction.keep_start_key(person, key, record.id, request)
-        allowed = possible(_view(transaction, record, definition, principal), record, definition)
+        allowed = possible(opened_world(transaction, definition, record, principal), record, definition)
         return Kept(_outcome(record, done, change, allowed), (change,))
 
     def _started_before(
@@ -314,9 +302,9 @@ class Dispatcher:
         session_id, before = found
         record = transaction.session_by_id(session_id)
         if before != request or record is None:
-            raise _key_reused()
+            raise key_reused()
         entry = history.entry_at(transaction, record, 1)
-        return _again(transaction, definition, record, entry, principal, revision=record.forked_at or 1)
+        return again(transaction, definition, record, entry, principal, revision=record.forked_at or 1)
 
     def _fork_once(
         self, transaction: Transaction, principal: Principal, session: str, at: int | None, key: str | None
@@ -339,7 +327,7 @@ class Dispatcher:
         transaction.save(fork, expected=0)
         if key is not None:
             transaction.keep_start_key(person, key, fork.id, request)
-        allowed = possible(_view(transaction, fork, definition, principal), fork, definition)
+        allowed = possible(opened_world(transaction, definition, fork, principal), fork, definition)
         text = f"Forked {origin.handle} at revision {at}."
         note = Message("info", "forked", text)
         return Kept(Outcome(fork.handle, fork.world, at, fork.state, allowed, None, (), (note,)))
@@ -373,156 +361,6 @@ class Dispatcher:
         return found  # type: ignore[return-value]
 
 
-# the steps
-
-
-def find(transaction: Transaction, principal: Principal, session: str, world: str | None = None) -> tuple[Record, Role]:
-    """The session of a handle and the caller's role. Raises NotFound, the same for another's as for none."""
-    record = transaction.session(session)
-    role = None if record is None else role_of(transaction, principal, record)
-    if record is None or role is None or (world is not None and record.world != world):
-        kind = "session" if world is None else f"{world} session"
-        raise NotFound(
-            f"There is no {kind} {session!r}.",
-            hint="list_sessions names yours; without `session` the call goes to your main one.",
-        )
-    return record, role
-
-
-def role_of(transaction: Transaction, principal: Principal, record: Record) -> Role | None:
-    """What a principal may do with a session; the operator may do all."""
-    return Role.OWNER if principal.operator else transaction.role(record, transaction.person_id(principal))
-
-
-def need(role: Role | None, needed: Role) -> None:
-    """Insist on a role. Raises Forbidden."""
-    if role is None or not role.covers(needed):
-        raise Forbidden(f"This needs the role {needed}; you are {role or 'nobody'} here.", hint="Fork the session.")
-
-
-def allow(principal: Principal, scope: str) -> None:
-    """Insist on a scope. Raises Forbidden."""
-    if not principal.allows(scope):
-        raise Forbidden(f"This needs the scope {scope!r}, which was not granted.", scope=scope)
-
-
-def check_key(key: str | None) -> None:
-    """Insist that a key is a short string. Raises InvalidArguments."""
-    if key is not None and not (isinstance(key, str) and 1 <= len(key) <= KEY_LIMIT):
-        raise InvalidArguments(f"A key has 1 to {KEY_LIMIT} characters; received {str(key)[:40]!r}.")
-
-
-def replayed(
-    transaction: Transaction, definition: Definition, record: Record, person: int | None, call: Call, request: str
-) -> Outcome | None:
-    """The recorded answer to a call that was carried out before. Raises Refused if its key was used for another."""
-    if person is None:
-        return None
-    if call.key is not None:
-        entry = transaction.entry_of_key(record.id, person, call.key)
-        if entry is not None and (entry.action, entry.arguments) != (call.action, request):
-            raise _key_reused()
-        return None if entry is None else _again(transaction, definition, record, entry, call.principal)
-    if call.if_revision is None or call.if_revision >= record.revision:
-        return None
-    entry = transaction.entry(record.id, call.if_revision + 1)
-    if entry is None or (entry.action, entry.arguments, entry.person_id) != (call.action, request, person):
-        return None
-    return (
-        _again(transaction, definition, record, entry, call.principal) if history.stands(transaction, entry) else None
-    )
-
-
-def check_revision(record: Record, if_revision: int | None, since: Iterable[Entry]) -> None:
-    """Insist that nothing happened since the caller looked. Raises Conflict."""
-    if if_revision is None or if_revision == record.revision:
-        return
-    happened = ", ".join(f"{entry.revision}: {entry.action}{_short(entry.arguments)}" for entry in list(since)[:5])
-    raise Conflict(
-        f"The session is at revision {record.revision}, not {if_revision}."
-        + (f" Since then: {happened}." if happened else ""),
-        revision=record.revision,
-        hint="Look at it again, then decide anew.",
-    )
-
-
-def check_possible(
-    world: World, record: Record, definition: Definition, action: Action, arguments: Mapping[str, Any]
-) -> None:
-    """Insist on source state and guards, in order. Raises Refused by the first that says no."""
-    if not action.read_only and not definition.chart.enabled(record.state, action.name):
-        allowed = possible(world, record, definition)
-        raise Refused(
-            "wrong_state",
-            f"{action.name} is not possible while the session is {record.state}.",
-            hint=f"Possible now: {', '.join(allowed) or 'undo, fork_session'}.",
-        )
-    for guard in action.guards:
-        if (reason := guard.reason_against(world, arguments)) is not None:
-            allowed = possible(world, record, definition)
-            raise Refused(guard.name, reason, hint=f"Possible now: {', '.join(allowed) or 'undo, fork_session'}.")
-
-
-def possible(world: World, record: Record, definition: Definition) -> tuple[str, ...]:
-    """The actions that state and the guards without arguments would let pass now."""
-    if record.ended_at is not None:
-        return tuple(name for name, action in definition.actions.items() if action.read_only)
-    return tuple(
-        name
-        for name, action in definition.actions.items()
-        if (action.read_only or definition.chart.enabled(record.state, name))
-        and all(guard.parameters or guard.reason_against(world, {}) is None for guard in action.guards)
-    )
-
-
-def write(opened: Opened, done: Done, action: str, request: str, person: int, key: str | None) -> Change:
-    """Write what an operation did: the session's row at its next revision, and the journal entry."""
-    record, transaction = opened.record, opened.transaction
-    state_before, data_before = record.state, record.data
-    record.state, record.data = done.state, done.data
-    record.version = opened.definition.version
-    record.revision += 1
-    record.undo_top, record.redo_top = done.undo_top, done.redo_top
-    if not transaction.save(record, expected=record.revision - 1):
-        raise Conflict("The session was changed by another at the same instant.", revision=record.revision)
-    value, content = done.value, done.content
-    entry = Entry(
-        session_id=record.id,
-        revision=record.revision,
-        action=action,
-        arguments=request,
-        person_id=person,
-        key=key,
-        version=opened.definition.version,
-        result=_dump({"value": value, "content": list(content)}),
-        state=done.state,
-        data=done.data if done.data != data_before or record.revision == 1 else None,
-        rows=_dump([[c.table, c.before, c.after] for c in done.rows]) if done.rows else None,
-        seed=done.seed,
-        target=done.target,
-        below=done.below,
-        at=transaction.at,
-    )
-    transaction.append(entry)
-    return _change(opened, entry, state_before, done.rows)
-
-
-def _change(opened: Opened, entry: Entry, state_before: str, rows: tuple[RowChange, ...]) -> Change:
-    return Change(
-        session=opened.record.handle,
-        world=opened.definition.name,
-        revision=entry.revision,
-        action=entry.action,
-        arguments=json.loads(entry.arguments),
-        principal=opened.principal,
-        at=opened.transaction.now,
-        state_before=state_before if entry.revision > 1 else None,
-        state=entry.state,
-        rows=rows,
-        undone=entry.target,
-    )
-
-
 def _start(
     transaction: Transaction,
     principal: Principal,
@@ -550,33 +388,8 @@ def _start(
     return record, write(opened, done, "start", request, person, None), done
 
 
-def _operation_of(action: Action) -> Operation:
-    def carry_out(opened: Opened) -> Done:
-        if action.guards:
-            view = opened.view()
-            check_possible(view, opened.record, opened.definition, action, opened.arguments)
-        elif not opened.definition.chart.enabled(opened.record.state, action.name):
-            check_possible(opened.view(), opened.record, opened.definition, action, opened.arguments)
-        world = opened.world(action.targets)
-        answer = action.method(world, **_with_prepared(action, opened.arguments, opened.prepared))
-        state = statechart.take(opened.definition.chart, opened.record.state, action.name, opened.chosen)
-        return opened.done(world, answer, state, undo_top=opened.record.revision + 1)
-
-    return Operation(
-        action.name, action.parameters, Role.EDITOR, lambda definition: definition.scope_of(action), carry_out
-    )
-
-
-def _with_prepared(action: Action, arguments: Mapping[str, Any], prepared: Any) -> Mapping[str, Any]:
-    return arguments if action.options.prepare is None else {**arguments, "prepared": prepared}
-
-
-def _view(transaction: Transaction, record: Record, definition: Definition, principal: Principal) -> World:
-    return opened_world(transaction, definition, record, principal)
-
-
 def _now(transaction: Transaction, record: Record, definition: Definition, principal: Principal) -> Outcome:
-    allowed = possible(_view(transaction, record, definition, principal), record, definition)
+    allowed = possible(opened_world(transaction, definition, record, principal), record, definition)
     return Outcome(record.handle, record.world, record.revision, record.state, allowed, None)
 
 
@@ -593,39 +406,6 @@ def _outcome(record: Record, done: Done, change: Change, allowed: tuple[str, ...
     )
 
 
-def _again(
-    transaction: Transaction,
-    definition: Definition,
-    record: Record,
-    entry: Entry,
-    principal: Principal,
-    revision: int | None = None,
-) -> Outcome:
-    recorded = json.loads(entry.result)
-    allowed = possible(_view(transaction, record, definition, principal), record, definition)
-    at = revision or entry.revision
-    note = Message("info", "replayed", f"This was done before, at revision {at}; it was not done again.")
-    return Outcome(
-        record.handle,
-        record.world,
-        record.revision,
-        record.state,
-        allowed,
-        recorded["value"],
-        tuple(recorded["content"]),
-        (note,),
-        replayed=at,
-    )
-
-
-def _key_reused() -> Refused:
-    return Refused(
-        "key_reused",
-        "This key was used for another action or other arguments.",
-        hint="Send the same key only to repeat the very same call; take a new key for a new one.",
-    )
-
-
 def _same(record: Record, revision: int) -> None:
     if record.revision != revision:
         raise Conflict(
@@ -633,14 +413,6 @@ def _same(record: Record, revision: int) -> None:
             revision=record.revision,
             hint="Call again.",
         )
-
-
-def _dump(value: Json) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-
-
-def _short(arguments: str) -> str:
-    return "" if arguments == "{}" else f" {arguments[:60]}"
 
 
 def _log(outcome: Outcome, action: str, began: float) -> None:

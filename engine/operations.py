@@ -6,12 +6,14 @@ and after for each of them alike.
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from engine import history
+from engine import history, statechart
+from engine.actions import Action
+from engine.checks import check_possible
 from engine.content import Block, Text, rendered
 from engine.definition import Definition
 from engine.errors import Refused
@@ -19,6 +21,20 @@ from engine.rows import Rows
 from engine.store.records import Record, Transaction
 from engine.types import Json, Principal, Role, RowChange
 from engine.world import Situation, World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request to act: on the session of that handle, or without one on the caller's main session of the world."""
+
+    principal: Principal
+    world: str
+    action: str
+    arguments: Mapping[str, Json] = field(default_factory=dict)
+    session: str | None = None
+    key: str | None = None
+    if_revision: int | None = None
+    prepared: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +124,30 @@ def opened_world(transaction: Transaction, definition: Definition, record: Recor
     rows.writable = False
     world: World = definition.cls(Situation(record, principal, transaction.now, lambda: nullcontext(rows)))
     return world
+
+
+def operation_of(action: Action) -> Operation:
+    """An action as an operation: guards, method, transition."""
+
+    def carry_out(opened: Opened) -> Done:
+        if action.guards:
+            view = opened.view()
+            check_possible(view, opened.record, opened.definition, action, opened.arguments)
+        elif not opened.definition.chart.enabled(opened.record.state, action.name):
+            check_possible(opened.view(), opened.record, opened.definition, action, opened.arguments)
+        world = opened.world(action.targets)
+        answer = action.method(world, **with_prepared(action, opened.arguments, opened.prepared))
+        state = statechart.take(opened.definition.chart, opened.record.state, action.name, opened.chosen)
+        return opened.done(world, answer, state, undo_top=opened.record.revision + 1)
+
+    return Operation(
+        action.name, action.parameters, Role.EDITOR, lambda definition: definition.scope_of(action), carry_out
+    )
+
+
+def with_prepared(action: Action, arguments: Mapping[str, Any], prepared: Any) -> Mapping[str, Any]:
+    """The keyword arguments of an action's method."""
+    return arguments if action.options.prepare is None else {**arguments, "prepared": prepared}
 
 
 class NoArguments(BaseModel):

@@ -1,0 +1,96 @@
+"""What is asked before anything is done: session, role, scope, revision, state and guards, in the path's order."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from engine.actions import Action
+from engine.definition import Definition
+from engine.errors import Conflict, Forbidden, InvalidArguments, NotFound, Refused
+from engine.store.records import Entry, Record, Transaction
+from engine.types import Principal, Role
+from engine.world import World
+
+KEY_LIMIT = 200
+"""Characters of a key."""
+
+
+def find(transaction: Transaction, principal: Principal, session: str, world: str | None = None) -> tuple[Record, Role]:
+    """The session of a handle and the caller's role. Raises NotFound, the same for another's as for none."""
+    record = transaction.session(session)
+    role = None if record is None else role_of(transaction, principal, record)
+    if record is None or role is None or (world is not None and record.world != world):
+        kind = "session" if world is None else f"{world} session"
+        raise NotFound(
+            f"There is no {kind} {session!r}.",
+            hint="list_sessions names yours; without `session` the call goes to your main one.",
+        )
+    return record, role
+
+
+def role_of(transaction: Transaction, principal: Principal, record: Record) -> Role | None:
+    """What a principal may do with a session; the operator may do all."""
+    return Role.OWNER if principal.operator else transaction.role(record, transaction.person_id(principal))
+
+
+def need(role: Role | None, needed: Role) -> None:
+    """Insist on a role. Raises Forbidden."""
+    if role is None or not role.covers(needed):
+        raise Forbidden(f"This needs the role {needed}; you are {role or 'nobody'} here.", hint="Fork the session.")
+
+
+def allow(principal: Principal, scope: str) -> None:
+    """Insist on a scope. Raises Forbidden."""
+    if not principal.allows(scope):
+        raise Forbidden(f"This needs the scope {scope!r}, which was not granted.", scope=scope)
+
+
+def check_key(key: str | None) -> None:
+    """Insist that a key is a short string. Raises InvalidArguments."""
+    if key is not None and not (isinstance(key, str) and 1 <= len(key) <= KEY_LIMIT):
+        raise InvalidArguments(f"A key has 1 to {KEY_LIMIT} characters; received {str(key)[:40]!r}.")
+
+
+def check_revision(record: Record, if_revision: int | None, since: Iterable[Entry]) -> None:
+    """Insist that nothing happened since the caller looked. Raises Conflict."""
+    if if_revision is None or if_revision == record.revision:
+        return
+    happened = ", ".join(f"{entry.revision}: {entry.action}{_short(entry.arguments)}" for entry in list(since)[:5])
+    raise Conflict(
+        f"The session is at revision {record.revision}, not {if_revision}."
+        + (f" Since then: {happened}." if happened else ""),
+        revision=record.revision,
+        hint="Look at it again, then decide anew.",
+    )
+
+
+def check_possible(
+    world: World, record: Record, definition: Definition, action: Action, arguments: Mapping[str, Any]
+) -> None:
+    """Insist on source state and guards, in order. Raises Refused by the first that says no."""
+    if not action.read_only and not definition.chart.enabled(record.state, action.name):
+        allowed = possible(world, record, definition)
+        raise Refused(
+            "wrong_state",
+            f"{action.name} is not possible while the session is {record.state}.",
+            hint=f"Possible now: {', '.join(allowed) or 'undo, fork_session'}.",
+        )
+    for guard in action.guards:
+        if (reason := guard.reason_against(world, arguments)) is not None:
+            allowed = possible(world, record, definition)
+            raise Refused(guard.name, reason, hint=f"Possible now: {', '.join(allowed) or 'undo, fork_session'}.")
+
+
+def possible(world: World, record: Record, definition: Definition) -> tuple[str, ...]:
+    """The actions that state and the guards without arguments would let pass now."""
+    if record.ended_at is not None:
+        return tuple(name for name, action in definition.actions.items() if action.read_only)
+    return tuple(
+        name
+        for name, action in definition.actions.items()
+        if (action.read_only or definition.chart.enabled(record.state, name))
+        and all(guard.parameters or guard.reason_against(world, {}) is None for guard in action.guards)
+    )
+
+
+def _short(arguments: str) -> str:
+    return "" if arguments == "{}" else f" {arguments[:60]}"

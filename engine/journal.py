@@ -1,0 +1,115 @@
+"""The journal: writing what was done, and finding what was done before."""
+
+import json
+
+from engine import history
+from engine.checks import possible
+from engine.definition import Definition
+from engine.errors import Conflict, Refused
+from engine.operations import Call, Done, Opened, opened_world
+from engine.store.records import Entry, Record, Transaction
+from engine.types import Change, Json, Message, Outcome, Principal, RowChange
+
+
+def write(opened: Opened, done: Done, action: str, request: str, person: int, key: str | None) -> Change:
+    """Write what an operation did: the session's row at its next revision, and the journal entry."""
+    record, transaction = opened.record, opened.transaction
+    state_before, data_before = record.state, record.data
+    record.state, record.data = done.state, done.data
+    record.version = opened.definition.version
+    record.revision += 1
+    record.undo_top, record.redo_top = done.undo_top, done.redo_top
+    if not transaction.save(record, expected=record.revision - 1):
+        raise Conflict("The session was changed by another at the same instant.", revision=record.revision)
+    value, content = done.value, done.content
+    entry = Entry(
+        session_id=record.id,
+        revision=record.revision,
+        action=action,
+        arguments=request,
+        person_id=person,
+        key=key,
+        version=opened.definition.version,
+        result=_dump({"value": value, "content": list(content)}),
+        state=done.state,
+        data=done.data if done.data != data_before or record.revision == 1 else None,
+        rows=_dump([[c.table, c.before, c.after] for c in done.rows]) if done.rows else None,
+        seed=done.seed,
+        target=done.target,
+        below=done.below,
+        at=transaction.at,
+    )
+    transaction.append(entry)
+    return _change(opened, entry, state_before, done.rows)
+
+
+def _change(opened: Opened, entry: Entry, state_before: str, rows: tuple[RowChange, ...]) -> Change:
+    return Change(
+        session=opened.record.handle,
+        world=opened.definition.name,
+        revision=entry.revision,
+        action=entry.action,
+        arguments=json.loads(entry.arguments),
+        principal=opened.principal,
+        at=opened.transaction.now,
+        state_before=state_before if entry.revision > 1 else None,
+        state=entry.state,
+        rows=rows,
+        undone=entry.target,
+    )
+
+
+def replayed(
+    transaction: Transaction, definition: Definition, record: Record, person: int | None, call: Call, request: str
+) -> Outcome | None:
+    """The recorded answer to a call that was carried out before. Raises Refused if its key was used for another."""
+    if person is None:
+        return None
+    if call.key is not None:
+        entry = transaction.entry_of_key(record.id, person, call.key)
+        if entry is not None and (entry.action, entry.arguments) != (call.action, request):
+            raise key_reused()
+        return None if entry is None else again(transaction, definition, record, entry, call.principal)
+    if call.if_revision is None or call.if_revision >= record.revision:
+        return None
+    entry = transaction.entry(record.id, call.if_revision + 1)
+    if entry is None or (entry.action, entry.arguments, entry.person_id) != (call.action, request, person):
+        return None
+    return again(transaction, definition, record, entry, call.principal) if history.stands(transaction, entry) else None
+
+
+def again(
+    transaction: Transaction,
+    definition: Definition,
+    record: Record,
+    entry: Entry,
+    principal: Principal,
+    revision: int | None = None,
+) -> Outcome:
+    recorded = json.loads(entry.result)
+    allowed = possible(opened_world(transaction, definition, record, principal), record, definition)
+    at = revision or entry.revision
+    note = Message("info", "replayed", f"This was done before, at revision {at}; it was not done again.")
+    return Outcome(
+        record.handle,
+        record.world,
+        record.revision,
+        record.state,
+        allowed,
+        recorded["value"],
+        tuple(recorded["content"]),
+        (note,),
+        replayed=at,
+    )
+
+
+def key_reused() -> Refused:
+    return Refused(
+        "key_reused",
+        "This key was used for another action or other arguments.",
+        hint="Send the same key only to repeat the very same call; take a new key for a new one.",
+    )
+
+
+def _dump(value: Json) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
