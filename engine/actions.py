@@ -176,7 +176,7 @@ def signature_model(name: str, method: Callable[..., Any], skip: tuple[str, ...]
         default = ... if parameter.default is parameter.empty else parameter.default
         fields[parameter.name] = (hints[parameter.name], default)
     try:
-        model: type[BaseModel] = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
+        model: type[BaseModel] = create_model(name, __config__=ConfigDict(extra="forbid", populate_by_name=True), **fields)
         model.model_json_schema()
     except (PydanticSchemaGenerationError, PydanticUserError, NameError) as error:
         culprit = _undescribable(fields) or ", ".join(fields)

@@ -20,7 +20,8 @@ from engine.content import rendered
 from engine.definition import Definition
 from engine.errors import Conflict, NotFound, Refused
 from engine.journal import again, key_reused, replayed, write
-from engine.operations import OPERATIONS, Call, Done, Opened, Operation, opened_world, operation_of, with_prepared
+from engine.operations import OPERATIONS, Done, Opened, Operation, opened_world, operation_of, with_prepared
+from engine.operations import Call as Call
 from engine.registry import Registry
 from engine.rows import Rows
 from engine.store.records import Record, Transaction
@@ -155,6 +156,47 @@ class Dispatcher:
         """A session as it is: revision, state and what is possible. Raises NotFound."""
         world = self.world_of(principal, session)
         return self._reading(principal, world, session, lambda tx, r, d: _now(tx, r, d, principal))
+
+    def sessions(self, principal: Principal, world: str | None = None) -> list[tuple[Record, Role]]:
+        """A principal's sessions and those shared with them, the last changed first; the operator's are all."""
+
+        def work(transaction: Transaction) -> list[tuple[Record, Role]]:
+            if principal.operator:
+                return [(record, Role.OWNER) for record in transaction.all_sessions(world)]
+            person = transaction.person_id(principal)
+            return [] if person is None else transaction.sessions_of(person, world)
+
+        found = self.store.read(work)
+        return [(record, role) for record, role in found if principal.allows(f"{record.world}:read")]
+
+    def past(self, principal: Principal, session: str, at: int | None = None) -> tuple[history.Past, Outcome]:
+        """A session as it was at a revision, beside how it is now. Raises NotFound."""
+
+        def work(transaction: Transaction, record: Record, definition: Definition) -> tuple[history.Past, Outcome]:
+            then = history.past(transaction, definition, record, record.revision if at is None else at)
+            return then, _now(transaction, record, definition, principal)
+
+        return self._reading(principal, self.world_of(principal, session), session, work)
+
+    def history(self, principal: Principal, session: str, since: int = 0, limit: int = -1) -> list[dict[str, Json]]:
+        """What happened in a session after a revision, oldest first. Raises NotFound."""
+
+        def work(transaction: Transaction, record: Record, definition: Definition) -> list[dict[str, Json]]:
+            entries = transaction.entries(record.id, after=since, limit=limit)
+            return [history.described(transaction, entry) for entry in entries]
+
+        return self._reading(principal, self.world_of(principal, session), session, work)
+
+    def main_now(self, principal: Principal, world: str) -> Outcome | None:
+        """The caller's main session of a world as it is, or None where there is none yet."""
+        definition = self._definition(world)
+
+        def work(transaction: Transaction) -> Outcome | None:
+            person = transaction.person_id(principal)
+            record = None if person is None else transaction.main_session(person, world)
+            return None if record is None else _now(transaction, record, definition, principal)
+
+        return self.store.read(work)
 
     def world_of(self, principal: Principal, session: str) -> str:
         """The world of a session. Raises NotFound, also for another's session."""

@@ -6,7 +6,7 @@ finding it costs one read; the same for redo.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sqlalchemy import literal, select
@@ -61,7 +61,7 @@ def undo(transaction: Transaction, definition: Definition, record: Record, rows:
             f"{entry.action} at revision {entry.revision} cannot be undone.",
             hint=f"Fork the session at revision {entry.revision - 1} instead.",
         )
-    changes = tuple(RowChange(c.table, c.after, c.before) for c in reversed(images(entry)))
+    changes = _inverse(entry)
     _write(definition, rows, changes)
     before = entry_at(transaction, record, entry.revision - 1)
     return Reversal(
@@ -109,6 +109,21 @@ def past(transaction: Transaction, definition: Definition, record: Record, revis
     return Past(revision, entry.state, transaction.data_at(record.id, revision), rows)
 
 
+def described(transaction: Transaction, entry: Entry) -> dict[str, Json]:
+    """A journal entry for people and models."""
+    plain: dict[str, Json] = {
+        "revision": entry.revision,
+        "action": entry.action,
+        "arguments": json.loads(entry.arguments),
+        "by": transaction.person_name(entry.person_id),
+        "at": entry.at,
+        "state": entry.state,
+        "result": json.loads(entry.result)["value"],
+        "stands": stands(transaction, entry),
+    }
+    return plain if entry.target is None else {**plain, "about": entry.target}
+
+
 def copy_session(
     transaction: Transaction, definition: Definition, record: Record, revision: int, fork: Record, rows: Rows
 ) -> None:
@@ -116,8 +131,9 @@ def copy_session(
     then = entry_at(transaction, record, revision)
     for entry in transaction.entries(record.id, limit=revision):
         transaction.append(_moved(entry, fork.id))
-    for change in _rows_at_changes(transaction, definition, record, revision, fork):
-        rows.put(_model(definition, change.table), change.before, change.after)
+    _copy_rows(transaction, definition, record, fork)
+    for entry in transaction.entries(record.id, after=revision, newest=True):
+        _write(definition, rows, _inverse(entry))
     fork.state, fork.data = then.state, transaction.data_at(record.id, revision)
     fork.revision = revision
     fork.undo_top, fork.redo_top = _stacks(transaction, record, then)
@@ -128,9 +144,17 @@ def images(entry: Entry) -> tuple[RowChange, ...]:
     return tuple(RowChange(*parts) for parts in json.loads(entry.rows or "[]"))
 
 
-def _write(definition: Definition, rows: Rows, changes: Iterable[RowChange]) -> None:
+def _inverse(entry: Entry) -> tuple[RowChange, ...]:
+    return tuple(RowChange(change.table, change.after, change.before) for change in reversed(images(entry)))
+
+
+def _write(definition: Definition, rows: Rows, changes: tuple[RowChange, ...]) -> None:
+    """Take all rows out, then put all in: one by one, a value may still be where a unique one has to go."""
+    rows.defer_references()
     for change in changes:
-        rows.put(_model(definition, change.table), change.before, change.after)
+        rows.put(_model(definition, change.table), change.before, None)
+    for change in changes:
+        rows.put(_model(definition, change.table), None, change.after)
 
 
 def _model(definition: Definition, table: str) -> type[Row]:
@@ -153,16 +177,12 @@ def _rows_at(
     return found
 
 
-def _rows_at_changes(
-    transaction: Transaction, definition: Definition, record: Record, revision: int, fork: Record
-) -> Iterator[RowChange]:
+def _copy_rows(transaction: Transaction, definition: Definition, record: Record, fork: Record) -> None:
     for row in definition.rows:
         table = table_of(row)
         kept = [column for column in table.c if column.name != "session_id"]
         copied = select(literal(fork.id), *kept).where(table.c.session_id == record.id)
         transaction.db.connection().execute(table.insert().from_select(["session_id", *(c.name for c in kept)], copied))
-    for entry in transaction.entries(record.id, after=revision, newest=True):
-        yield from (RowChange(c.table, c.after, c.before) for c in reversed(images(entry)))
 
 
 def _images_now(transaction: Transaction, row: type[Row], record: Record) -> Iterator[tuple[str, Json]]:

@@ -56,6 +56,7 @@ def _change(opened: Opened, entry: Entry, state_before: str, rows: tuple[RowChan
         state=entry.state,
         rows=rows,
         undone=entry.target,
+        main_of=opened.record.main_of,
     )
 
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
-from sqlalchemy import Table, event, func, inspect, select
+from sqlalchemy import Column, ForeignKeyConstraint, Table, UniqueConstraint, event, func, inspect, select
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import ORMExecuteState
+from sqlalchemy.orm.attributes import flag_modified
 from sqlmodel import Field, SQLModel
 from sqlmodel import Session as DbSession
 
@@ -64,6 +66,7 @@ class Rows:
         self._session_id = session_id
         self._images: dict[tuple[str, str], tuple[Mapping[str, Json] | None, SQLModel | None]] = {}
         self._used = False
+        self._failure: SQLAlchemyError | None = None
         self.writable = transaction.writable
 
     @property
@@ -73,6 +76,8 @@ class Rows:
         if not self._used:
             self._used = True
             event.listen(db, "do_orm_execute", _refuse_bulk)
+            if any(db.is_modified(row) for row in db.dirty):
+                raise TypeError("a guard changed a row; guards only read, change rows in an action")
         return db
 
     def all(
@@ -89,7 +94,7 @@ class Rows:
 
     def find(self, model: type[AnyRow], key: Mapping[str, Any]) -> AnyRow | None:
         """The session's row of that key, or None."""
-        names = [column.name for column in table_of(model).primary_key if column.name != "session_id"]
+        names = [column.name for column in _own_key(model)]
         if sorted(key) != sorted(names):
             raise TypeError(f"find({model.__name__}) takes the key {', '.join(names)}, received {', '.join(key)}")
         self.flush()
@@ -107,11 +112,7 @@ class Rows:
     def add(self, model: type[AnyRow], values: Mapping[str, Any]) -> AnyRow:
         """A new row, validated. Raises InvalidArguments; Refused if the key is taken."""
         self._insist_on_writing()
-        try:
-            row = model.model_validate({**self._numbered(model, values), "session_id": self._session_id})
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            raise InvalidArguments(f"{model.__name__}.{'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
+        row = _validated(model, {**self._numbered(model, values), "session_id": self._session_id})
         key = _key(row)
         if self.db.get(model, {"session_id": self._session_id, **key}) is not None:
             raise Refused("already_there", f"There is a {model.__name__} {key} already.")
@@ -133,16 +134,24 @@ class Rows:
         """Write what was changed so far, so that queries see it."""
         if not self._used:
             return
+        if self._failure is not None:
+            raise self._failure
         changed = [row for row in self.db.dirty if self.db.is_modified(row)]
         if changed:
             self._insist_on_writing()
         for row in changed:
             _refuse_new_key(row)
-            type(row).model_validate(row.model_dump())
-        self.db.flush()
+            _validated(type(row), row.model_dump())
+        self._refuse_strangers()
+        try:
+            self.db.flush()
+        except SQLAlchemyError as error:
+            self._failure = error
+            raise
 
     def changes(self) -> tuple[RowChange, ...]:
         """What became of the rows touched: each once, as it was first and is last."""
+        self._flag_mutations()
         self.flush()
         found = []
         for (table, _), (before, row) in self._images.items():
@@ -151,22 +160,19 @@ class Rows:
                 found.append(RowChange(table, before, after))
         return tuple(found)
 
+    def defer_references(self) -> None:
+        """Have foreign keys checked at the commit, since `put` writes rows in any order."""
+        self.db.connection().exec_driver_sql("pragma defer_foreign_keys = on")
+
     def put(self, model: type[SQLModel], before: Mapping[str, Json] | None, after: Mapping[str, Json] | None) -> None:
-        """Make a row what an image says, from what another says: how undo, redo and fork write."""
-        table = table_of(model)
-        known = after or before or {}
-        key = [
-            table.c[column.name] == _python(model, known)[column.name]
-            for column in table.primary_key
-            if column.name != "session_id"
-        ]
-        matching = (table.c.session_id == self._session_id, *key)
-        if after is None:
-            self.db.connection().execute(table.delete().where(*matching))
-        elif before is None:
-            self.db.connection().execute(table.insert().values(session_id=self._session_id, **_python(model, after)))
-        else:
-            self.db.connection().execute(table.update().where(*matching).values(**_python(model, after)))
+        """Take out the row of one image and put in that of another: how undo, redo and fork write."""
+        table, connection = table_of(model), self.db.connection()
+        if before is not None:
+            values = _python(model, before)
+            key = [table.c[column.name] == values[column.name] for column in _own_key(model)]
+            connection.execute(table.delete().where(table.c.session_id == self._session_id, *key))
+        if after is not None:
+            connection.execute(table.insert().values(session_id=self._session_id, **_python(model, after)))
 
     def _numbered(self, model: type[AnyRow], values: Mapping[str, Any]) -> Mapping[str, Any]:
         table = table_of(model)
@@ -184,6 +190,19 @@ class Rows:
     def _track(self, row: SQLModel) -> None:
         before, _ = self._images[_address(row)]
         self._images[_address(row)] = (before, row)
+
+    def _flag_mutations(self) -> None:
+        """Have lists and dicts written that were changed in place, which the ORM does not notice."""
+        for before, row in self._images.values():
+            if row is not None and inspect(row).persistent:
+                now = image(row)
+                for name, value in vars(row).items():
+                    if isinstance(value, list | dict) and (before is None or before[name] != now[name]):
+                        flag_modified(row, name)
+
+    def _refuse_strangers(self) -> None:
+        if any(_address(row) not in self._images for row in self.db.new):
+            raise TypeError("a new row that the journal does not know; make it with rows(…).add(…)")
 
     def _insist_on_writing(self) -> None:
         if not self.writable:
@@ -236,6 +255,47 @@ def check_row(row: type[Row]) -> None:
         raise DefinitionError(f"{row.__name__} is not a table.", hint=f"Write `class {row.__name__}(Row, table=True)`.")
     if len(table_of(row).primary_key) < 2:
         raise DefinitionError(f"{row.__name__} has no key of its own.", hint="Mark a column `Field(primary_key=True)`.")
+    for columns in _unique(table_of(row)):
+        if "session_id" not in columns:
+            raise DefinitionError(
+                f"{row.__name__}: {', '.join(columns)} would be unique among all sessions together.",
+                hint=f"Write `__table_args__ = (UniqueConstraint({', '.join(map(repr, ('session_id', *columns)))}),)`.",
+            )
+    for constraint in table_of(row).foreign_key_constraints:
+        _check_reference(row, constraint)
+
+
+def _check_reference(row: type[Row], constraint: ForeignKeyConstraint) -> None:
+    names = list(constraint.column_keys)
+    if names == ["session_id"]:
+        return
+    if "session_id" not in names:
+        raise DefinitionError(
+            f"{row.__name__}: the foreign key {', '.join(names)} would reach into other sessions.",
+            hint="Write a ForeignKeyConstraint whose columns begin with session_id on both sides.",
+        )
+    if constraint.ondelete or constraint.onupdate:
+        raise DefinitionError(
+            f"{row.__name__}: the foreign key {', '.join(names)} lets the database change rows past the journal.",
+            hint="Leave ondelete and onupdate out, and change the rows in the action.",
+        )
+
+
+def _unique(table: Table) -> Iterator[list[str]]:
+    for constraint in table.constraints:
+        if isinstance(constraint, UniqueConstraint):
+            yield [column.name for column in constraint.columns]
+    for index in table.indexes:
+        if index.unique:
+            yield [column.name for column in index.columns]
+
+
+def _validated(model: type[AnyRow], values: Mapping[str, Any]) -> AnyRow:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise InvalidArguments(f"{model.__name__}.{'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
 
 
 def _python(model: type[SQLModel], values: Mapping[str, Json]) -> dict[str, Any]:
@@ -245,11 +305,11 @@ def _python(model: type[SQLModel], values: Mapping[str, Json]) -> dict[str, Any]
 
 
 def _key(row: SQLModel) -> dict[str, Any]:
-    return {
-        column.name: getattr(row, column.name)
-        for column in table_of(type(row)).primary_key
-        if column.name != "session_id"
-    }
+    return {column.name: getattr(row, column.name) for column in _own_key(type(row))}
+
+
+def _own_key(model: type[SQLModel]) -> "list[Column[Any]]":
+    return [column for column in table_of(model).primary_key if column.name != "session_id"]
 
 
 def _address(row: SQLModel) -> tuple[str, str]:

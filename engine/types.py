@@ -71,6 +71,8 @@ class Change:
     rows: tuple[RowChange, ...] = ()
     undone: int | None = None
     """The revision that this change undid or did again."""
+    main_of: int | None = field(default=None, repr=False)
+    """The internal id of the person whose main session it is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from engine.errors import Busy, StoreError
+from engine.errors import Busy, EngineError, Refused, StoreError
 from engine.store.records import Transaction
 
 T = TypeVar("T")
@@ -110,9 +110,11 @@ class SqliteStore:
         return engine
 
 
-def explained(error: Exception, path: str) -> StoreError:
-    """What a database error means to an operator, and what to do."""
+def explained(error: Exception, path: str) -> EngineError:
+    """What a database error means to an operator, or a broken constraint to a caller, and what to do."""
     text = str(error.orig if isinstance(error, DBAPIError) else error)
+    if "constraint failed" in text:
+        return Refused("constraint", f"A row breaks a rule of its table: {text}.", hint="Nothing was changed.")
     for sign, reason, hint in _KNOWN:
         if sign in text:
             kind = Busy if "locked" in sign else StoreError

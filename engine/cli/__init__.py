@@ -1,0 +1,61 @@
+"""The command line `turnkeeper`: every command, and where it is carried out."""
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+import typer
+
+from engine.cli.change import fork_session, redo_last, undo_last
+from engine.cli.checks import check_world
+from engine.cli.inspect import list_sessions, list_worlds, show_difference, show_history, show_session
+from engine.cli.migrating import migrate_database
+from engine.cli.play import play_world
+from engine.cli.reporting import reporting
+from engine.cli.serve import serve_http, serve_stdio
+
+Command = Callable[..., None]
+
+COMMANDS: Mapping[str, Mapping[str, Command]] = {
+    "Play and serve": {"play": play_world, "serve": serve_http, "stdio": serve_stdio},
+    "Look": {
+        "worlds": list_worlds,
+        "sessions": list_sessions,
+        "show": show_session,
+        "history": show_history,
+        "diff": show_difference,
+    },
+    "Change": {"undo": undo_last, "redo": redo_last, "fork": fork_session},
+    "Care": {"migrate": migrate_database, "check": check_world},
+}
+"""Every command by its name, in the order and under the headings of the help."""
+
+app = typer.Typer(name="turnkeeper", no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        try:
+            print(f"turnkeeper {version('turnkeeper')}")
+        except PackageNotFoundError:
+            print("turnkeeper, not installed")
+        raise typer.Exit
+
+
+@app.callback(epilog="Exit codes: 0 done, 1 refused or a problem found, 2 wrong usage, 3 the database cannot be used.")
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """Durable, owned, undoable sessions for MCP."""
+
+
+for panel, commands in COMMANDS.items():
+    for name, command in commands.items():
+        app.command(name, rich_help_panel=panel)(reporting(command))
+
+
+def main() -> None:
+    """Run the command line; the process ends with its exit code."""
+    app(prog_name="turnkeeper")

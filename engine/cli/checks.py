@@ -1,0 +1,94 @@
+"""The command that checks a world without running it, and speaks like a compiler: place: problem: remedy."""
+
+import traceback
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+import engine
+from engine.cli import output, reading
+from engine.cli.inspect import AsJson
+from engine.cli.reporting import NOT_DONE, settings_from
+from engine.definition import Definition
+from engine.errors import DefinitionError, NotFound
+from engine.registry import collect, load, load_file
+from engine.types import Json
+
+ENGINE = str(Path(engine.__file__).parent)
+
+
+def check_world(
+    world: Annotated[str, typer.Argument(metavar="WORLD|FILE.py", help="A world's name, or a file that declares one.")],
+    as_json: AsJson = False,
+) -> None:
+    """Check a world's declaration: names, states, parameters, guards, tables."""
+    settings = settings_from()
+    try:
+        worlds = _worlds(world, settings.worlds_path)
+        problems = []
+    except NotFound:
+        raise
+    except Exception as error:
+        worlds, problems = [], [_problem(world, error)]
+    if as_json:
+        output.print_json({"ok": not problems, "worlds": [_counts(found) for found in worlds], "problems": problems})
+    else:
+        _print(worlds, problems)
+    if problems:
+        raise typer.Exit(NOT_DONE)
+
+
+def _worlds(name: str, path: str | None) -> list[Definition]:
+    if not name.endswith(".py"):
+        return [reading.world_named(load(path), name)]
+    if not Path(name).is_file():
+        raise NotFound(f"There is no file {name}.")
+    found = list(collect([load_file(Path(name))]).worlds.values())
+    if not found:
+        raise DefinitionError("there is no world in it.", hint="Declare one: `class Name(World): …`.")
+    return found
+
+
+def _counts(world: Definition) -> Json:
+    return {
+        "name": world.name,
+        "states": len(world.chart.states),
+        "actions": len(world.actions),
+        "resources": len(world.resources),
+        "prompts": len(world.prompts),
+        "tables": len(world.rows),
+    }
+
+
+def _problem(name: str, error: Exception) -> Json:
+    if isinstance(error, DefinitionError):
+        return {"place": _place(name, error), "problem": error.reason, "remedy": error.hint}
+    remedy = "Python cannot import it; mend what the line says."
+    return {"place": _place(name, error), "problem": f"{type(error).__name__}: {error}", "remedy": remedy}
+
+
+def _place(name: str, error: Exception) -> str:
+    """The line of the author's file that was running, else what was asked about."""
+    cause = error.__cause__ or error
+    if isinstance(cause, SyntaxError):
+        return f"{cause.filename}:{cause.lineno}"
+    frames = [
+        frame
+        for frame in traceback.extract_tb(cause.__traceback__)
+        if not frame.filename.startswith((ENGINE, "<")) and "site-packages" not in frame.filename
+    ]
+    modules = [frame for frame in frames if frame.name == "<module>" and "importlib" not in frame.filename]
+    return f"{modules[-1].filename}:{modules[-1].lineno}" if modules else name
+
+
+def _print(worlds: list[Definition], problems: list[Json]) -> None:
+    console = output.stdout()
+    for problem in problems:
+        parts = (problem["place"], problem["problem"], problem["remedy"])
+        console.print(Text(": ".join(output.safe(part.rstrip(".")) for part in parts if part)), soft_wrap=True)
+    for world in worlds:
+        counts = _counts(world)
+        said = ", ".join(f"{counts[what]} {what}" for what in counts if what != "name")
+        console.print(Text.assemble(("ok", "bold green"), f" {world.name}: {said}"), soft_wrap=True)

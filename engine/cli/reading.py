@@ -1,0 +1,193 @@
+"""What the inspection commands read, as JSON values: sessions, their past, and what differs."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from engine import history
+from engine.definition import Definition
+from engine.dispatch import Dispatcher
+from engine.errors import NotFound, Refused
+from engine.registry import Registry
+from engine.rows import table_of
+from engine.store.records import Entry, Record, Transaction
+from engine.types import OPERATOR, Json, Principal
+
+CANDIDATES = 5
+"""How many handles an ambiguous beginning is answered with."""
+
+
+def world_named(registry: Registry, name: str) -> Definition:
+    """The world of that name. Raises NotFound."""
+    definition = registry.definition(name)
+    if definition is None:
+        raise NotFound(f"There is no world {name!r}.", hint=f"There are: {', '.join(registry.worlds)}.")
+    return definition
+
+
+def session_named(dispatcher: Dispatcher, beginning: str) -> Record:
+    """The one session whose handle is, or begins with, what was given. Raises NotFound, Refused."""
+    return _chosen(dispatcher.store.read(lambda tx: tx.all_sessions(None)), beginning)
+
+
+def own_session(dispatcher: Dispatcher, principal: Principal, world: str, beginning: str) -> Record:
+    """The same among the sessions of a principal in a world. Raises NotFound, Refused."""
+    return _chosen(dispatcher.store.read(lambda tx: _own(tx, principal, world)), beginning)
+
+
+def own_sessions(dispatcher: Dispatcher, principal: Principal, world: str) -> list[Json]:
+    """A principal's sessions of a world, the most recently changed first."""
+    return dispatcher.store.read(lambda tx: [session_json(tx, record) for record in _own(tx, principal, world)])
+
+
+def world_json(definition: Definition) -> Json:
+    """A world."""
+    return {
+        "name": definition.name,
+        "title": definition.title,
+        "description": definition.description,
+        "version": definition.version,
+        "states": list(definition.chart.states),
+        "actions": [
+            {"name": action.name, "description": action.description, "read_only": action.read_only}
+            for action in definition.actions.values()
+        ],
+        "resources": list(definition.resources),
+    }
+
+
+def session_json(transaction: Transaction, record: Record) -> Json:
+    """A session."""
+    return {
+        "session": record.handle,
+        "world": record.world,
+        "revision": record.revision,
+        "state": record.state,
+        "owner": transaction.person_name(record.owner_id),
+        "main": record.main_of is not None,
+        "created_at": record.created_at,
+        "updated_at": record.updated_at,
+        "ended_at": record.ended_at,
+        "forked_from": record.forked_from,
+        "forked_at": record.forked_at,
+    }
+
+
+def past_json(dispatcher: Dispatcher, record: Record, at: int | None, principal: Principal = OPERATOR) -> Json:
+    """A session at a revision; `allowed_actions` only as it is now. Raises NotFound."""
+    definition = world_named(dispatcher.registry, record.world)
+
+    def work(transaction: Transaction) -> Json:
+        now = transaction.session_by_id(record.id) or record
+        past = history.past(transaction, definition, now, now.revision if at is None else at)
+        return session_json(transaction, now) | {
+            "revision": past.revision,
+            "latest_revision": now.revision,
+            "state": past.state,
+            "data": _loaded(past.data),
+            "rows": past.rows,
+        }
+
+    found = dispatcher.store.read(work)
+    allowed = None if at is not None else list(dispatcher.now(principal, record.handle).allowed_actions)
+    return {**found, "allowed_actions": allowed}
+
+
+def history_json(dispatcher: Dispatcher, record: Record, since: int = 0) -> list[Json]:
+    """The journal entries after a revision, oldest first."""
+    return dispatcher.store.read(
+        lambda tx: [_entry_json(tx, entry) for entry in list(tx.entries(record.id, after=since))]
+    )
+
+
+def difference_json(dispatcher: Dispatcher, record: Record, first: int, second: int) -> Json:
+    """What differs between two revisions of a session. Raises NotFound."""
+    definition = world_named(dispatcher.registry, record.world)
+    before, after = dispatcher.store.read(
+        lambda tx: tuple(history.past(tx, definition, record, revision) for revision in (first, second))
+    )
+    return {
+        "session": record.handle,
+        "world": record.world,
+        "from": first,
+        "to": second,
+        "state": None if before.state == after.state else {"before": before.state, "after": after.state},
+        "data": list(_fields_changed("$", _loaded(before.data), _loaded(after.data))),
+        "rows": list(_rows_changed(definition, before.rows, after.rows)),
+    }
+
+
+def _own(transaction: Transaction, principal: Principal, world: str) -> list[Record]:
+    person = transaction.person_id(principal)
+    return [] if person is None else [record for record, _ in transaction.sessions_of(person, world)]
+
+
+def _chosen(records: Sequence[Record], beginning: str) -> Record:
+    found = [record for record in records if beginning and record.handle.startswith(beginning)]
+    exact = [record for record in found if record.handle == beginning]
+    if len(exact or found) == 1:
+        return (exact or found)[0]
+    if not found:
+        raise NotFound(f"There is no session {beginning!r}.", hint="`turnkeeper sessions` lists them.")
+    some = ", ".join(record.handle for record in found[:CANDIDATES])
+    raise Refused(
+        "ambiguous_handle", f"{len(found)} sessions begin with {beginning!r}: {some}.", hint="Give more of it."
+    )
+
+
+def _entry_json(transaction: Transaction, entry: Entry) -> Json:
+    return {
+        "revision": entry.revision,
+        "at": entry.at,
+        "who": transaction.person_name(entry.person_id),
+        "action": entry.action,
+        "arguments": json.loads(entry.arguments),
+        "state": entry.state,
+        "target": entry.target,
+        "undone": entry.target is None and not history.stands(transaction, entry),
+    }
+
+
+def _fields_changed(path: str, before: Json, after: Json) -> Iterator[Json]:
+    """The leaves that differ; one that is absent on a side has no key for it."""
+    if before == after and type(before) is type(after):
+        return
+    first, second = _parts(before), _parts(after)
+    if first is None or second is None or type(before) is not type(after):
+        yield {"path": path, "before": before, "after": after}
+        return
+    for key in {**first, **second}:
+        place = f"{path}[{key}]" if isinstance(key, int) else f"{path}.{key}"
+        if key in first and key in second:
+            yield from _fields_changed(place, first[key], second[key])
+        elif key in first:
+            yield {"path": place, "before": first[key]}
+        else:
+            yield {"path": place, "after": second[key]}
+
+
+def _parts(value: Json) -> Mapping[Any, Json] | None:
+    if isinstance(value, list):
+        return dict(enumerate(value))
+    return value if isinstance(value, dict) else None
+
+
+def _rows_changed(
+    definition: Definition, before: Mapping[str, list[Json]], after: Mapping[str, list[Json]]
+) -> Iterator[Json]:
+    for model in definition.rows:
+        table = table_of(model)
+        keys = [column.name for column in table.primary_key if column.name != "session_id"]
+        first, second = (
+            {json.dumps([row[key] for key in keys]): row for row in images.get(table.name, [])}
+            for images in (before, after)
+        )
+        for address in {**first, **second}:
+            old, new = first.get(address), second.get(address)
+            if old != new:
+                row = old or new or {}
+                yield {"table": table.name, "key": {key: row[key] for key in keys}, "before": old, "after": new}
+
+
+def _loaded(data: str | None) -> Json:
+    return None if data is None else json.loads(data)

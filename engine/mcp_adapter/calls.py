@@ -1,0 +1,205 @@
+"""tools/call: a tool's name and arguments to a call of the dispatcher, its outcome or error to a result."""
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import mcp_types as t
+from anyio import to_thread
+from mcp.shared.exceptions import MCPError
+
+from engine.actions import Action, parsed
+from engine.definition import Definition
+from engine.dispatch import Dispatcher
+from engine.errors import EngineError, InvalidArguments
+from engine.mcp_adapter.asking import Context, InputNeeded, RoundAsking, asking_for
+from engine.mcp_adapter.catalog import Catalog
+from engine.mcp_adapter.envelope import Sessionless, accepted, exact, refused, sessionless, unforeseen
+from engine.mcp_adapter.session_tools import Request, SessionTool
+from engine.mcp_adapter.tools import session_tools
+from engine.operations import Call
+from engine.preparing import prepared_call
+from engine.types import Json, Outcome, Principal
+
+KEY = "turnkeeper/key"
+IF_REVISION = "turnkeeper/if-revision"
+
+Result = t.CallToolResult | t.InputRequiredResult
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What a sealed request state carries from one round of questions to the next."""
+
+    endpoint: str
+    session: str
+    revision: int
+    key: str
+    answers: Mapping[str, Json]
+
+    def dump(self) -> str:
+        """As the SDK seals it."""
+        return json.dumps({name: getattr(self, name) for name in self.__slots__})
+
+
+async def call_tool(
+    dispatcher: Dispatcher, catalog: Catalog, principal: Principal, context: Context, params: t.CallToolRequestParams
+) -> Result:
+    """Carry out a tools/call. Raises MCPError."""
+    found = catalog.action(params.name)
+    tool = next((tool for tool in session_tools(catalog) if tool.name == params.name), None)
+    try:
+        if found is not None and principal.allows(found[0].scope_of(found[1])):
+            return await _call_action(dispatcher, catalog, principal, context, params, *found)
+        if tool is not None:
+            return await _call_session_tool(dispatcher, catalog, principal, context, params, tool)
+    except (MCPError, EngineError):
+        raise
+    except Exception as error:
+        raise unforeseen(error) from error
+    names = ", ".join([*(name for name, _, _ in catalog.actions()), *(tool.name for tool in session_tools(catalog))])
+    raise MCPError(t.INVALID_PARAMS, f"Unknown tool: {params.name[:80]!r}. There are: {names}.")
+
+
+async def _call_action(
+    dispatcher: Dispatcher,
+    catalog: Catalog,
+    principal: Principal,
+    context: Context,
+    params: t.CallToolRequestParams,
+    definition: Definition,
+    action: Action,
+) -> Result:
+    session: str | None = catalog.endpoint.session
+    try:
+        call = _call(catalog, principal, context, params, definition, action)
+        session = call.session
+        if action.asks:
+            outcome = await _ask(dispatcher, catalog, context, params, action, call)
+            if isinstance(outcome, t.InputRequiredResult):
+                return outcome
+        else:
+            outcome = await _carry_out(dispatcher, action, call)
+    except EngineError as error:
+        now = await to_thread.run_sync(partial(_now, dispatcher, principal, definition.name, session))
+        return refused(error, now, action)
+    return exact(outcome, action) if action.contract == "exact" else accepted(outcome)
+
+
+async def _carry_out(dispatcher: Dispatcher, action: Action, call: Call) -> Outcome:
+    # Not abandoned on cancellation: a commit that has begun is finished and its hooks are told.
+    return await to_thread.run_sync(dispatcher.read if action.read_only else dispatcher.dispatch, call)
+
+
+async def _ask(
+    dispatcher: Dispatcher,
+    catalog: Catalog,
+    context: Context,
+    params: t.CallToolRequestParams,
+    action: Action,
+    call: Call,
+) -> Outcome | t.InputRequiredResult:
+    """The part before the path: questions, round by round, then the action under the key of the first round."""
+    rounds = not context.session.can_send_request
+    before = _round(catalog, params)
+    if before is None:
+        session, revision = await to_thread.run_sync(dispatcher.check, call)
+        before = Round(catalog.endpoint.name, session, revision, call.key or uuid.uuid4().hex, {})
+    elif not action.read_only:
+        call = replace(call, session=before.session, key=before.key)
+        if (recorded := await to_thread.run_sync(dispatcher.recorded, call)) is not None:
+            return recorded
+    call = replace(call, session=before.session, if_revision=before.revision, key=before.key)
+    given = (context.params or {}).get("inputResponses") or {}
+    asking = asking_for(context, {**before.answers, **given}, rounds=rounds)
+    try:
+        call = await prepared_call(dispatcher, call, asking)
+    except InputNeeded as needed:
+        used = asking.used if isinstance(asking, RoundAsking) else {}
+        state = replace(before, answers={**before.answers, **used})
+        return t.InputRequiredResult(input_requests=needed.requests, request_state=state.dump())
+    return await _carry_out(dispatcher, action, call)
+
+
+async def _call_session_tool(
+    dispatcher: Dispatcher,
+    catalog: Catalog,
+    principal: Principal,
+    context: Context,
+    params: t.CallToolRequestParams,
+    tool: SessionTool,
+) -> t.CallToolResult:
+    session = catalog.endpoint.session
+    try:
+        arguments = tool.arguments.model_construct(**parsed(tool.arguments, params.arguments or {}))
+        session = session or getattr(arguments, "session", None)
+        key, if_revision = _meta(context)
+        request = Request(dispatcher, catalog, principal, arguments, key, if_revision)
+        result = await to_thread.run_sync(tool.run, request)
+    except EngineError as error:
+        now = await to_thread.run_sync(partial(_now, dispatcher, principal, None, session))
+        return refused(error, now)
+    return sessionless(result) if isinstance(result, Sessionless) else accepted(result)
+
+
+def _call(
+    catalog: Catalog,
+    principal: Principal,
+    context: Context,
+    params: t.CallToolRequestParams,
+    definition: Definition,
+    action: Action,
+) -> Call:
+    arguments = dict(params.arguments or {})
+    key, if_revision = _meta(context)
+    session = catalog.endpoint.session
+    if action.contract != "exact":
+        if session is None:
+            session = _taken(arguments, "session", str)
+        if not action.read_only:
+            if_revision = _taken(arguments, "if_revision", int) if "if_revision" in arguments else if_revision
+    return Call(
+        principal=principal,
+        world=definition.name,
+        action=action.name,
+        arguments=arguments,
+        session=session,
+        key=key,
+        if_revision=if_revision,
+    )
+
+
+def _meta(context: Context) -> tuple[str | None, int | None]:
+    """The key and expected revision that a program may send beside the arguments. Raises InvalidArguments."""
+    meta = dict((context.params or {}).get("_meta") or {})
+    return _taken(meta, KEY, str), _taken(meta, IF_REVISION, int)
+
+
+def _taken(arguments: dict[str, Any], name: str, kind: type[Any]) -> Any:
+    value = arguments.pop(name, None)
+    if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
+        wanted = "text" if kind is str else "a whole number"
+        raise InvalidArguments(f"$.{name} must be {wanted}, received {str(value)[:80]!r}.", path=f"$.{name}")
+    return value
+
+
+def _round(catalog: Catalog, params: t.CallToolRequestParams) -> Round | None:
+    if params.request_state is None:
+        return None
+    found = Round(**json.loads(params.request_state))
+    if found.endpoint != catalog.endpoint.name:
+        raise MCPError(t.INVALID_PARAMS, "Invalid or expired requestState")
+    return found
+
+
+def _now(dispatcher: Dispatcher, principal: Principal, world: str | None, session: str | None) -> Outcome | None:
+    """The session that a refused call was about, for the refusal to show; None if there is none to show."""
+    try:
+        if session is None:
+            return None if world is None else dispatcher.main_now(principal, world)
+        return dispatcher.now(principal, session)
+    except EngineError:
+        return None

@@ -1,0 +1,113 @@
+"""What an endpoint offers, by name: which tool is which action, which URI which resource.
+
+An endpoint is everything together, one world, or one session. Names are
+joined (`counter_add`) only where all worlds are together.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from mcp.shared.uri_template import UriTemplate
+
+from engine.actions import Action
+from engine.definition import Definition
+from engine.errors import NotFound
+from engine.registry import Registry, tool_name
+from engine.resources import BUILT_IN, Prompt
+
+SCHEME = "session://"
+_ADDRESS = re.compile(r"session://([^/?#]+)/([^?#]+)(?:\?(.*))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a client is connected: to all worlds, to one, or to one session of one."""
+
+    world: str | None = None
+    session: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What binds a legacy connection and a request state to it."""
+        return self.session or self.world or "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A resource that a URI names: of a session by handle, or without one of the caller's main session."""
+
+    uri: str
+    definition: Definition
+    session: str | None
+    name: str
+    arguments: dict[str, Any]
+
+
+class Catalog:
+    """The names of one endpoint."""
+
+    def __init__(self, registry: Registry, endpoint: Endpoint) -> None:
+        self.registry = registry
+        self.endpoint = endpoint
+        chosen = registry.worlds.values() if endpoint.world is None else [registry.worlds[endpoint.world]]
+        self.worlds = tuple(chosen)
+        self.together = endpoint.world is None
+
+    def joined(self, definition: Definition, name: str) -> str:
+        """A name as this endpoint shows it."""
+        return tool_name(definition, name) if self.together else name
+
+    def actions(self) -> Iterator[tuple[str, Definition, Action]]:
+        """Every action with its tool's name, worlds by name, actions as declared."""
+        for definition in self.worlds:
+            for action in definition.actions.values():
+                yield self.joined(definition, action.name), definition, action
+
+    def action(self, tool: str) -> tuple[Definition, Action] | None:
+        """The action behind a tool's name."""
+        return next(((definition, action) for name, definition, action in self.actions() if name == tool), None)
+
+    def prompts(self) -> Iterator[tuple[str, Definition, Prompt]]:
+        """Every prompt that authors wrote, with its name here."""
+        for definition in self.worlds:
+            for prompt in definition.prompts.values():
+                yield self.joined(definition, prompt.name), definition, prompt
+
+    def address(self, uri: str) -> Address:
+        """What a URI names. Raises NotFound."""
+        exact = self._exact(uri)
+        found = exact or self._session(uri)
+        if found is None:
+            raise NotFound(
+                f"There is no resource {uri!r}.", hint="resources/list and resources/templates/list name them."
+            )
+        return found
+
+    def _exact(self, uri: str) -> Address | None:
+        for definition in self.worlds:
+            for resource in definition.resources.values():
+                if resource.options.uri is not None:
+                    match = UriTemplate.parse(resource.options.uri).match(uri)
+                    if match is not None:
+                        return Address(uri, definition, self.endpoint.session, resource.name, dict(match))
+        return None
+
+    def _session(self, uri: str) -> Address | None:
+        match = _ADDRESS.fullmatch(uri)
+        if match is None:
+            return None
+        owner, name, query = match.groups()
+        arguments = dict(part.partition("=")[::2] for part in (query or "").split("&") if part)
+        by_alias = next((definition for definition in self.worlds if definition.name == owner), None)
+        if by_alias is not None:
+            return self._checked(Address(uri, by_alias, self.endpoint.session, name, arguments))
+        if self.endpoint.session not in (None, owner):
+            return None
+        candidates = [definition for definition in self.worlds if name in (*BUILT_IN, *definition.resources)]
+        return Address(uri, candidates[0], owner, name, arguments) if candidates else None
+
+    @staticmethod
+    def _checked(address: Address) -> Address | None:
+        return address if address.name in (*BUILT_IN, *address.definition.resources) else None

@@ -1,0 +1,210 @@
+"""Legacy MCP connections over HTTP (until 2025-11-25), kept as rows so that any process can go on with them.
+
+The SDK's own manager keeps them in one process only. This one revives a
+connection whose id it does not hold, for the principal who opened it.
+"""
+
+import json
+import logging
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import anyio
+import mcp_types as t
+from anyio import to_thread
+from anyio.abc import TaskGroup, TaskStatus
+from mcp.server.connection import Connection
+from mcp.server.runner import serve_connection
+from mcp.server.streamable_http import StreamableHTTPServerTransport
+from mcp.server.transport_security import TransportSecuritySettings
+from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
+from mcp.shared.transport_context import TransportContext
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERSION
+from starlette.responses import JSONResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from engine.dispatch import Dispatcher
+from engine.errors import EngineError
+from engine.mcp_adapter.catalog import Catalog
+from engine.mcp_adapter.server import CONNECTION, PRINCIPAL, WorldServer
+from engine.mcp_adapter.subscriptions import Hub, readable
+from engine.store.records import ConnectionRecord
+from engine.types import Principal
+
+IDLE_SECONDS = 1800.0
+"""How long a connection without a request is held in memory; its row stays."""
+
+KEPT_FOR = timedelta(days=30)
+"""How long a connection's row outlives its last use."""
+
+MOST = 10_000
+logger = logging.getLogger(__name__)
+
+
+class Connections:
+    """The legacy connections of one endpoint in this process."""
+
+    def __init__(
+        self,
+        server: WorldServer,
+        dispatcher: Dispatcher,
+        hub: Hub,
+        catalog: Catalog,
+        security: TransportSecuritySettings | None,
+    ) -> None:
+        self._server = server
+        self._dispatcher = dispatcher
+        self._hub = hub
+        self._catalog = catalog
+        self._security = security
+        self._held: dict[str, tuple[Principal, StreamableHTTPServerTransport]] = {}
+        self._reviving: dict[str, anyio.Lock] = {}
+        self._tasks: TaskGroup | None = None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Serve connections for as long as the block lasts."""
+        async with anyio.create_task_group() as tasks:
+            self._tasks = tasks
+            try:
+                yield
+            finally:
+                self._tasks = None
+                tasks.cancel_scope.cancel()
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request of a legacy connection, or one that opens it."""
+        named = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"mcp-session-id"), None)
+        principal: Principal = scope[PRINCIPAL]
+        if named is None:
+            await self._open(principal, scope, receive, send)
+            return
+        transport = await self._find(named, principal)
+        if transport is None:
+            await _error("Session not found", 404)(scope, receive, send)
+            return
+        scope[CONNECTION] = named
+        await transport.handle_request(scope, receive, send)
+        if transport.is_terminated:
+            await to_thread.run_sync(self._forget, named)
+
+    async def _open(self, principal: Principal, scope: Scope, receive: Receive, send: Send) -> None:
+        if len(self._held) >= MOST:
+            await _error("Too many open connections; try again later", 503)(scope, receive, send)
+            return
+        name = uuid.uuid4().hex
+        scope[CONNECTION] = name
+        transport = await self._serve(name, principal, None)
+        statuses: list[int] = []
+
+        async def watched(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+            await send(message)
+
+        try:
+            await transport.handle_request(scope, receive, watched)
+        finally:
+            if not statuses or statuses[0] >= 400:
+                with anyio.CancelScope(shield=True):
+                    await transport.terminate()
+
+    async def _find(self, name: str, principal: Principal) -> StreamableHTTPServerTransport | None:
+        async with self._reviving.setdefault(name, anyio.Lock()):
+            try:
+                return self._mine(name, principal) if name in self._held else await self._revive(name, principal)
+            finally:
+                self._reviving.pop(name, None)
+
+    def _mine(self, name: str, principal: Principal) -> StreamableHTTPServerTransport | None:
+        owner, transport = self._held[name]
+        same = (owner.issuer, owner.subject) == (principal.issuer, principal.subject)
+        return transport if same else None
+
+    async def _revive(self, name: str, principal: Principal) -> StreamableHTTPServerTransport | None:
+        record = await to_thread.run_sync(self._remembered, name, principal)
+        if record is None:
+            return None
+        logger.info("connection %s is revived", name)
+        return await self._serve(name, principal, record)
+
+    async def _serve(
+        self, name: str, principal: Principal, record: ConnectionRecord | None
+    ) -> StreamableHTTPServerTransport:
+        assert self._tasks is not None
+        transport = StreamableHTTPServerTransport(
+            mcp_session_id=name, security_settings=self._security, idle_timeout=IDLE_SECONDS
+        )
+        self._held[name] = (principal, transport)
+        await self._tasks.start(self._run, name, principal, transport, record)
+        return transport
+
+    async def _run(
+        self,
+        name: str,
+        principal: Principal,
+        transport: StreamableHTTPServerTransport,
+        record: ConnectionRecord | None,
+        *,
+        task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
+    ) -> None:
+        try:
+            async with transport.connect() as (incoming, outgoing):
+                dispatcher: JSONRPCDispatcher[TransportContext] = JSONRPCDispatcher(
+                    incoming, outgoing, inline_methods=frozenset({"initialize"})
+                )
+                connection = Connection.for_loop(dispatcher, session_id=name)
+                if record is not None:
+                    await self._restore(connection, principal, record)
+                task_status.started()
+                with transport.idle_scope or anyio.CancelScope():
+                    await serve_connection(self._server, dispatcher, connection=connection, lifespan_state={})
+        except Exception:
+            logger.exception("connection %s failed", name)
+        finally:
+            self._held.pop(name, None)
+            self._hub.disconnect(name)
+            with anyio.CancelScope(shield=True):
+                await transport.terminate()
+
+    async def _restore(self, connection: Connection, principal: Principal, record: ConnectionRecord) -> None:
+        parameters = t.InitializeRequestParams.model_validate(json.loads(record.parameters), by_name=False)
+        asked = parameters.protocol_version
+        connection.client_params = parameters
+        connection.protocol_version = asked if asked in HANDSHAKE_PROTOCOL_VERSIONS else LATEST_HANDSHAKE_VERSION
+        connection.initialized.set()
+        wanted = await readable(self._dispatcher, self._catalog, principal, record.uris)
+        for topic, uris in wanted.items():
+            for uri in uris:
+                self._hub.connect(record.id, topic, uri, connection.send_resource_updated)
+
+    def _remembered(self, name: str, principal: Principal) -> ConnectionRecord | None:
+        def work(transaction: Any) -> ConnectionRecord | None:
+            record: ConnectionRecord | None = transaction.connection(name)
+            mine = record is not None and record.person_id == transaction.person_id(principal)
+            if not mine or record is None or record.endpoint != self._catalog.endpoint.name:
+                return None
+            transaction.use_connection(name)
+            return record
+
+        try:
+            return self._dispatcher.store.write(work)
+        except EngineError:
+            logger.exception("connection %s cannot be revived", name)
+            return None
+
+    def _forget(self, name: str) -> None:
+        self._dispatcher.store.write(lambda transaction: transaction.drop_connection(name))
+
+
+def sweep(dispatcher: Dispatcher) -> None:
+    """Forget the rows of connections not used for long."""
+    dispatcher.store.write(lambda transaction: transaction.sweep_connections(transaction.now - KEPT_FOR))
+
+
+def _error(message: str, status: int) -> JSONResponse:
+    error = {"jsonrpc": "2.0", "id": None, "error": {"code": t.INVALID_REQUEST, "message": message}}
+    return JSONResponse(error, status_code=status)

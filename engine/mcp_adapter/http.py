@@ -1,0 +1,103 @@
+"""MCP over HTTP: one ASGI app for each endpoint, serving both protocol eras."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.server.transport_security import (
+    DEFAULT_MAX_REQUEST_BODY_SIZE,
+    RequestBodyLimitMiddleware,
+    TransportSecuritySettings,
+)
+from mcp.shared.inbound import decode_header_value
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from starlette.types import Message, Receive, Scope, Send
+
+from engine.dispatch import Dispatcher
+from engine.mcp_adapter.asking import Context
+from engine.mcp_adapter.catalog import Catalog, Endpoint
+from engine.mcp_adapter.connections import Connections
+from engine.mcp_adapter.server import PRINCIPAL, Keeper, build_server
+from engine.mcp_adapter.subscriptions import Hub
+from engine.types import Principal
+
+ROUTING = (b"mcp-protocol-version", b"mcp-method", b"mcp-name")
+STREAMING = (b'"progressToken"', b"io.modelcontextprotocol/logLevel")
+"""What a request body carries that may need a stream rather than one JSON answer."""
+
+
+class McpEndpoint:
+    """One endpoint as an ASGI app: 2026-07-28 by the SDK, earlier revisions by our own connections."""
+
+    def __init__(
+        self, dispatcher: Dispatcher, hub: Hub, endpoint: Endpoint, security: TransportSecuritySettings | None
+    ) -> None:
+        self.catalog = Catalog(dispatcher.registry, endpoint)
+        server = build_server(dispatcher, hub, endpoint, principal_of, Keeper(dispatcher, endpoint.name, principal_of))
+        self._json = StreamableHTTPSessionManager(server, json_response=True, security_settings=security)
+        self._stream = StreamableHTTPSessionManager(server, security_settings=security)
+        self._legacy = Connections(server, dispatcher, hub, self.catalog, security)
+        self._legacy_app = RequestBodyLimitMiddleware(self._legacy.handle, DEFAULT_MAX_REQUEST_BODY_SIZE)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Serve for as long as the block lasts."""
+        async with AsyncExitStack() as stack:
+            for part in (self._json.run(), self._stream.run(), self._legacy.running()):
+                await stack.enter_async_context(part)
+            yield
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["headers"] = [
+            (name, value.strip(b" \t") if name in ROUTING else value) for name, value in scope["headers"]
+        ]
+        headers = dict(scope["headers"])
+        revision = headers.get(b"mcp-protocol-version")
+        if revision is None or revision.decode("latin-1") in HANDSHAKE_PROTOCOL_VERSIONS:
+            await self._legacy_app(scope, receive, send)
+        elif self._asks(headers) or int(headers.get(b"content-length", b"-1")) not in range(_PEEK + 1):
+            await self._stream.handle_request(scope, receive, send)
+        else:
+            body, again = await _peeked(receive)
+            streams = any(sign in body for sign in STREAMING)
+            await (self._stream if streams else self._json).handle_request(scope, again, send)
+
+    def _asks(self, headers: dict[bytes, bytes]) -> bool:
+        """Whether the call may wait for a person, so that hanging up must end it."""
+        name = decode_header_value(headers.get(b"mcp-name", b"").decode("latin-1"))
+        found = self.catalog.action(name or "")
+        return found is not None and found[1].asks
+
+
+_PEEK = 256 * 1024
+"""Bytes of a request body that are looked into before it is handed on; longer ones may stream."""
+
+
+def principal_of(context: Context) -> Principal:
+    """Who asks: over HTTP what authentication put into the scope, else the local principal."""
+    found: Any = context.request.scope[PRINCIPAL] if context.request is not None else None
+    principal: Principal = found
+    return principal
+
+
+def rebinding_protection(hosts: tuple[str, ...]) -> TransportSecuritySettings:
+    """Take requests only under these host names, and from pages of these hosts (against DNS rebinding)."""
+    return TransportSecuritySettings(
+        allowed_hosts=[*hosts, *(f"{host}:*" for host in hosts)],
+        allowed_origins=[f"http://{host}{port}" for host in hosts for port in ("", ":*")],
+    )
+
+
+async def _peeked(receive: Receive) -> tuple[bytes, Receive]:
+    """A request's body, and a `receive` that gives it again."""
+    messages: list[Message] = []
+    while not messages or messages[-1].get("more_body", False):
+        messages.append(await receive())
+    replayed = iter(messages)
+
+    async def again() -> Message:
+        message = next(replayed, None)
+        return await receive() if message is None else message
+
+    return b"".join(message.get("body", b"") for message in messages), again

@@ -1,0 +1,235 @@
+"""The low-level MCP servers, one for each endpoint: handlers that hand over to the modules beside this one."""
+
+import json
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import mcp_types as t
+from anyio import to_thread
+from mcp.server.caching import CacheHint
+from mcp.server.context import CallNext, HandlerResult
+from mcp.server.lowlevel.server import Server
+from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
+from mcp.shared.exceptions import MCPError
+from pydantic import ValidationError
+
+from engine.dispatch import Dispatcher
+from engine.errors import EngineError
+from engine.mcp_adapter import calls, prompts, tools, views
+from engine.mcp_adapter.asking import Context
+from engine.mcp_adapter.catalog import Catalog, Endpoint
+from engine.mcp_adapter.envelope import protocol_error, unforeseen
+from engine.mcp_adapter.subscriptions import Hub, readable, topic_of
+from engine.types import Principal
+
+LIST_TTL_MS = 300_000
+PrincipalOf = Callable[[Context], Principal]
+
+
+class WorldServer(Server[Any]):
+    """The SDK's server, honest about lists: they never change while it runs."""
+
+    def get_capabilities(self, *args: Any, **options: Any) -> t.ServerCapabilities:
+        """What clients may expect."""
+        found = super().get_capabilities(*args, **options)
+        for part in (found.tools, found.prompts, found.resources):
+            if part is not None:
+                part.list_changed = False
+        return found
+
+
+def build_server(
+    dispatcher: Dispatcher, hub: Hub, endpoint: Endpoint, principal_of: PrincipalOf, keep: "Keeper | None" = None
+) -> WorldServer:
+    """The MCP server of an endpoint. `keep` remembers legacy connections and their subscriptions."""
+    fixed = Catalog(dispatcher.registry, endpoint)
+
+    async def catalog_of(context: Context) -> Catalog:
+        handle = None if context.request is None else context.request.path_params.get("session")
+        if handle is None:
+            return fixed
+        world = await to_thread.run_sync(dispatcher.world_of, principal_of(context), handle)
+        return Catalog(dispatcher.registry, Endpoint(world, handle))
+
+    async def list_tools(context: Context, params: t.PaginatedRequestParams | None) -> t.ListToolsResult:
+        return t.ListToolsResult(tools=tools.listed(await catalog_of(context), principal_of(context)))
+
+    async def call_tool(context: Context, params: t.CallToolRequestParams) -> calls.Result:
+        return await calls.call_tool(dispatcher, await catalog_of(context), principal_of(context), context, params)
+
+    async def list_resources(context: Context, params: t.PaginatedRequestParams | None) -> t.ListResourcesResult:
+        return t.ListResourcesResult(resources=views.listed(await catalog_of(context), principal_of(context)))
+
+    async def list_templates(
+        context: Context, params: t.PaginatedRequestParams | None
+    ) -> t.ListResourceTemplatesResult:
+        found = views.templates(await catalog_of(context), principal_of(context))
+        return t.ListResourceTemplatesResult(resource_templates=found)
+
+    async def read_resource(context: Context, params: t.ReadResourceRequestParams) -> t.ReadResourceResult:
+        address = (await catalog_of(context)).address(params.uri)
+        found = await to_thread.run_sync(views.read, dispatcher, principal_of(context), address)
+        return t.ReadResourceResult.model_validate({"contents": [found], "ttlMs": 0, "cacheScope": "private"})
+
+    async def list_prompts(context: Context, params: t.PaginatedRequestParams | None) -> t.ListPromptsResult:
+        return t.ListPromptsResult(prompts=prompts.listed(await catalog_of(context), principal_of(context)))
+
+    async def get_prompt(
+        context: Context, params: t.GetPromptRequestParams
+    ) -> t.GetPromptResult | t.InputRequiredResult:
+        return await prompts.get(dispatcher, await catalog_of(context), principal_of(context), context, params)
+
+    async def complete(context: Context, params: t.CompleteRequestParams) -> t.CompleteResult:
+        catalog, argument = await catalog_of(context), params.argument
+        found = (
+            prompts.completions(catalog, params.ref.name, argument.name, argument.value)
+            if isinstance(params.ref, t.PromptReference)
+            else []
+        )
+        if not found:
+            arguments = (dispatcher, catalog, principal_of(context), argument.name, argument.value)
+            found = await to_thread.run_sync(views.completions, *arguments)
+        return t.CompleteResult(
+            completion=t.Completion(values=found[:100], total=len(found), has_more=len(found) > 100)
+        )
+
+    async def listen(context: Context, params: t.SubscriptionsListenRequestParams) -> t.SubscriptionsListenResult:
+        uris = params.notifications.resource_subscriptions or []
+        wanted = await readable(dispatcher, await catalog_of(context), principal_of(context), uris)
+        return await hub.listen(context, params, wanted)
+
+    async def subscribe(context: Context, params: t.SubscribeRequestParams) -> t.EmptyResult:
+        address = (await catalog_of(context)).address(params.uri)
+        topic = await topic_of(dispatcher, principal_of(context), address)
+        connection = connection_id(context)
+        hub.connect(connection, topic, params.uri, context.session.send_resource_updated)
+        if keep is not None:
+            await to_thread.run_sync(keep.subscribe, connection, params.uri)
+        return t.EmptyResult()
+
+    async def unsubscribe(context: Context, params: t.UnsubscribeRequestParams) -> t.EmptyResult:
+        connection = connection_id(context)
+        hub.disconnect(connection, params.uri)
+        if keep is not None:
+            await to_thread.run_sync(keep.unsubscribe, connection, params.uri)
+        return t.EmptyResult()
+
+    async def set_level(context: Context, params: t.SetLevelRequestParams) -> t.EmptyResult:
+        return t.EmptyResult()
+
+    server = WorldServer(
+        "turnkeeper" if endpoint.world is None else f"turnkeeper-{endpoint.world}",
+        version=own_version(),
+        title="Turnkeeper" if endpoint.world is None else fixed.worlds[0].title,
+        instructions=_instructions(fixed),
+        cache_hints=dict.fromkeys(
+            ("server/discover", "tools/list", "prompts/list", "resources/list", "resources/templates/list"),
+            CacheHint(ttl_ms=LIST_TTL_MS, scope="private"),
+        ),
+        get_tool_input_schema=lambda name: _schema(fixed, name),
+        on_list_tools=list_tools,
+        on_call_tool=call_tool,
+        on_list_resources=list_resources,
+        on_list_resource_templates=list_templates,
+        on_read_resource=read_resource,
+        on_subscribe_resource=subscribe,
+        on_unsubscribe_resource=unsubscribe,
+        on_subscriptions_listen=listen,
+        on_list_prompts=list_prompts,
+        on_get_prompt=get_prompt,
+        on_completion=complete,
+    )
+    server.add_request_handler("logging/setLevel", t.SetLevelRequestParams, set_level)
+    server.middleware.append(_explain)
+    if keep is not None:
+        server.middleware.append(keep)
+    key = dispatcher.store.write(lambda transaction: transaction.secret("request-state"))
+    security = RequestStateSecurity(keys=[key], bind_principal=lambda context: _bound(principal_of(context)))
+    server.middleware.append(RequestStateBoundary(security, default_audience="turnkeeper"))
+    return server
+
+
+class Keeper:
+    """Remembers legacy connections in the store, so that any process can go on with them.
+
+    As middleware it keeps a connection when its `initialize` has succeeded.
+    """
+
+    def __init__(self, dispatcher: Dispatcher, endpoint: str, principal_of: PrincipalOf) -> None:
+        self._store = dispatcher.store
+        self._endpoint = endpoint
+        self._principal_of = principal_of
+
+    async def __call__(self, ctx: Context, call_next: CallNext) -> HandlerResult:
+        result = await call_next(ctx)
+        if ctx.method == "initialize" and ctx.request is not None:
+            await to_thread.run_sync(self._keep, connection_id(ctx), self._principal_of(ctx), ctx.params)
+        return result
+
+    def subscribe(self, connection: str, uri: str) -> None:
+        """Remember a subscription."""
+        self._store.write(lambda transaction: transaction.subscribe(connection, uri))
+
+    def unsubscribe(self, connection: str, uri: str) -> None:
+        """Forget a subscription."""
+        self._store.write(lambda transaction: transaction.unsubscribe(connection, uri))
+
+    def _keep(self, connection: str, principal: Principal, params: Any) -> None:
+        parameters = json.dumps(dict(params or {}))
+        self._store.write(
+            lambda transaction: transaction.keep_connection(
+                connection, transaction.ensure_person(principal), self._endpoint, parameters
+            )
+        )
+
+
+CONNECTION = "turnkeeper.connection"
+"""Where the ASGI scope carries a legacy connection's id."""
+
+PRINCIPAL = "turnkeeper.principal"
+"""Where the ASGI scope carries who asks."""
+
+
+def connection_id(context: Context) -> str:
+    """What names the connection: its id over HTTP, else this process's one pipe."""
+    return "stdio" if context.request is None else str(context.request.scope.get(CONNECTION, "stateless"))
+
+
+def own_version() -> str:
+    """Turnkeeper's version."""
+    try:
+        return version("turnkeeper")
+    except PackageNotFoundError:
+        return "0"
+
+
+async def _explain(ctx: Context, call_next: CallNext) -> HandlerResult:
+    """Turn the engine's errors into the wire's, for every method alike."""
+    try:
+        return await call_next(ctx)
+    except EngineError as error:
+        uri = (ctx.params or {}).get("uri")
+        raise protocol_error(error, uri if isinstance(uri, str) else None) from error
+    except (MCPError, ValidationError):
+        raise
+    except Exception as error:
+        raise unforeseen(error) from error
+
+
+def _schema(catalog: Catalog, tool: str) -> dict[str, Any] | None:
+    found = catalog.action(tool)
+    return None if found is None else tools.input_schema(found[1], bound=catalog.endpoint.session is not None)
+
+
+def _bound(principal: Principal) -> str:
+    return f"{principal.issuer} {principal.subject}"
+
+
+def _instructions(catalog: Catalog) -> str:
+    worlds = "\n".join(f"- {world.name}: {world.description.partition(chr(10))[0]}" for world in catalog.worlds)
+    return (
+        "Sessions here are durable, yours, and undoable: every action makes a revision, `undo` takes it back, and"
+        " `fork_session` tries another way. Leave `session` out to use your main session of a world. Pass"
+        f" `if_revision` with what you last saw when you retry.\n{worlds}"
+    )

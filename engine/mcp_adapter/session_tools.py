@@ -1,0 +1,289 @@
+"""The session tools: start, list, look back, undo, fork, share, end. Each is one function on the dispatcher."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from engine.actions import described
+from engine.dispatch import Dispatcher
+from engine.errors import InvalidArguments
+from engine.mcp_adapter.catalog import Catalog
+from engine.mcp_adapter.envelope import Sessionless
+from engine.operations import Call
+from engine.types import Json, Message, Outcome, Principal, Role
+
+ANY_OBJECT: Mapping[str, Json] = {"type": "object"}
+
+
+class Arguments(BaseModel):
+    """What session tools take."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class OfSession(Arguments):
+    """Which session: by handle, or the caller's main session of a world."""
+
+    session: str | None = Field(default=None, description="The session's handle (ses_…).")
+    world: str | None = Field(default=None, description="Instead of session: your main session of this world.")
+
+
+class OfChange(OfSession):
+    """Which session, and at which revision the caller believes it."""
+
+    if_revision: int | None = Field(default=None, ge=0, description="The revision you last saw; makes a retry safe.")
+
+
+class Start(Arguments):
+    """What to start."""
+
+    world: str | None = Field(default=None, description="Which world.")
+    arguments: dict[str, Any] = Field(default_factory=dict, description="What the world needs to start.")
+    main: bool = Field(
+        default=False, description="Make it your main session of the world, in place of the present one."
+    )
+
+
+class Listing(Arguments):
+    """Which sessions to list."""
+
+    world: str | None = Field(default=None, description="Only sessions of this world.")
+    limit: int = Field(default=50, ge=1, le=500)
+
+
+class At(OfSession):
+    """Which past to read."""
+
+    at: int | None = Field(default=None, ge=1, description="A past revision. Left out: as it is now.")
+
+
+class Since(OfSession):
+    """Which part of the history to read."""
+
+    since: int = Field(default=0, ge=0, description="Only what came after this revision.")
+    limit: int = Field(default=50, ge=1, le=500)
+
+
+class Share(OfSession):
+    """Whom to share with."""
+
+    person: str = Field(description="Who: the subject they sign in with.")
+    role: Role | None = Field(default=Role.VIEWER, description="viewer reads, editor also acts; null takes it back.")
+
+
+class End(OfSession):
+    """How to end."""
+
+    erase: bool = Field(default=False, description="Delete the session and its history for good.")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A call of a session tool."""
+
+    dispatcher: Dispatcher
+    catalog: Catalog
+    principal: Principal
+    arguments: Any
+    key: str | None
+    if_revision: int | None = None
+
+    def session(self) -> tuple[str, str]:
+        """The world and handle it is about. Raises NotFound, InvalidArguments."""
+        handle = self.catalog.endpoint.session or self.arguments.session
+        if handle is not None:
+            return self.dispatcher.world_of(self.principal, handle), handle
+        world = self.world()
+        return world, self.dispatcher.main(self.principal, world)
+
+    def world(self) -> str:
+        """The world it is about. Raises InvalidArguments."""
+        named = self.catalog.endpoint.world or self.arguments.world
+        if named is not None:
+            return str(named)
+        if len(self.catalog.worlds) == 1:
+            return self.catalog.worlds[0].name
+        raise InvalidArguments(
+            "Neither a session nor a world is given.",
+            hint=f"Give `session`, or `world`, one of: {', '.join(w.name for w in self.catalog.worlds)}.",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTool:
+    """One session tool: what it takes, what it says it gives, and what it does."""
+
+    name: str
+    description: str
+    arguments: type[Arguments]
+    run: Callable[[Request], Outcome | Sessionless]
+    read_only: bool = False
+    destructive: bool = False
+    on_session: bool = True
+    result: Mapping[str, Json] = field(default_factory=lambda: dict(ANY_OBJECT))
+
+    def schema(self, catalog: Catalog) -> dict[str, Json]:
+        """The input schema on an endpoint: without what the endpoint already says."""
+        schema = described(self.arguments)
+        properties = schema["properties"]
+        if catalog.endpoint.session is not None:
+            properties.pop("session", None)
+            properties.pop("world", None)
+        elif catalog.endpoint.world is not None:
+            properties.pop("world", None)
+        elif "world" in properties:
+            properties["world"] = {
+                "type": "string",
+                "enum": [world.name for world in catalog.worlds],
+                "description": properties["world"]["description"],
+            }
+        if self.arguments is Start and len(catalog.worlds) == 1:
+            properties["arguments"] = described(catalog.worlds[0].start_parameters)
+        return schema
+
+
+def _start(request: Request) -> Outcome:
+    given = request.arguments
+    return request.dispatcher.start(
+        request.principal, request.world(), given.arguments, key=request.key, main=given.main
+    )
+
+
+def _list(request: Request) -> Sessionless:
+    world = request.catalog.endpoint.world or request.arguments.world
+    found = request.dispatcher.sessions(request.principal, world)[: request.arguments.limit]
+    return Sessionless({"sessions": [_summary(record, role) for record, role in found]})
+
+
+def _get(request: Request) -> Outcome:
+    world, handle = request.session()
+    past, now = request.dispatcher.past(request.principal, handle, request.arguments.at)
+    value = {
+        "world": world,
+        "revision": past.revision,
+        "state": past.state,
+        "data": None if past.data is None else json.loads(past.data),
+        "rows": past.rows,
+    }
+    return _about(now, value)
+
+
+def _history(request: Request) -> Outcome:
+    _, handle = request.session()
+    since, limit = request.arguments.since, request.arguments.limit
+    changes = request.dispatcher.history(request.principal, handle, since, limit)
+    return _about(request.dispatcher.now(request.principal, handle), {"changes": changes})
+
+
+def _operation(name: str) -> Callable[[Request], Outcome]:
+    def run(request: Request) -> Outcome:
+        world, handle = request.session()
+        return request.dispatcher.dispatch(_call(request, world, handle, name, {}))
+
+    return run
+
+
+def _fork(request: Request) -> Outcome:
+    _, handle = request.session()
+    return request.dispatcher.fork(request.principal, handle, request.arguments.at, key=request.key)
+
+
+def _share(request: Request) -> Outcome:
+    world, handle = request.session()
+    person = request.dispatcher.person(request.arguments.person)
+    return request.dispatcher.dispatch(
+        _call(request, world, handle, "share", {"person": person, "role": request.arguments.role})
+    )
+
+
+def _end(request: Request) -> Outcome | Sessionless:
+    world, handle = request.session()
+    if not request.arguments.erase:
+        return request.dispatcher.dispatch(_call(request, world, handle, "end", {}))
+    request.dispatcher.erase(request.principal, handle)
+    return Sessionless(None, (Message("info", "erased", f"{handle} and its history are gone."),))
+
+
+def _call(request: Request, world: str, handle: str, action: str, arguments: Mapping[str, Json]) -> Call:
+    return Call(
+        principal=request.principal,
+        world=world,
+        action=action,
+        arguments=arguments,
+        session=handle,
+        key=request.key,
+        if_revision=getattr(request.arguments, "if_revision", None) or request.if_revision,
+    )
+
+
+def _about(now: Outcome, value: Json) -> Outcome:
+    text = ({"type": "text", "text": json.dumps(value, indent=2, ensure_ascii=False)},)
+    return dataclasses.replace(now, value=value, content=text)
+
+
+def _summary(record: Any, role: Role) -> dict[str, Json]:
+    return {
+        "session": record.handle,
+        "world": record.world,
+        "state": record.state,
+        "revision": record.revision,
+        "role": role.value,
+        "main": record.main_of is not None,
+        "changed_at": record.updated_at,
+        "ended": record.ended_at is not None,
+    }
+
+
+SESSION_TOOLS: tuple[SessionTool, ...] = (
+    SessionTool(
+        "start_session",
+        "Start a session of a world. It is durable: it lasts until it is ended, and its handle names it from anywhere.",
+        Start,
+        _start,
+        on_session=False,
+        result={},
+    ),
+    SessionTool(
+        "list_sessions",
+        "List your sessions and those shared with you, the most recently changed first.",
+        Listing,
+        _list,
+        read_only=True,
+        on_session=False,
+    ),
+    SessionTool("get_session", "Read a session whole, as it is or as it was at a revision.", At, _get, read_only=True),
+    SessionTool("session_history", "Read what happened in a session, oldest first.", Since, _history, read_only=True),
+    SessionTool(
+        "undo",
+        "Take back the last action that still stands. Repeated, it goes further back.",
+        OfChange,
+        _operation("undo"),
+    ),
+    SessionTool("redo", "Do again what was undone last.", OfChange, _operation("redo")),
+    SessionTool(
+        "fork_session",
+        "Make a new session of your own from a session as it is, or as it was at a revision, with its history.",
+        At,
+        _fork,
+        result={"type": "null"},
+    ),
+    SessionTool(
+        "share_session",
+        "Let another person read (viewer) or also act in (editor) a session you own.",
+        Share,
+        _share,
+        result={"type": "null"},
+    ),
+    SessionTool(
+        "end_session",
+        "End a session you own: it can then only be read and forked. With erase=true it is deleted for good.",
+        End,
+        _end,
+        destructive=True,
+        result={"type": "null"},
+    ),
+)

@@ -1,0 +1,147 @@
+"""Resources and completion: what a session looks like from outside, by URI."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import mcp_types as t
+
+from engine import statechart
+from engine.actions import parsed
+from engine.content import contents, indented, jsonable
+from engine.definition import Definition
+from engine.dispatch import Dispatcher
+from engine.errors import InvalidArguments
+from engine.mcp_adapter.catalog import SCHEME, Address, Catalog
+from engine.mcp_adapter.icons import icons
+from engine.resources import BUILT_IN
+from engine.types import Json, Principal
+from engine.world import World
+
+MERMAID = "text/vnd.mermaid"
+_BUILT_IN_SAYS = {
+    "state": ("application/json", "The session's state, document and rows, and what is possible."),
+    "history": ("application/json", "What happened in the session, oldest first."),
+    "diagram": (MERMAID, "The world's states as a Mermaid diagram, with the current one marked."),
+}
+
+
+def listed(catalog: Catalog, principal: Principal) -> list[t.Resource]:
+    """The resources of the caller's main sessions under their fixed alias, or of the endpoint's one session."""
+    return [
+        _resource(definition, name, uri)
+        for definition in catalog.worlds
+        if principal.allows(definition.read_scope)
+        for name, uri in _addresses(catalog, definition)
+    ]
+
+
+def templates(catalog: Catalog, principal: Principal) -> list[t.ResourceTemplate]:
+    """The resources of any session, by template."""
+    found: dict[str, t.ResourceTemplate] = {}
+    for definition in catalog.worlds:
+        if not principal.allows(definition.read_scope):
+            continue
+        for resource in definition.resources.values():
+            if resource.options.uri is not None and resource.parameters.model_fields:
+                found[resource.options.uri] = _template(definition, resource.name, resource.options.uri)
+        if catalog.endpoint.session is None and definition.contract != "exact":
+            for name in (*BUILT_IN, *_own(definition)):
+                uri = f"{SCHEME}{{session}}/{name}" + ("{?since}" if name == "history" else "")
+                found.setdefault(uri, _template(definition, name, uri))
+    return list(found.values())
+
+
+def read(dispatcher: Dispatcher, principal: Principal, address: Address) -> dict[str, Json]:
+    """A resource's contents in wire form. Raises NotFound, InvalidArguments."""
+    world = address.definition
+    handle = address.session
+    if handle is not None and handle.startswith("ses_"):
+        world = dispatcher.registry.worlds[dispatcher.world_of(principal, handle)]
+    if address.name == "state":
+        return contents(address.uri, indented(_state(dispatcher, principal, world, handle)), "application/json")
+    if address.name == "history":
+        changes = _history(dispatcher, principal, world, address)
+        return contents(address.uri, indented(changes), "application/json")
+    if address.name == "diagram":
+        return contents(address.uri, dispatcher.look(principal, world.name, handle, _diagram), MERMAID)
+    resource = world.resources.get(address.name)
+    if resource is None:
+        raise InvalidArguments(f"Sessions of {world.name} have no resource {address.name!r}.")
+    arguments = parsed(resource.parameters, address.arguments)
+    body = dispatcher.look(principal, world.name, handle, lambda view: _body(resource.method(view, **arguments)))
+    return contents(address.uri, body, resource.mime_type)
+
+
+def completions(dispatcher: Dispatcher, catalog: Catalog, principal: Principal, name: str, typed: str) -> list[str]:
+    """The handles that a `session` argument may be completed to."""
+    if name != "session":
+        return []
+    found = dispatcher.sessions(principal, catalog.endpoint.world)
+    return [record.handle for record, _ in found if record.handle.startswith(typed)]
+
+
+def _addresses(catalog: Catalog, definition: Definition) -> Iterator[tuple[str, str]]:
+    owner = catalog.endpoint.session or definition.name
+    for name in _own(definition):
+        yield name, f"{SCHEME}{owner}/{name}"
+    if definition.contract != "exact":
+        for name in BUILT_IN:
+            yield name, f"{SCHEME}{owner}/{name}"
+    for resource in definition.resources.values():
+        if resource.options.uri is not None and not resource.parameters.model_fields:
+            yield resource.name, resource.options.uri
+
+
+def _own(definition: Definition) -> list[str]:
+    return [name for name, resource in definition.resources.items() if resource.options.uri is None]
+
+
+def _resource(definition: Definition, name: str, uri: str) -> t.Resource:
+    mime_type, description, title, icon = _said(definition, name)
+    return t.Resource(uri=uri, name=name, title=title, description=description, mime_type=mime_type, icons=icon)
+
+
+def _template(definition: Definition, name: str, uri: str) -> t.ResourceTemplate:
+    mime_type, description, title, icon = _said(definition, name)
+    return t.ResourceTemplate(
+        uri_template=uri, name=name, title=title, description=description, mime_type=mime_type, icons=icon
+    )
+
+
+def _said(definition: Definition, name: str) -> tuple[str, str, str, list[t.Icon]]:
+    if (found := definition.resources.get(name)) is not None:
+        title = found.options.title or f"{definition.title}: {name}"
+        return found.mime_type, found.description, title, icons(found.options.icons or definition.icons)
+    mime_type, description = _BUILT_IN_SAYS[name]
+    return mime_type, description, f"{definition.title}: {name}", icons(definition.icons)
+
+
+def _state(dispatcher: Dispatcher, principal: Principal, world: Definition, handle: str | None) -> Json:
+    session = handle or dispatcher.main(principal, world.name)
+    past, now = dispatcher.past(principal, session)
+    return {
+        "session": session,
+        "world": world.name,
+        "revision": past.revision,
+        "state": past.state,
+        "allowed_actions": list(now.allowed_actions),
+        "data": None if past.data is None else json.loads(past.data),
+        "rows": past.rows,
+    }
+
+
+def _history(dispatcher: Dispatcher, principal: Principal, world: Definition, address: Address) -> Json:
+    since = address.arguments.get("since", "0")
+    if not str(since).isdigit():
+        raise InvalidArguments(f"since must be a revision, received {since!r}.")
+    session = address.session or dispatcher.main(principal, world.name)
+    return dispatcher.history(principal, session, int(since))
+
+
+def _diagram(view: World) -> str:
+    return statechart.mermaid(view.definition.chart, str(view.state))
+
+
+def _body(answer: Any) -> str | bytes:
+    return answer if isinstance(answer, str | bytes) else indented(jsonable(answer))

@@ -1,0 +1,93 @@
+"""The web application: MCP endpoints by path, who asks, and the health check."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from anyio import to_thread
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from engine.dispatch import Dispatcher
+from engine.errors import StoreError
+from engine.mcp_adapter.catalog import Endpoint
+from engine.mcp_adapter.connections import sweep
+from engine.mcp_adapter.http import McpEndpoint, rebinding_protection
+from engine.mcp_adapter.server import PRINCIPAL
+from engine.mcp_adapter.subscriptions import Hub
+from engine.types import LOCAL, Principal
+
+
+class ActAs:
+    """Middleware: every request is by one principal. For loopback, while authorization is off."""
+
+    def __init__(self, app: ASGIApp, principal: Principal) -> None:
+        self.app = app
+        self.principal = principal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[PRINCIPAL] = self.principal
+        await self.app(scope, receive, send)
+
+
+def build_app(dispatcher: Dispatcher, hosts: tuple[str, ...]) -> Starlette:
+    """The ASGI app on a dispatcher. `hosts` are the names under which it may be reached (DNS rebinding)."""
+    hub = Hub(dispatcher.registry)
+    dispatcher.listeners.append(hub.tell)
+    security = rebinding_protection(hosts)
+    every = McpEndpoint(dispatcher, hub, Endpoint(), security)
+    by_world = {
+        world: McpEndpoint(dispatcher, hub, Endpoint(world=world), security) for world in dispatcher.registry.worlds
+    }
+    by_session = McpEndpoint(dispatcher, hub, Endpoint(), security)
+
+    async def healthz(request: Request) -> JSONResponse:
+        try:
+            await to_thread.run_sync(dispatcher.store.read, lambda transaction: transaction.now)
+        except StoreError as error:
+            return JSONResponse({"status": "failing", "reason": str(error)}, status_code=503)
+        return JSONResponse({"status": "ok"})
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await to_thread.run_sync(sweep, dispatcher)
+        async with AsyncExitStack() as stack:
+            for endpoint in (every, *by_world.values(), by_session):
+                await stack.enter_async_context(endpoint.running())
+            await stack.enter_async_context(hub.running())
+            yield
+
+    return Starlette(
+        routes=[
+            Route("/mcp", every),
+            *(Route(f"/worlds/{world}/mcp", endpoint) for world, endpoint in by_world.items()),
+            Route("/worlds/{world}/mcp", _no_such_world(tuple(by_world))),
+            Route("/sessions/{session}/mcp", by_session),
+            Route("/healthz", healthz),
+        ],
+        middleware=[Middleware(ActAs, principal=LOCAL)],
+        lifespan=lifespan,
+    )
+
+
+def _no_such_world(worlds: tuple[str, ...]) -> ASGIApp:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        named = scope["path_params"]["world"]
+        reason = f"There is no world {named!r}. There are: {', '.join(worlds)}."
+        response: Response = JSONResponse({"error": "not_found", "reason": reason}, status_code=404)
+        await response(scope, receive, send)
+
+    return _App(answer)
+
+
+class _App:
+    """An ASGI function as Starlette's Route takes it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)

@@ -1,0 +1,102 @@
+"""The composition root: settings in, a running server out."""
+
+import contextlib
+import gc
+import ipaddress
+import logging
+import socket
+from collections.abc import Iterator
+
+import anyio
+import uvicorn
+from mcp.server.stdio import stdio_server
+from starlette.applications import Starlette
+
+from engine.application import opened
+from engine.dispatch import Dispatcher
+from engine.errors import NotFound, StoreError, Unauthenticated
+from engine.mcp_adapter.catalog import Endpoint
+from engine.mcp_adapter.server import build_server
+from engine.mcp_adapter.subscriptions import Hub
+from engine.settings import Settings
+from engine.types import LOCAL
+from engine.web.app import build_app
+
+logger = logging.getLogger(__name__)
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+def build(settings: Settings, dispatcher: Dispatcher) -> Starlette:
+    """The ASGI app of the settings. Raises Unauthenticated for settings under which nobody could be told apart."""
+    check(settings)
+    return build_app(dispatcher, tuple(dict.fromkeys((settings.host, *LOOPBACK))))
+
+
+def check(settings: Settings) -> None:
+    """Insist that whoever reaches the server may act as the local principal. Raises Unauthenticated."""
+    if settings.auth != "off":
+        raise Unauthenticated(
+            "TURNKEEPER_AUTH is oauth, and this release has no authorization yet.",
+            hint="Set TURNKEEPER_AUTH=off: everybody on this machine then acts as you.",
+        )
+    if not _loopback(settings.host):
+        raise Unauthenticated(
+            f"TURNKEEPER_HOST={settings.host} is not loopback, and TURNKEEPER_AUTH is off.",
+            hint="Without authorization the server listens on 127.0.0.1 only.",
+        )
+
+
+def serve(settings: Settings) -> None:
+    """Serve HTTP until the process is told to stop. Raises EngineError before it listens."""
+    check(settings)
+    with _listening(settings) as listener, opened(settings) as dispatcher:
+        app = build(settings, dispatcher)
+        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
+        # What was loaded stays: the collector need not look at it again (measured: docs/performance.md).
+        gc.collect()
+        gc.freeze()
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def stdio(settings: Settings, world: str | None = None) -> None:
+    """Serve MCP over this process's pipes as the local principal. Raises EngineError before it serves."""
+    with opened(settings) as dispatcher:
+        if world is not None and dispatcher.registry.definition(world) is None:
+            raise NotFound(f"There is no world {world!r}.", hint=f"There are: {', '.join(dispatcher.registry.worlds)}.")
+        anyio.run(_serve_pipes, dispatcher, Endpoint(world=world))
+
+
+async def _serve_pipes(dispatcher: Dispatcher, endpoint: Endpoint) -> None:
+    hub = Hub(dispatcher.registry)
+    dispatcher.listeners.append(hub.tell)
+    server = build_server(dispatcher, hub, endpoint, lambda context: LOCAL)
+    async with hub.running(), stdio_server() as (incoming, outgoing):
+        await server.run(incoming, outgoing, server.create_initialization_options())
+
+
+@contextlib.contextmanager
+def _listening(settings: Settings) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.host, settings.port))
+        except OSError as error:
+            raise StoreError(
+                f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}.",
+                hint="Stop what listens there, or set another TURNKEEPER_PORT.",
+            ) from error
+        yield listener
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+if __name__ == "__main__":
+    serve(Settings())
