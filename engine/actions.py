@@ -100,7 +100,10 @@ class Guard:
 
     def reason_against(self, world: Any, arguments: Mapping[str, Any]) -> str | None:
         """None to let the action pass, else why not."""
-        return self.function(world, **{name: arguments[name] for name in self.parameters})
+        reason = self.function(world, **{name: arguments[name] for name in self.parameters})
+        if reason is not None and not isinstance(reason, str):
+            raise TypeError(f"guard {self.name} answered {reason!r}; a guard returns None to pass, or the reason not to")
+        return reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -204,7 +204,10 @@ def _data_model(cls: type) -> type[BaseModel] | None:
     if annotation is Any:
         return None
     if not (inspect.isclass(annotation) and issubclass(annotation, BaseModel)):
-        raise DefinitionError(f"{cls.__name__}.data: {annotation!r} is not a pydantic model.")
+        raise DefinitionError(
+            f"{cls.__name__}.data: {annotation!r} is not a pydantic model.",
+            hint="Annotate it with a subclass of pydantic.BaseModel.",
+        )
     if any(field.is_required() for field in annotation.model_fields.values()):
         raise DefinitionError(
             f"{cls.__name__}.data: {annotation.__name__} cannot be made without values.",
@@ -229,12 +232,12 @@ def _chart(
         raise DefinitionError(f"{cls.__name__}: states= and start= go together.")
     names = tuple(str(state) for state in states) if states else (ONLY_STATE,)
     ways = tuple(Transition(action.name, action.sources, action.targets) for action in actions)
-    for way in ways:
-        for state in (*(way.sources or ()), *way.targets):
-            if state not in names:
-                raise DefinitionError(
-                    f"{cls.__name__}.{way.event}: {state!r} is no state of this world.",
-                    hint=f"Its states are: {', '.join(names)}.",
-                )
+    initial = str(start) if start is not None else ONLY_STATE
     finals = frozenset(map(str, final)) if states else frozenset(names if not ways else ())
-    return Chart(names, str(start) if start is not None else ONLY_STATE, finals, ways)
+    named = [(f"{cls.__name__}.{way.event}", state) for way in ways for state in (*(way.sources or ()), *way.targets)]
+    for label, state in (*((cls.__name__, state) for state in (initial, *finals)), *named):
+        if state not in names:
+            raise DefinitionError(
+                f"{label}: {state!r} is no state of this world.", hint=f"Its states are: {', '.join(names)}."
+            )
+    return Chart(names, initial, finals, ways)

@@ -261,11 +261,12 @@ class Dispatcher:
         return OPERATIONS[name]
 
     def _commit(self, work: Callable[[Transaction], Kept]) -> Outcome:
-        kept = self.store.write(work)
+        return self.store.write(work, self._tell).outcome
+
+    def _tell(self, kept: Kept) -> None:
         for change in kept.changes:
             for listener in self.listeners:
                 listener(change)
-        return kept.outcome
 
     def _carry_out(
         self,

@@ -87,10 +87,15 @@ def _named(function: HookFunction) -> str:
 
 
 def _marked(function: Function, hook: Hook) -> Function:
+    if inspect.iscoroutinefunction(function):
+        raise DefinitionError(
+            f"hook {hook.name} is async, but hooks are called plainly, from a thread of their own.",
+            hint=f"Write `def {function.__name__}(change: Change) -> None`.",
+        )
     if len(inspect.signature(function).parameters) != 1:
         raise DefinitionError(
             f"hook {hook.name}{inspect.signature(function)} must take one argument.",
             hint=f"Write `def {function.__name__}(change: Change) -> None`.",
         )
-    setattr(function, HOOK_MARK, hook)
+    setattr(function, HOOK_MARK, (*getattr(function, HOOK_MARK, ()), hook))
     return function

@@ -52,7 +52,7 @@ def collect(modules: Iterable[ModuleType]) -> Registry:
     """The registry of the worlds and hooks that modules define."""
     found = list(dict.fromkeys(modules))
     classes = [value for module in found for value in _own(module, World)]
-    hooks = [hook for module in found for value in vars(module).values() if (hook := _hook(value)) is not None]
+    hooks = [hook for module in found for value in vars(module).values() for hook in _hooks(value)]
     return Registry(dict.fromkeys(classes), dict.fromkeys(hooks))
 
 
@@ -134,5 +134,5 @@ def _own(module: ModuleType, kind: type[World]) -> Iterator[type[World]]:
             yield value
 
 
-def _hook(value: object) -> Hook | None:
-    return getattr(value, HOOK_MARK, None) if callable(value) else None
+def _hooks(value: object) -> tuple[Hook, ...]:
+    return getattr(value, HOOK_MARK, ()) if callable(value) else ()

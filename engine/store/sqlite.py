@@ -59,10 +59,17 @@ class SqliteStore:
         """The store's clock, UTC."""
         return datetime.now(UTC) + self.offset
 
-    def write(self, work: Callable[[Transaction], T]) -> T:
-        """Run `work` in a transaction of its own; its commit is on disk before this returns. Raises StoreError."""
-        with self._turn, self._transaction(self._writing, writable=True) as transaction:
-            return work(transaction)
+    def write(self, work: Callable[[Transaction], T], told: Callable[[T], None] | None = None) -> T:
+        """Run `work` in a transaction of its own; its commit is on disk before this returns. Raises StoreError.
+
+        `told` is called after the commit and before the next one, so in their order; it must return at once.
+        """
+        with self._turn:
+            with self._transaction(self._writing, writable=True) as transaction:
+                result = work(transaction)
+            if told is not None:
+                told(result)
+            return result
 
     def read(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` on one unchanging snapshot; it cannot write. Raises StoreError."""
