@@ -102,7 +102,7 @@ class Guard:
         """None to let the action pass, else why not."""
         reason = self.function(world, **{name: arguments[name] for name in self.parameters})
         if reason is not None and not isinstance(reason, str):
-            raise TypeError(f"guard {self.name} answered {reason!r}; a guard returns None to pass, or the reason not to")
+            raise TypeError(f"guard {self.name} answered {reason!r}; it must return None, or the reason against")
         return reason
 
 
@@ -179,7 +179,8 @@ def signature_model(name: str, method: Callable[..., Any], skip: tuple[str, ...]
         default = ... if parameter.default is parameter.empty else parameter.default
         fields[parameter.name] = (hints[parameter.name], default)
     try:
-        model: type[BaseModel] = create_model(name, __config__=ConfigDict(extra="forbid", populate_by_name=True), **fields)
+        strict = ConfigDict(extra="forbid", populate_by_name=True)
+        model: type[BaseModel] = create_model(name, __config__=strict, **fields)
         model.model_json_schema()
     except (PydanticSchemaGenerationError, PydanticUserError, NameError) as error:
         culprit = _undescribable(fields) or ", ".join(fields)

@@ -1,6 +1,6 @@
 """What is asked before anything is done: session, role, scope, revision, state and guards, in the path's order."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from engine.actions import Action
@@ -50,11 +50,11 @@ def check_key(key: str | None) -> None:
         raise InvalidArguments(f"A key has 1 to {KEY_LIMIT} characters; received {str(key)[:40]!r}.")
 
 
-def check_revision(record: Record, if_revision: int | None, since: Iterable[Entry]) -> None:
+def check_revision(record: Record, if_revision: int | None, since: Callable[[int], Iterable[Entry]]) -> None:
     """Insist that nothing happened since the caller looked. Raises Conflict."""
     if if_revision is None or if_revision == record.revision:
         return
-    happened = ", ".join(f"{entry.revision}: {entry.action}{_short(entry.arguments)}" for entry in list(since)[:5])
+    happened = ", ".join(f"{entry.revision}: {entry.action}{_short(entry.arguments)}" for entry in since(if_revision))
     raise Conflict(
         f"The session is at revision {record.revision}, not {if_revision}."
         + (f" Since then: {happened}." if happened else ""),
@@ -68,7 +68,7 @@ def check_possible(
 ) -> None:
     """Insist on source state and guards, in order. Raises Refused by the first that says no."""
     if not action.read_only and not definition.chart.enabled(record.state, action.name):
-        allowed = possible(world, record, definition)
+        allowed = possible(lambda: world, record, definition)
         raise Refused(
             "wrong_state",
             f"{action.name} is not possible while the session is {record.state}.",
@@ -76,19 +76,22 @@ def check_possible(
         )
     for guard in action.guards:
         if (reason := guard.reason_against(world, arguments)) is not None:
-            allowed = possible(world, record, definition)
+            allowed = possible(lambda: world, record, definition)
             raise Refused(guard.name, reason, hint=f"Possible now: {', '.join(allowed) or 'undo, fork_session'}.")
 
 
-def possible(world: World, record: Record, definition: Definition) -> tuple[str, ...]:
-    """The actions that state and the guards without arguments would let pass now."""
+def possible(view: Callable[[], World], record: Record, definition: Definition) -> tuple[str, ...]:
+    """The actions that state and the guards without arguments would let pass now; `view` is opened for guards only."""
     if record.ended_at is not None:
         return tuple(name for name, action in definition.actions.items() if action.read_only)
-    return tuple(
-        name
+    enabled = {
+        name: [guard for guard in action.guards if not guard.parameters]
         for name, action in definition.actions.items()
-        if (action.read_only or definition.chart.enabled(record.state, name))
-        and all(guard.parameters or guard.reason_against(world, {}) is None for guard in action.guards)
+        if action.read_only or definition.chart.enabled(record.state, name)
+    }
+    world = view() if any(enabled.values()) else None
+    return tuple(
+        name for name, guards in enabled.items() if all(guard.reason_against(world, {}) is None for guard in guards)
     )
 
 

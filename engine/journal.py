@@ -87,8 +87,9 @@ def again(
     principal: Principal,
     revision: int | None = None,
 ) -> Outcome:
+    """The recorded answer of an entry, marked as a replay, beside the session as it is now."""
     recorded = json.loads(entry.result)
-    allowed = possible(opened_world(transaction, definition, record, principal), record, definition)
+    allowed = possible(lambda: opened_world(transaction, definition, record, principal), record, definition)
     at = revision or entry.revision
     note = Message("info", "replayed", f"This was done before, at revision {at}; it was not done again.")
     return Outcome(
@@ -105,6 +106,7 @@ def again(
 
 
 def key_reused() -> Refused:
+    """The refusal of a key that was used for another call."""
     return Refused(
         "key_reused",
         "This key was used for another action or other arguments.",

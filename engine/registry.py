@@ -123,8 +123,10 @@ def load_file(file: Path) -> ModuleType:
     sys.modules[file.stem] = module
     try:
         spec.loader.exec_module(module)
-    except (ImportError, SyntaxError) as error:
-        raise DefinitionError(f"{file} cannot be loaded: {error}.") from error
+    except DefinitionError:
+        raise
+    except Exception as error:
+        raise DefinitionError(f"{file} cannot be loaded: {type(error).__name__}: {error}.") from error
     return module
 
 

@@ -90,5 +90,9 @@ def _print(worlds: list[Definition], problems: list[Json]) -> None:
         console.print(Text(": ".join(output.safe(part.rstrip(".")) for part in parts if part)), soft_wrap=True)
     for world in worlds:
         counts = _counts(world)
-        said = ", ".join(f"{counts[what]} {what}" for what in counts if what != "name")
+        said = ", ".join(_counted(counts[what], what) for what in counts if what != "name")
         console.print(Text.assemble(("ok", "bold green"), f" {world.name}: {said}"), soft_wrap=True)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what.removesuffix('s') if number == 1 else what}"

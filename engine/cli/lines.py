@@ -57,6 +57,11 @@ def arguments(action: Action | type[BaseModel], line: str) -> dict[str, Json]:
     return given | _positional(line, plain, free, properties)
 
 
+def joined(words: list[str]) -> str:
+    """Words of a shell as one line in which each is still one token."""
+    return " ".join(word if len(tokenized(word)) == 1 else _quoted_word(word) for word in words)
+
+
 def tokenized(line: str) -> list[Token]:
     """A line cut at spaces, but not within quotes and brackets."""
     tokens, place = [], 0
@@ -171,10 +176,21 @@ def _end_of_brackets(line: str, start: int) -> int | None:
         return None
 
 
+def _quoted_word(word: str) -> str:
+    keyword = _KEYWORD.fullmatch(word)
+    name, value = (f"{keyword[1]}=", keyword[2]) if keyword else ("", word)
+    return name + json.dumps(value, ensure_ascii=False)
+
+
 def _unquoted(raw: str) -> str:
     if len(raw) < 2 or raw[0] not in "\"'" or raw[-1] != raw[0]:
         return raw
-    return re.sub(r"\\(.)", r"\1", raw[1:-1]) if raw[0] == '"' else raw[1:-1]
+    if raw[0] == "'":
+        return raw[1:-1]
+    try:
+        return str(json.loads(raw, strict=False))
+    except ValueError:
+        return re.sub(r"\\(.)", r"\1", raw[1:-1])
 
 
 def _resolved(field: Mapping[str, Json], definitions: Mapping[str, Json]) -> Json:

@@ -12,8 +12,9 @@ from rich.text import Text
 from engine.application import opened
 from engine.cli import output, reading
 from engine.cli.completing import PlayCompleter
+from engine.cli.lines import joined
 from engine.cli.player import Player
-from engine.cli.reporting import report, settings_from
+from engine.cli.reporting import print_error, print_unforeseen, settings_from
 from engine.cli.terminal import Keyboard, Pipe
 from engine.errors import EngineError, StoreError
 from engine.settings import Settings
@@ -40,7 +41,7 @@ def play_world(
         definition = reading.world_named(dispatcher.registry, world)
         history = None if folder is None else folder / f"play-{world}.history"
         player = Player(dispatcher, definition, Keyboard(history) if typing else Pipe(), output.stdout())
-        player.begin(session, new=new, line=" ".join(given or []))
+        player.begin(session, new=new, line=joined(given or []))
         _play(player, typing=typing)
 
 
@@ -49,11 +50,13 @@ def _play(player: Player, *, typing: bool) -> None:
     completer = PlayCompleter(player)
     if typing:
         player.console.print(Text("/help says what can be typed; Tab completes; Ctrl-D quits.", "dim"))
+    line = ""
     while True:
         try:
             line = player.lines.line(f"{player.definition.name}> ", completer).strip()
             if line:
                 player.take(line)
+                _rest(player, typing=typing)
         except KeyboardInterrupt:
             continue
         except EOFError:
@@ -62,7 +65,19 @@ def _play(player: Player, *, typing: bool) -> None:
         except EngineError as error:
             if isinstance(error, StoreError) and not typing:
                 raise
-            report(error)
+            print_error(player.console, error)
+            _rest(player, typing=typing)
+        except Exception as error:
+            if not typing:
+                raise
+            logging.getLogger(__name__).exception("%r failed", line)
+            print_unforeseen(player.console, error)
+
+
+def _rest(player: Player, *, typing: bool) -> None:
+    """Part one turn from the next where a person reads."""
+    if typing:
+        player.console.print()
 
 
 def _say_goodbye(player: Player, *, typing: bool) -> None:

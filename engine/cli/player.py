@@ -54,7 +54,7 @@ class Player:
     def begin(self, session: str | None, *, new: bool, line: str) -> None:
         """Go on with a session, the main one unless named, or start one with the arguments in a line."""
         self.console.print(Text(self.definition.title, "bold green"))
-        self.console.print(Text(output.safe(self.definition.description), "dim"))
+        self.console.print(Text(output.safe(self.definition.description.partition("\n\n")[0]), "dim"))
         main = self.dispatcher.store.read(self._main)
         if session is None and not new and main is None:
             self.start(line, main=True)
@@ -256,7 +256,8 @@ class Player:
         return given
 
     def _unknown(self, head: str, known: list[str], lister: str) -> NotFound:
-        close = difflib.get_close_matches(head, known, 3) or [name for name in known if name.lstrip("/") == head]
+        close = [name for name in known if name.startswith(head) or name == f"/{head}"]
+        close = close or difflib.get_close_matches(head, known, 3)
         hint = f"Did you mean {' or '.join(close)}?" if close else f"{lister} lists what there is."
         return NotFound(f"There is no {'command' if head.startswith('/') else 'action'} {head!r}.", hint=hint)
 

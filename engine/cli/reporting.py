@@ -1,7 +1,6 @@
 """What a command line says when something is wrong, and the exit code it leaves."""
 
 import os
-import sys
 import traceback
 from collections.abc import Callable
 from functools import wraps
@@ -9,6 +8,7 @@ from typing import ParamSpec
 
 import typer
 from pydantic import ValidationError
+from rich.console import Console
 from rich.text import Text
 from typer.exceptions import TyperException
 
@@ -36,7 +36,7 @@ def reporting(command: Callable[P, None]) -> Callable[P, None]:
         except (typer.Exit, typer.Abort, TyperException, BrokenPipeError):
             raise
         except Exception as error:
-            _report_unforeseen(error)
+            print_unforeseen(stderr(), error)
             raise typer.Exit(UNFORESEEN) from None
 
     return reported
@@ -53,10 +53,15 @@ def report(error: EngineError, *, as_json: bool = False) -> None:
     """Say an error: as text on stderr, or as JSON on stdout."""
     if as_json:
         print_json({"error": error_json(error)})
-        return
-    stderr().print(Text.assemble(("error: ", "bold red"), safe(error.reason)), soft_wrap=True)
+    else:
+        print_error(stderr(), error)
+
+
+def print_error(console: Console, error: EngineError) -> None:
+    """An error for people: what was wrong, and what would be right."""
+    console.print(Text.assemble(("error: ", "bold red"), (safe(error.reason), "red")), soft_wrap=True)
     if error.hint:
-        stderr().print(Text(safe(error.hint), "yellow"), soft_wrap=True)
+        console.print(Text(safe(error.hint), "yellow"), soft_wrap=True)
 
 
 def error_json(error: EngineError) -> Json:
@@ -78,14 +83,14 @@ def settings_from(**overrides: object) -> Settings:
         raise InvalidArguments(f"{name}={first['input']!s}: {first['msg']}.") from None
 
 
-def _report_unforeseen(error: Exception) -> None:
+def print_unforeseen(console: Console, error: Exception) -> None:
+    """What nobody thought of, on lines short enough to report; all of it only where it is asked for."""
     if os.environ.get("TURNKEEPER_DEBUG"):
         traceback.print_exc()
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    stderr().print(
+    console.print(
         Text(f"unforeseen: {type(error).__name__}: {safe(str(error))} ({frame.filename}:{frame.lineno})", "red"),
         Text(f"Please report this line at {ISSUES}; TURNKEEPER_DEBUG=1 shows more.", "yellow"),
         sep="\n",
         soft_wrap=True,
     )
-    sys.stderr.flush()

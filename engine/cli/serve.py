@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from engine.cli import output, reading
+from engine.cli import output
 from engine.cli.reporting import settings_from
 from engine.registry import load
 from engine.settings import Settings
@@ -31,6 +31,7 @@ def serve_http(
     import server
 
     settings = settings_from(host=host, port=port)
+    server.check(settings)
     worlds = load(settings.worlds_path).worlds
     configure_logging()
     print_configuration(output.stdout(), settings, worlds)
@@ -46,10 +47,7 @@ def serve_stdio(
     """Serve MCP on standard input and output, for a client that starts this command."""
     import server
 
-    settings = settings_from()
-    if world is not None:
-        reading.world_named(load(settings.worlds_path), world)
-    server.stdio(settings, world)
+    server.stdio(settings_from(), world)
 
 
 def configure_logging() -> None:

@@ -52,7 +52,7 @@ async def call_tool(
     found = catalog.action(params.name)
     tool = next((tool for tool in session_tools(catalog) if tool.name == params.name), None)
     try:
-        if found is not None and principal.allows(found[0].scope_of(found[1])):
+        if found is not None:
             return await _call_action(dispatcher, catalog, principal, context, params, *found)
         if tool is not None:
             return await _call_session_tool(dispatcher, catalog, principal, context, params, tool)
@@ -113,8 +113,7 @@ async def _ask(
         if (recorded := await to_thread.run_sync(dispatcher.recorded, call)) is not None:
             return recorded
     call = replace(call, session=before.session, if_revision=before.revision, key=before.key)
-    given = (context.params or {}).get("inputResponses") or {}
-    asking = asking_for(context, {**before.answers, **given}, rounds=rounds)
+    asking = asking_for(context, {**before.answers, **_answers(context, params)}, rounds=rounds)
     try:
         call = await prepared_call(dispatcher, call, asking)
     except InputNeeded as needed:
@@ -184,6 +183,12 @@ def _taken(arguments: dict[str, Any], name: str, kind: type[Any]) -> Any:
         wanted = "text" if kind is str else "a whole number"
         raise InvalidArguments(f"$.{name} must be {wanted}, received {str(value)[:80]!r}.", path=f"$.{name}")
     return value
+
+
+def _answers(context: Context, params: t.CallToolRequestParams) -> Mapping[str, Json]:
+    """What the person answered in this round. Without the state of an earlier round nothing was asked yet."""
+    found: Mapping[str, Json] = (context.params or {}).get("inputResponses") or {}
+    return found if params.request_state is not None else {}
 
 
 def _round(catalog: Catalog, params: t.CallToolRequestParams) -> Round | None:

@@ -69,6 +69,10 @@ class Catalog:
         """The action behind a tool's name."""
         return next(((definition, action) for name, definition, action in self.actions() if name == tool), None)
 
+    def may_ask(self, tool: str) -> bool:
+        """Whether a tool of that name, joined or bare, may wait for a person."""
+        return any(action.asks for name, _, action in self.actions() if tool in (name, action.name))
+
     def prompts(self) -> Iterator[tuple[str, Definition, Prompt]]:
         """Every prompt that authors wrote, with its name here."""
         for definition in self.worlds:

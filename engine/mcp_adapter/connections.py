@@ -53,12 +53,14 @@ class Connections:
         dispatcher: Dispatcher,
         hub: Hub,
         catalog: Catalog,
-        security: TransportSecuritySettings | None,
+        path: str,
+        security: TransportSecuritySettings,
     ) -> None:
         self._server = server
         self._dispatcher = dispatcher
         self._hub = hub
         self._catalog = catalog
+        self._path = path
         self._security = security
         self._held: dict[str, tuple[Principal, StreamableHTTPServerTransport]] = {}
         self._reviving: dict[str, anyio.Lock] = {}
@@ -185,7 +187,7 @@ class Connections:
         def work(transaction: Any) -> ConnectionRecord | None:
             record: ConnectionRecord | None = transaction.connection(name)
             mine = record is not None and record.person_id == transaction.person_id(principal)
-            if not mine or record is None or record.endpoint != self._catalog.endpoint.name:
+            if not mine or record is None or record.endpoint != self._path:
                 return None
             transaction.use_connection(name)
             return record

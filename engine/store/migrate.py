@@ -103,7 +103,7 @@ def _fit(connection: Connection, world: Definition) -> None:
             case ("add_column", _, table, column) if column.nullable or column.server_default is not None:
                 operations.add_column(table, column._copy())
             case ("add_index", index):
-                index.create(connection)
+                index.create(connection, checkfirst=True)  # adding its column or table made it
             case _:
                 raise StoreError(
                     f"The tables of world {world.name!r} changed in a way that needs a migration: {_said(difference)}.",

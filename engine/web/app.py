@@ -33,16 +33,23 @@ class ActAs:
         await self.app(scope, receive, send)
 
 
-def build_app(dispatcher: Dispatcher, hosts: tuple[str, ...]) -> Starlette:
-    """The ASGI app on a dispatcher. `hosts` are the names under which it may be reached (DNS rebinding)."""
+AS_LOCAL = Middleware(ActAs, principal=LOCAL)
+
+
+def build_app(dispatcher: Dispatcher, hosts: tuple[str, ...], identity: Middleware = AS_LOCAL) -> Starlette:
+    """The ASGI app on a dispatcher. `hosts` are the names under which it may be reached (DNS rebinding).
+
+    `identity` puts who asks into the scope of every request.
+    """
     hub = Hub(dispatcher.registry)
     dispatcher.listeners.append(hub.tell)
     security = rebinding_protection(hosts)
-    every = McpEndpoint(dispatcher, hub, Endpoint(), security)
+    every = McpEndpoint(dispatcher, hub, "/mcp", Endpoint(), security)
     by_world = {
-        world: McpEndpoint(dispatcher, hub, Endpoint(world=world), security) for world in dispatcher.registry.worlds
+        world: McpEndpoint(dispatcher, hub, f"/worlds/{world}/mcp", Endpoint(world=world), security)
+        for world in dispatcher.registry.worlds
     }
-    by_session = McpEndpoint(dispatcher, hub, Endpoint(), security)
+    by_session = McpEndpoint(dispatcher, hub, "/sessions/{session}/mcp", Endpoint(), security)
 
     async def healthz(request: Request) -> JSONResponse:
         try:
@@ -68,7 +75,7 @@ def build_app(dispatcher: Dispatcher, hosts: tuple[str, ...]) -> Starlette:
             Route("/sessions/{session}/mcp", by_session),
             Route("/healthz", healthz),
         ],
-        middleware=[Middleware(ActAs, principal=LOCAL)],
+        middleware=[identity],
         lifespan=lifespan,
     )
 

@@ -1,0 +1,220 @@
+"""Reading sessions: as they are, as they were, and whose they are. Nothing here writes."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TypeVar
+
+from engine import history
+from engine.actions import canonical, parsed
+from engine.checks import allow, check_possible, check_revision, find, need, possible, role_of
+from engine.content import rendered
+from engine.definition import Definition
+from engine.errors import Conflict, NotFound, Refused
+from engine.journal import replayed
+from engine.operations import OPERATIONS, Call, Operation, opened_world, operation_of, with_prepared
+from engine.registry import Registry
+from engine.rows import Rows
+from engine.store.records import Record, Transaction
+from engine.store.sqlite import SqliteStore
+from engine.types import Json, Outcome, Principal, Role
+from engine.world import Situation, World
+
+T = TypeVar("T")
+
+
+class Reader:
+    """Reads a store's sessions for principals, each answer from one snapshot."""
+
+    def __init__(self, store: SqliteStore, registry: Registry) -> None:
+        self.store = store
+        self.registry = registry
+
+    def start_main(self, principal: Principal, definition: Definition) -> str:
+        """The handle of a main session that is missing. A reader makes none. Raises NotFound."""
+        raise NotFound(f"You have no main session of {definition.name}.", hint="Start one.")
+
+    def look(self, principal: Principal, world: str, session: str | None, view: Callable[[World], T]) -> T:
+        """What `view` makes of a session as it is now, read-only; no handle means the main session."""
+        return self._reading(
+            principal, world, session, lambda tx, record, d: view(opened_world(tx, d, record, principal))
+        )
+
+    def read(self, call: Call) -> Outcome:
+        """Carry out a read-only action: like `dispatch`, but nothing is written."""
+        definition = self._definition(call.world)
+        action = definition.actions[call.action]
+        arguments = action.parse(call.arguments)
+        canonical(action.parameters, arguments)
+
+        def work(transaction: Transaction, record: Record, definition: Definition) -> Outcome:
+            allow(call.principal, definition.scope_of(action))
+            check_revision(record, call.if_revision, lambda since: ())
+            world = opened_world(transaction, definition, record, call.principal)
+            check_possible(world, record, definition, action, arguments)
+            value, content = rendered(action.method(world, **with_prepared(action, arguments, call.prepared)))
+            allowed = possible(lambda: world, record, definition)
+            return Outcome(record.handle, record.world, record.revision, record.state, allowed, value, content)
+
+        return self._reading(call.principal, call.world, call.session, work)
+
+    def recorded(self, call: Call) -> Outcome | None:
+        """What was answered to the same call before, if it was carried out."""
+        definition = self._definition(call.world)
+        operation = self._operation(definition, call.action)
+        request = canonical(operation.parameters, parsed(operation.parameters, call.arguments))
+
+        def work(transaction: Transaction, record: Record, definition: Definition) -> Outcome | None:
+            person = transaction.person_id(call.principal)
+            return replayed(transaction, definition, record, person, call, request)
+
+        return self._reading(call.principal, call.world, call.session, work)
+
+    def now(self, principal: Principal, session: str) -> Outcome:
+        """A session as it is: revision, state and what is possible. Raises NotFound."""
+        world = self.world_of(principal, session)
+        return self._reading(principal, world, session, lambda tx, r, d: now_of(tx, r, d, principal))
+
+    def sessions(self, principal: Principal, world: str | None = None) -> list[tuple[Record, Role]]:
+        """A principal's sessions and those shared with them, the last changed first; the operator's are all."""
+
+        def work(transaction: Transaction) -> list[tuple[Record, Role]]:
+            if principal.operator:
+                return [(record, Role.OWNER) for record in transaction.all_sessions(world)]
+            person = transaction.person_id(principal)
+            return [] if person is None else transaction.sessions_of(person, world)
+
+        found = self.store.read(work)
+        return [(record, role) for record, role in found if principal.allows(f"{record.world}:read")]
+
+    def past(self, principal: Principal, session: str, at: int | None = None) -> tuple[history.Past, Outcome]:
+        """A session as it was at a revision, beside how it is now. Raises NotFound."""
+
+        def work(transaction: Transaction, record: Record, definition: Definition) -> tuple[history.Past, Outcome]:
+            then = history.past(transaction, definition, record, record.revision if at is None else at)
+            return then, now_of(transaction, record, definition, principal)
+
+        return self._reading(principal, self.world_of(principal, session), session, work)
+
+    def history(self, principal: Principal, session: str, since: int = 0, limit: int = -1) -> list[dict[str, Json]]:
+        """What happened in a session after a revision, oldest first. Raises NotFound."""
+
+        def work(transaction: Transaction, record: Record, definition: Definition) -> list[dict[str, Json]]:
+            entries = transaction.entries(record.id, after=since, limit=limit)
+            return [history.described(transaction, entry) for entry in entries]
+
+        return self._reading(principal, self.world_of(principal, session), session, work)
+
+    def main_now(self, principal: Principal, world: str) -> Outcome | None:
+        """The caller's main session of a world as it is, or None where there is none yet."""
+        definition = self._definition(world)
+
+        def work(transaction: Transaction) -> Outcome | None:
+            person = transaction.person_id(principal)
+            record = None if person is None else transaction.main_session(person, world)
+            return None if record is None else now_of(transaction, record, definition, principal)
+
+        return self.store.read(work)
+
+    def world_of(self, principal: Principal, session: str) -> str:
+        """The world of a session. Raises NotFound, also for another's session."""
+        return self.store.read(lambda tx: find(tx, principal, session)[0].world)
+
+    def main(self, principal: Principal, world: str) -> str:
+        """The handle of the caller's main session of a world, started if there is none."""
+        return self._reading(principal, world, None, lambda tx, record, definition: record.handle)
+
+    def check(self, call: Call) -> tuple[str, int]:
+        """Insist that a call would pass state and guards now; the handle and revision that this was seen at."""
+        definition = self._definition(call.world)
+        action = definition.actions[call.action]
+        arguments = action.parse(call.arguments)
+
+        def work(transaction: Transaction, record: Record, definition: Definition) -> tuple[str, int]:
+            role = role_of(transaction, call.principal, record)
+            need(role, Role.VIEWER if action.read_only else Role.EDITOR)
+            allow(call.principal, definition.scope_of(action))
+            check_revision(record, call.if_revision, lambda since: ())
+            world = opened_world(transaction, definition, record, call.principal)
+            check_possible(world, record, definition, action, arguments)
+            return record.handle, record.revision
+
+        return self._reading(call.principal, call.world, call.session, work)
+
+    def detached(self, principal: Principal, world: str, session: str, revision: int) -> World:
+        """A read-only view at a revision that holds no transaction; its rows are read when asked for."""
+        definition = self._definition(world)
+
+        def work(transaction: Transaction) -> tuple[Record, datetime]:
+            return find(transaction, principal, session)[0], transaction.now
+
+        record, now = self.store.read(work)
+        _same(record, revision)
+
+        @contextmanager
+        def rows() -> Iterator[Rows]:
+            with self.store.snapshot() as transaction:
+                current = transaction.session_by_id(record.id)
+                _same(current or record, revision if current else -1)
+                yield Rows(transaction, record.id)
+
+        view: World = definition.cls(Situation(record, principal, now, rows))
+        return view
+
+    def person(self, subject: str) -> int:
+        """The internal id of the one person of that subject. Raises Refused."""
+        found = self.store.read(lambda tx: tx.people(subject))
+        if len(found) != 1:
+            what = "Nobody" if not found else "More than one person"
+            raise Refused(
+                "unknown_person", f"{what} here is called {subject!r}.", hint="They must have signed in here once."
+            )
+        return found[0][0]
+
+    def _definition(self, world: str) -> Definition:
+        definition = self.registry.definition(world)
+        if definition is None:
+            raise NotFound(f"There is no world {world!r}.", hint=f"There are: {', '.join(self.registry.worlds)}.")
+        return definition
+
+    def _operation(self, definition: Definition, name: str) -> Operation:
+        if (action := definition.actions.get(name)) is not None:
+            if action.read_only:
+                raise TypeError(f"{name} is read-only: use read")
+            return operation_of(action)
+        if name not in OPERATIONS:
+            raise NotFound(
+                f"World {definition.name} has no action {name!r}.", hint=f"It has: {', '.join(definition.actions)}."
+            )
+        return OPERATIONS[name]
+
+    def _reading(
+        self,
+        principal: Principal,
+        world: str,
+        session: str | None,
+        work: Callable[[Transaction, Record, Definition], T],
+    ) -> T:
+        definition = self._definition(world)
+        allow(principal, definition.read_scope)
+        handle = session or self._main_handle(principal, definition)
+        return self.store.read(lambda tx: work(tx, find(tx, principal, handle, world)[0], definition))
+
+    def _main_handle(self, principal: Principal, definition: Definition) -> str:
+        found = self.main_now(principal, definition.name)
+        return self.start_main(principal, definition) if found is None else found.session
+
+
+def now_of(transaction: Transaction, record: Record, definition: Definition, principal: Principal) -> Outcome:
+    """A session as it is: revision, state and what is possible."""
+    allowed = possible(lambda: opened_world(transaction, definition, record, principal), record, definition)
+    return Outcome(record.handle, record.world, record.revision, record.state, allowed, None)
+
+
+def _same(record: Record, revision: int) -> None:
+    if record.revision != revision:
+        raise Conflict(
+            f"The session went on to revision {record.revision} while this was being prepared at {revision}.",
+            revision=record.revision,
+            hint="Call again.",
+        )

@@ -1,0 +1,392 @@
+"""A wrong declaration fails at import, and says what was wrong and what would be right."""
+
+from collections.abc import Callable
+from enum import StrEnum
+
+import pytest
+from pydantic import BaseModel
+from sqlmodel import CheckConstraint, Field, ForeignKeyConstraint, UniqueConstraint
+
+from engine import Row, World, action, prompt, resource
+from engine.dispatch import Dispatcher
+from engine.errors import DefinitionError
+from engine.operations import Call
+from engine.rows import check_row
+from engine.types import LOCAL
+
+
+class Lamp(StrEnum):
+    OFF = "off"
+    ON = "on"
+
+
+class Other(StrEnum):
+    ELSEWHERE = "elsewhere"
+
+
+def wrong(declare: Callable[[], object]) -> str:
+    """The message of the DefinitionError that a class statement raises."""
+    with pytest.raises(DefinitionError) as raised:
+        declare()
+    return str(raised.value)
+
+
+# states
+
+
+def test_unreachable_state_is_refused() -> None:
+    def declare() -> None:
+        class Dark(World, states=Lamp, start=Lamp.OFF, rows=[]):
+            @action
+            def look(self) -> None: ...
+
+    message = wrong(declare)
+    assert "Dark: state 'on' is unreachable" in message
+    assert "give an action target='on', or remove the state" in message
+
+
+def test_dead_end_is_refused() -> None:
+    def declare() -> None:
+        class Bright(World, states=Lamp, start=Lamp.OFF, rows=[]):
+            @action(source=Lamp.OFF, target=Lamp.ON)
+            def light(self) -> None: ...
+
+    message = wrong(declare)
+    assert "Bright: state 'on' is a dead end" in message
+    assert "give an action source='on', or declare final={'on'}" in message
+
+
+def test_declared_final_state_is_no_dead_end() -> None:
+    class Flare(World, states=Lamp, start=Lamp.OFF, final={Lamp.ON}, rows=[]):
+        @action(source=Lamp.OFF, target=Lamp.ON)
+        def light(self) -> None: ...
+
+    assert Flare.definition.chart.finals == {"on"}
+
+
+def test_state_of_another_enum_is_refused_with_the_states_there_are() -> None:
+    def declare() -> None:
+        class Lost(World, states=Lamp, start=Lamp.OFF, rows=[]):
+            @action(target=Other.ELSEWHERE)
+            def go(self) -> None: ...
+
+    message = wrong(declare)
+    assert "'elsewhere' is no state of this world" in message and "Its states are: off, on." in message
+
+
+def test_start_of_another_enum_is_refused_with_the_states_there_are() -> None:
+    def declare() -> None:
+        class Astray(World, states=Lamp, start=Other.ELSEWHERE, rows=[]):
+            @action(target=[Lamp.OFF, Lamp.ON])
+            def go(self) -> None: ...
+
+    message = wrong(declare)
+    assert "'elsewhere' is no state of this world" in message and "Its states are: off, on." in message
+
+
+def test_final_of_another_enum_is_refused_with_the_states_there_are() -> None:
+    def declare() -> None:
+        class Endless(World, states=Lamp, start=Lamp.OFF, final=[Other.ELSEWHERE], rows=[]):
+            @action(target=[Lamp.OFF, Lamp.ON])
+            def go(self) -> None: ...
+
+    message = wrong(declare)
+    assert "'elsewhere' is no state of this world" in message and "Its states are: off, on." in message
+
+
+def test_states_without_start_are_refused() -> None:
+    def declare() -> None:
+        class Vague(World, states=Lamp, rows=[]):
+            @action
+            def go(self) -> None: ...
+
+    assert "states= and start= go together" in wrong(declare)
+
+
+def test_entering_an_undeclared_target_says_how_to_declare_it(dispatcher_of: Callable[..., Dispatcher]) -> None:
+    class Switch(World, states=Lamp, start=Lamp.OFF, rows=[]):
+        @action(target=Lamp.ON)
+        def light(self) -> None:
+            self.enter(Lamp.OFF)
+
+        @action(target=[Lamp.OFF, Lamp.ON])
+        def flip(self) -> None:
+            self.enter(Lamp.ON if self.state is Lamp.OFF else Lamp.OFF)
+
+    def steps(name: str) -> str:
+        return dispatcher.dispatch(Call(principal=LOCAL, world="switch", action=name)).state
+
+    dispatcher = dispatcher_of(Switch)
+    with pytest.raises(DefinitionError, match=r"cannot enter .*Declare it: @action\(target="):
+        steps("light")
+    assert [steps("flip"), steps("flip")] == ["on", "off"]
+
+
+# names
+
+
+@pytest.mark.parametrize(
+    "name", ["data", "definition", "enter", "now", "principal", "random", "revision", "rows", "session", "state"]
+)
+def test_action_named_like_what_every_world_has_is_refused(name: str) -> None:
+    def method(self: World) -> None: ...
+
+    method.__name__ = name
+    message = wrong(lambda: type(World)("Clash", (World,), {name: action(method), "__module__": __name__}, rows=[]))
+    assert f"Clash.{name} collides with what every World has" in message
+    assert f"Call the method something else and say name='{name}'" in message
+
+
+def test_resource_named_like_what_every_world_has_is_refused() -> None:
+    def declare() -> None:
+        class Clashing(World, rows=[]):
+            @resource
+            def state(self) -> str:  # type: ignore[override]
+                return ""
+
+    assert "Clashing.state collides with what every World has" in wrong(declare)
+
+
+@pytest.mark.parametrize("name", ["start_session", "undo", "redo", "fork_session", "share", "end", "start"])
+def test_action_named_like_a_session_tool_is_refused(name: str) -> None:
+    def declare() -> None:
+        class Tooled(World, rows=[]):
+            @action(name=name)
+            def go(self) -> None: ...
+
+    message = wrong(declare)
+    assert f"the action '{name}' collides with what every session has" in message and "Choose another name" in message
+
+
+def test_two_actions_of_one_name_are_refused() -> None:
+    def declare() -> None:
+        class Twice(World, rows=[]):
+            @action
+            def go(self) -> None: ...
+
+            @action(name="go")
+            def walk(self) -> None: ...
+
+    message = wrong(declare)
+    assert "Twice: two actions are named 'go'" in message and "Give one of them @action(name=…)" in message
+
+
+def test_two_resources_of_one_name_are_refused() -> None:
+    def declare() -> None:
+        class Double(World, rows=[]):
+            @resource
+            def total(self) -> int:
+                return 1
+
+            @resource(name="total")
+            def sum(self) -> int:
+                return 1
+
+    message = wrong(declare)
+    assert "two resources are named 'total'" in message and "@resource(name=…)" in message
+
+
+@pytest.mark.parametrize("name", ["two words", "1st", "", "a/b"])
+def test_name_that_no_client_takes_is_refused(name: str) -> None:
+    def declare() -> None:
+        class Named(World, rows=[]):
+            @action(name=name or " ")
+            def go(self) -> None: ...
+
+    message = wrong(declare)
+    assert "cannot be a name" in message and "Begin with a letter" in message
+
+
+def test_world_takes_its_name_from_its_class_or_is_given_one() -> None:
+    class ToolShed(World, rows=[]):
+        """Where tools are."""
+
+    class Attic(World, name="loft", rows=[]):
+        pass
+
+    assert (ToolShed.definition.name, ToolShed.definition.description) == ("tool_shed", "Where tools are.")
+    assert Attic.definition.name == "loft"
+
+
+# resources and prompts
+
+
+def test_resource_that_takes_what_its_uri_lacks_is_refused() -> None:
+    def declare() -> None:
+        class Shelf(World, rows=[]):
+            @resource(uri="shelf://{row}")
+            def book(self, row: int, column: int) -> str:
+                return ""
+
+    message = wrong(declare)
+    assert "takes ['column', 'row'], but its uri has the variables ['row']" in message
+    assert "exactly the variables of its uri" in message
+
+
+def test_resource_without_uri_takes_nothing() -> None:
+    def declare() -> None:
+        class Rack(World, rows=[]):
+            @resource
+            def book(self, row: int) -> str:
+                return ""
+
+    assert "without uri= it takes none" in wrong(declare)
+
+
+@pytest.mark.parametrize("name", ["history", "diagram", "state"])
+def test_resource_named_like_a_built_in_one_is_refused(name: str) -> None:
+    def declare() -> None:
+        class Stand(World, rows=[]):
+            @resource(name=name)
+            def thing(self) -> str:
+                return ""
+
+    message = wrong(declare)
+    assert f"every session already has the resource '{name}'" in message and "Choose another name" in message
+
+
+def test_resource_says_its_type_and_which_tables_touch_it() -> None:
+    class Sized(Row, table=True):
+        """A row."""
+
+        id: int | None = Field(default=None, primary_key=True)
+
+    class Case(World, rows=[Sized]):
+        @resource
+        def text(self) -> str:
+            return ""
+
+        @resource(of=(Sized,))
+        def numbers(self) -> list[int]:
+            return []
+
+        @resource
+        def picture(self) -> bytes:
+            return b""
+
+    found = Case.definition.resources
+    assert [resource.mime_type for resource in found.values()] == [
+        "text/plain",
+        "application/json",
+        "application/octet-stream",
+    ]
+    assert found["text"].touched_by(frozenset({"any"})) and not found["numbers"].touched_by(frozenset({"any"}))
+    assert found["numbers"].touched_by(Case.definition.tables)
+
+
+def test_prompt_with_a_synchronous_prepare_is_refused() -> None:
+    def prepare(world: World, asking: object) -> None: ...
+
+    def declare() -> None:
+        class Stage(World, rows=[]):
+            @prompt(prepare=prepare)  # type: ignore[arg-type]
+            def cue(self, prepared: object) -> str:
+                return ""
+
+    assert "prepare must be an `async def` function" in wrong(declare)
+
+
+# data and rows
+
+
+def test_data_with_required_fields_is_refused() -> None:
+    class Needy(BaseModel):
+        total: int
+
+    def declare() -> None:
+        type(World)("Wanting", (World,), {"__annotations__": {"data": Needy}, "__module__": __name__}, rows=[])
+
+    message = wrong(declare)
+    assert "Wanting.data: Needy cannot be made without values" in message and "Give every field a default" in message
+
+
+def test_data_that_is_no_model_is_refused() -> None:
+    def declare() -> None:
+        class Plain(World, rows=[]):
+            data: dict[str, int]
+
+    message = wrong(declare)
+    assert "Plain.data: dict[str, int] is not a pydantic model" in message
+    assert "pydantic.BaseModel" in message
+
+
+class NotATable(Row):
+    """Somebody forgot table=True."""
+
+    id: int = Field(primary_key=True)
+
+
+class Keyless(Row, table=True):
+    """A row with no key of its own."""
+
+    colour: str
+
+
+class Unique(Row, table=True):
+    """A row that is unique among everybody's."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    name: str = Field(unique=True)
+
+
+class Cascading(Row, table=True):
+    """A row that goes when its parent goes."""
+
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["session_id", "parent"], ["test_parent.session_id", "test_parent.id"], ondelete="CASCADE"
+        ),
+    )
+    id: int | None = Field(default=None, primary_key=True)
+    parent: int
+
+
+class Parental(Row, table=True):
+    """What children point at."""
+
+    __tablename__ = "test_parent"
+    id: int | None = Field(default=None, primary_key=True)
+
+
+class Reaching(Row, table=True):
+    """A row whose reference leaves out the session."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    parent: int = Field(foreign_key="test_parent.id")
+
+
+class Sound(Row, table=True):
+    """A row with constraints of every allowed kind."""
+
+    __table_args__ = (
+        UniqueConstraint("session_id", "name"),
+        CheckConstraint("name <> ''", name="name"),
+        ForeignKeyConstraint(["session_id", "parent"], ["test_parent.session_id", "test_parent.id"]),
+    )
+    id: int | None = Field(default=None, primary_key=True)
+    name: str
+    parent: int
+
+
+@pytest.mark.parametrize(
+    ("row", "said", "right"),
+    [
+        (NotATable, "NotATable is not a table", "class NotATable(Row, table=True)"),
+        (Keyless, "Keyless has no key of its own", "Field(primary_key=True)"),
+        (Unique, "name would be unique among all sessions", "UniqueConstraint('session_id', 'name')"),
+        (Cascading, "past the journal", "Leave ondelete and onupdate out"),
+        (Reaching, "would reach into other sessions", "begin with session_id on both sides"),
+    ],
+)
+def test_row_that_cannot_be_kept_is_refused(row: type[Row], said: str, right: str) -> None:
+    message = wrong(lambda: type(World)("Holding", (World,), {"__module__": __name__}, rows=[row]))
+    assert said in message and right in message
+
+
+def test_row_with_constraints_within_its_session_is_taken() -> None:
+    check_row(Sound)
+
+
+def test_world_finds_the_rows_of_its_own_module() -> None:
+    namespace = {"__module__": "tests_of_rows_elsewhere"}
+    assert type(World)("Empty", (World,), dict(namespace)).definition.rows == ()  # type: ignore[attr-defined]

@@ -1,0 +1,32 @@
+"""Settings come from the environment, with defaults that are the user's own."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from engine.settings import Settings
+
+
+def test_defaults_are_on_this_machine_and_the_users_own() -> None:
+    settings = Settings(data_dir=Path("/data"))
+    assert (settings.host, settings.port, settings.auth, settings.worlds_path) == ("127.0.0.1", 8000, "oauth", None)
+    assert settings.url == "http://127.0.0.1:8000"
+
+
+def test_environment_names_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("PORT", "9000"), ("DATA_DIR", "/elsewhere"), ("AUTH", "off"), ("WORLDS_PATH", "/a:/b")):
+        monkeypatch.setenv(f"TURNKEEPER_{name}", value)
+    settings = Settings()
+    assert (settings.port, settings.data_dir, settings.auth) == (9000, Path("/elsewhere"), "off")
+    assert settings.worlds_path == "/a:/b"
+
+
+def test_public_url_loses_its_trailing_slash() -> None:
+    assert Settings(public_url="https://example.org/t/").url == "https://example.org/t"
+
+
+@pytest.mark.parametrize("wrong", [{"port": 70000}, {"auth": "none"}])
+def test_wrong_setting_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Settings(**wrong)  # type: ignore[arg-type]
