@@ -7,9 +7,9 @@ from pathlib import Path
 from engine.dispatch import Dispatcher
 from engine.errors import StoreError
 from engine.hooks import Hooks
+from engine.migrate import upgrade
 from engine.registry import Registry, load
 from engine.settings import Settings
-from engine.store.migrate import upgrade
 from engine.store.sqlite import SqliteStore
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from engine import migrate
 from engine.application import open_store
 from engine.cli import output, reading
 from engine.cli.inspect import AsJson
@@ -16,7 +17,6 @@ from engine.definition import Definition
 from engine.errors import InvalidArguments, Refused, StoreError
 from engine.registry import load
 from engine.settings import Settings
-from engine.store import migrate
 from engine.store.sqlite import SqliteStore
 
 CORE = "core"

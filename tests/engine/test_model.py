@@ -19,7 +19,7 @@ from engine.dispatch import Dispatcher
 from engine.errors import Conflict, Refused
 from engine.operations import Call
 from engine.registry import Registry
-from engine.store.migrate import upgrade
+from engine.migrate import upgrade
 from engine.store.sqlite import SqliteStore
 from engine.types import LOCAL, Outcome
 

@@ -13,7 +13,7 @@ from engine.dispatch import Dispatcher
 from engine.errors import DefinitionError
 from engine.operations import Call
 from engine.registry import Registry, collect, load, load_file, tool_name
-from engine.store.migrate import upgrade
+from engine.migrate import upgrade
 from engine.store.sqlite import SqliteStore
 from engine.types import LOCAL
 

@@ -17,7 +17,7 @@ from engine.errors import Busy, Refused, StoreError
 from engine.operations import Call
 from engine.registry import Registry
 from engine.settings import Settings
-from engine.store.migrate import behind, upgrade
+from engine.migrate import behind, upgrade
 from engine.store.sqlite import SqliteStore, explained
 from engine.types import LOCAL
 
@@ -110,7 +110,7 @@ import sys
 from engine.dispatch import Dispatcher
 from engine.operations import Call
 from engine.registry import Registry
-from engine.store.migrate import upgrade
+from engine.migrate import upgrade
 from engine.store.sqlite import SqliteStore
 from engine.types import LOCAL
 from worlds.counter import Counter

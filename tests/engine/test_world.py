@@ -62,8 +62,8 @@ class Mirror(World, states=Mood, start=Mood.CALM, rows=[]):
         """Calm down."""
 
 
-def go(dispatcher: Dispatcher, name: str, **arguments: Any) -> Any:
-    return dispatcher.dispatch(Call(principal=ANN, world="mirror", action=name, arguments=arguments))
+def go(dispatcher: Dispatcher, action: str, **arguments: Any) -> Any:
+    return dispatcher.dispatch(Call(principal=ANN, world="mirror", action=action, arguments=arguments))
 
 
 def test_action_sees_session_revision_state_and_principal(dispatcher_of: Callable[..., Dispatcher]) -> None:

@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect
 from sqlmodel import SQLModel
 
-from engine.store.migrate import CORE_VERSIONS, behind, config, new, upgrade
+from engine.migrate import CORE_VERSIONS, behind, config, new, upgrade
 from engine.store.sqlite import SqliteStore
 from engine.store.tables import CORE
 

@@ -23,7 +23,7 @@ from engine.errors import StoreError
 from engine.store.sqlite import SqliteStore
 from engine.store.tables import CORE
 
-FOLDER = Path(__file__).parents[2] / "migrations"
+FOLDER = Path(__file__).parents[1] / "migrations"
 CORE_VERSIONS = "turnkeeper_version"
 
 
