@@ -1,0 +1,89 @@
+"""The documentation is true: its code runs, and it names what there is."""
+
+import re
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from engine.dispatch import Call, Dispatcher
+from engine.errors import Refused
+from engine.migrate import upgrade
+from engine.registry import collect, load_file
+from engine.settings import Settings
+from engine.store.sqlite import SqliteStore
+from engine.types import LOCAL
+
+ROOT = Path(__file__).parents[1]
+BLOCK = re.compile(r"^```(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(document: str, kind: str) -> list[str]:
+    """The code blocks of a document whose opening line says `kind`."""
+    return [body for info, body in BLOCK.findall((ROOT / document).read_text()) if info == kind]
+
+
+def loaded(tmp_path: Path, name: str, source: str) -> ModuleType:
+    """A code block as the world file it could be."""
+    file = tmp_path / f"{name}.py"
+    file.write_text(source)
+    return load_file(file)
+
+
+def dispatcher_of(tmp_path: Path, module: ModuleType) -> Dispatcher:
+    """A dispatcher for the worlds of a module, on a new database."""
+    registry = collect([module])
+    store = SqliteStore(str(tmp_path / "docs.db"))
+    upgrade(store, registry.worlds.values())
+    return Dispatcher(store, registry)
+
+
+def call(dispatcher: Dispatcher, world: str, action: str, **arguments: Any) -> Any:
+    """What an action answers."""
+    given = Call(principal=LOCAL, world=world, action=action, arguments=arguments)
+    return dispatcher.dispatch(given).value
+
+
+def test_the_readme_shows_the_bundled_counter() -> None:
+    assert blocks("README.md", "python")[0] == (ROOT / "worlds" / "counter.py").read_text()
+
+
+def test_the_shopping_list_of_the_docs_works(tmp_path: Path) -> None:
+    dispatcher = dispatcher_of(
+        tmp_path, loaded(tmp_path, "docs_groceries", blocks("docs/worlds.md", "python world")[0])
+    )
+    assert call(dispatcher, "groceries", "put", name="tea", quantity=2) == {"name": "tea", "quantity": 2}
+    assert call(dispatcher, "groceries", "put", name="milk") == {"name": "milk", "quantity": 1}
+    with pytest.raises(Refused, match="salt is not on the list"):
+        call(dispatcher, "groceries", "strike", name="salt")
+    assert call(dispatcher, "groceries", "strike", name="milk") == "milk is off the list."
+    assert call(dispatcher, "groceries", "finish") == 2
+    with pytest.raises(Refused, match="not possible while the session is done"):
+        call(dispatcher, "groceries", "put", name="salt")
+
+
+def test_the_tea_room_of_the_docs_loads(tmp_path: Path) -> None:
+    dispatcher = dispatcher_of(tmp_path, loaded(tmp_path, "docs_tea", blocks("docs/worlds.md", "python asking")[0]))
+    assert dispatcher.registry.worlds["tea_room"].actions["serve"].asks
+
+
+def test_the_readme_names_every_setting() -> None:
+    named = set(re.findall(r"`(TURNKEEPER_[A-Z_]+)`", (ROOT / "README.md").read_text()))
+    assert named == {f"TURNKEEPER_{name.upper()}" for name in Settings.model_fields}
+
+
+def test_the_readme_names_only_make_targets_that_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"make ([a-z]+)", (ROOT / "README.md").read_text())) - {"and"} <= targets
+
+
+def test_every_dependency_is_explained() -> None:
+    text = (ROOT / "docs" / "dependencies.md").read_text().lower()
+    declared = re.findall(r'^    "([a-z0-9-]+)[>=;]', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert [name for name in declared if name not in text] == []
+
+
+def test_lock_files_name_no_address() -> None:
+    for name in ("requirements.lock", "requirements-dev.lock"):
+        assert "://" not in (ROOT / name).read_text()
