@@ -14,7 +14,9 @@ from engine.store.sqlite import SqliteStore
 
 
 def open_store(settings: Settings) -> SqliteStore:
-    """The store that the settings name; its folder is made. Raises StoreError."""
+    """The store that the settings name; its folder is made, unless the name is an SQLite URI. Raises StoreError."""
+    if settings.sqlite_path.startswith("file:"):
+        return SqliteStore(settings.sqlite_path)
     path = Path(settings.sqlite_path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -37,7 +37,19 @@ SESSION_TOOLS = (
 OPERATIONS = ("start", "undo", "redo", "fork", "share", "end")
 """What the journal may hold beside the worlds' actions."""
 
-OWN_NAMES = ("data", "definition", "enter", "now", "principal", "random", "revision", "rows", "session", "state")
+OWN_NAMES = (
+    "data",
+    "definition",
+    "enter",
+    "now",
+    "principal",
+    "random",
+    "revision",
+    "rows",
+    "session",
+    "state",
+    "unchanged",
+)
 """What a World object has of its own: no marked method may be called so."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")

@@ -56,6 +56,9 @@ class Dispatcher(Reader):
         Raises InvalidArguments, NotFound, Forbidden, Refused, Conflict, StoreError; then nothing was changed.
         """
         definition = self._definition(call.world)
+        action = definition.actions.get(call.action)
+        if action is not None and action.read_only:
+            return self.read(call)
         operation = self._operation(definition, call.action)
         arguments = parsed(operation.parameters, call.arguments)
         request = canonical(operation.parameters, arguments)
@@ -141,11 +144,12 @@ class Dispatcher(Reader):
             )
         opened = Opened(transaction, definition, record, call.principal, arguments, call.prepared)
         done = operation.carry_out(opened)
-        change = write(opened, done, operation.name, request, person, call.key)
+        change = None if done.unchanged else write(opened, done, operation.name, request, person, call.key)
         outcome = _outcome(record, done, change, possible(opened.view, record, definition))
+        changes = () if change is None else (change,)
         if started is None:
-            return Kept(outcome, (change,))
-        return Kept(dataclasses.replace(outcome, messages=(_started(started[1]),)), (started[0], change))
+            return Kept(outcome, changes)
+        return Kept(dataclasses.replace(outcome, messages=(_started(started[1]),)), (started[0], *changes))
 
     def _find_or_start(
         self, transaction: Transaction, definition: Definition, session: str | None, principal: Principal, person: int
@@ -262,7 +266,7 @@ def _started(done: Done) -> Message:
     return Message("info", "started", f"Your main session was started. {said}".strip())
 
 
-def _outcome(record: Record, done: Done, change: Change, allowed: tuple[str, ...]) -> Outcome:
+def _outcome(record: Record, done: Done, change: Change | None, allowed: tuple[str, ...]) -> Outcome:
     return Outcome(
         record.handle,
         record.world,

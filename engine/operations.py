@@ -51,6 +51,7 @@ class Done:
     redo_top: int | None = None
     target: int | None = None
     below: int | None = None
+    unchanged: bool = False
 
 
 class Opened:
@@ -95,12 +96,17 @@ class Opened:
         """What a method did: its answer, the document and the rows as it left them."""
         value, content = rendered(answer)
         changes = self.rows.changes()
+        data = None if self.definition.data is None else world.data.model_dump_json()
+        unchanged = self._situation is not None and self._situation.unchanged
+        if unchanged and (changes or world.data != self.view().data or state != self.record.state):
+            raise TypeError(f"{self.definition.name}: the action called self.unchanged(), but it changed something")
         return Done(
             value=value,
             content=content,
             state=state,
-            data=None if self.definition.data is None else world.data.model_dump_json(),
+            data=data,
             rows=changes,
+            unchanged=unchanged,
             seed=None if self._situation is None else self._situation.seed,
             undo_top=undo_top,
             below=self.record.undo_top,

@@ -123,9 +123,10 @@ def load_file(file: Path) -> ModuleType:
     sys.modules[file.stem] = module
     try:
         spec.loader.exec_module(module)
-    except DefinitionError:
-        raise
     except Exception as error:
+        del sys.modules[file.stem]
+        if isinstance(error, DefinitionError):
+            raise
         raise DefinitionError(f"{file} cannot be loaded: {type(error).__name__}: {error}.") from error
     return module
 

@@ -30,6 +30,7 @@ class Situation:
     """Opens the session's Rows, as a context manager."""
     targets: tuple[str, ...] = ()
     chosen: str | None = None
+    unchanged: bool = False
     seed: str | None = None
     random: Random | None = None
 
@@ -73,10 +74,8 @@ class World:
 
     def __init__(self, situation: Situation) -> None:
         self._situation = situation
-        model = self.definition.data
-        if model is not None:
-            stored = situation.record.data
-            self.data = model() if stored is None else model.model_validate_json(stored)
+        model, stored = self.definition.data, situation.record.data
+        self.data = None if model is None else model() if stored is None else model.model_validate_json(stored)
 
     @property
     def session(self) -> str:
@@ -121,6 +120,13 @@ class World:
                 hint=f"Declare it: @action(target=[…, {state!r}]).",
             )
         self._situation.chosen = str(state)
+
+    def unchanged(self) -> None:
+        """Say that this call changed nothing: it makes no revision, and a repeat of it is decided anew.
+
+        For an action that found nothing to do, so that undo always takes back something.
+        """
+        self._situation.unchanged = True
 
     def rows(self, model: type[AnyRow]) -> RowSet[AnyRow]:
         """The session's rows of a table: to iterate, find, count, add and remove."""

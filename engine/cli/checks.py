@@ -63,15 +63,15 @@ def _counts(world: Definition) -> Json:
 
 
 def _problem(name: str, error: Exception) -> Json:
-    if isinstance(error, DefinitionError):
-        return {"place": _place(name, error), "problem": error.reason, "remedy": error.hint}
-    remedy = "Python cannot import it; mend what the line says."
-    return {"place": _place(name, error), "problem": f"{type(error).__name__}: {error}", "remedy": remedy}
-
-
-def _place(name: str, error: Exception) -> str:
-    """The line of the author's file that was running, else what was asked about."""
     cause = error.__cause__ or error
+    if isinstance(cause, DefinitionError):
+        return {"place": _place(name, cause), "problem": cause.reason, "remedy": cause.hint}
+    remedy = "Python cannot import it; mend what the line says."
+    return {"place": _place(name, cause), "problem": f"{type(cause).__name__}: {cause}", "remedy": remedy}
+
+
+def _place(name: str, cause: BaseException) -> str:
+    """The line of the author's file that was running, else what was asked about."""
     if isinstance(cause, SyntaxError):
         return f"{cause.filename}:{cause.lineno}"
     frames = [

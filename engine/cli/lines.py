@@ -59,7 +59,9 @@ def arguments(action: Action | type[BaseModel], line: str) -> dict[str, Json]:
 
 def joined(words: list[str]) -> str:
     """Words of a shell as one line in which each is still one token."""
-    return " ".join(word if len(tokenized(word)) == 1 else _quoted_word(word) for word in words)
+    return " ".join(
+        word if [token.raw for token in tokenized(word)] == [word] else _quoted_word(word) for word in words
+    )
 
 
 def tokenized(line: str) -> list[Token]:

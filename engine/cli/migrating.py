@@ -1,6 +1,8 @@
 """The command that looks after the schema: migrate."""
 
 import inspect
+import io
+from contextlib import redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
@@ -64,7 +66,8 @@ def _write(settings: Settings, name: str, message: str) -> Path:
         store = SqliteStore(str(Path(scratch) / "scratch.db"))
         try:
             migrate.upgrade(store, [world] if world is not None and world.migrations is not None else [])
-            return migrate.new(store, world, message, _folder(world))
+            with redirect_stdout(io.StringIO()):
+                return migrate.new(store, world, message, _folder(world))
         finally:
             store.close()
 

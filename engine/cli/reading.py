@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import Table
+
 from engine import history
 from engine.definition import Definition
 from engine.dispatch import Dispatcher
@@ -85,7 +87,10 @@ def past_json(dispatcher: Dispatcher, record: Record, at: int | None, principal:
             "latest_revision": now.revision,
             "state": past.state,
             "data": _loaded(past.data),
-            "rows": past.rows,
+            "rows": {
+                table.name: [_in_order(table, row) for row in past.rows.get(table.name, [])]
+                for table in map(table_of, definition.rows)
+            },
         }
 
     found = dispatcher.store.read(work)
@@ -186,7 +191,18 @@ def _rows_changed(
             old, new = first.get(address), second.get(address)
             if old != new:
                 row = old or new or {}
-                yield {"table": table.name, "key": {key: row[key] for key in keys}, "before": old, "after": new}
+                yield {
+                    "table": table.name,
+                    "key": {key: row[key] for key in keys},
+                    "before": old and _in_order(table, old),
+                    "after": new and _in_order(table, new),
+                }
+
+
+def _in_order(table: Table, row: Json) -> Json:
+    """A row's image with its columns as the table has them; those it no longer has are last."""
+    known = {column.name: row[column.name] for column in table.columns if column.name in row}
+    return known | row
 
 
 def _loaded(data: str | None) -> Json:

@@ -82,16 +82,16 @@ async def _call_action(
             if isinstance(outcome, t.InputRequiredResult):
                 return outcome
         else:
-            outcome = await _carry_out(dispatcher, action, call)
+            outcome = await _carry_out(dispatcher, call)
     except EngineError as error:
         now = await to_thread.run_sync(partial(_now, dispatcher, principal, definition.name, session))
         return refused(error, now, action)
     return exact(outcome, action) if action.contract == "exact" else accepted(outcome)
 
 
-async def _carry_out(dispatcher: Dispatcher, action: Action, call: Call) -> Outcome:
+async def _carry_out(dispatcher: Dispatcher, call: Call) -> Outcome:
     # Not abandoned on cancellation: a commit that has begun is finished and its hooks are told.
-    return await to_thread.run_sync(dispatcher.read if action.read_only else dispatcher.dispatch, call)
+    return await to_thread.run_sync(dispatcher.dispatch, call)
 
 
 async def _ask(
@@ -120,7 +120,7 @@ async def _ask(
         used = asking.used if isinstance(asking, RoundAsking) else {}
         state = replace(before, answers={**before.answers, **used})
         return t.InputRequiredResult(input_requests=needed.requests, request_state=state.dump())
-    return await _carry_out(dispatcher, action, call)
+    return await _carry_out(dispatcher, call)
 
 
 async def _call_session_tool(
