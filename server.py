@@ -14,7 +14,7 @@ from starlette.applications import Starlette
 
 from engine.application import opened
 from engine.dispatch import Dispatcher
-from engine.errors import NotFound, StoreError, Unauthenticated
+from engine.errors import NotFound, Refused, Unauthenticated
 from engine.mcp_adapter.catalog import Endpoint
 from engine.mcp_adapter.server import build_server
 from engine.mcp_adapter.subscriptions import Hub
@@ -82,7 +82,8 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
         try:
             listener.bind((settings.host, settings.port))
         except OSError as error:
-            raise StoreError(
+            raise Refused(
+                "address_in_use",
                 f"Cannot listen on {settings.host}:{settings.port}: {error.strerror}.",
                 hint="Stop what listens there, or set another TURNKEEPER_PORT.",
             ) from error

@@ -151,11 +151,13 @@ def parsed(model: type[BaseModel], arguments: Mapping[str, Json]) -> dict[str, A
 def canonical(model: type[BaseModel], arguments: Mapping[str, Any]) -> str:
     """The canonical JSON of parsed arguments: sorted keys, no spaces. Raises InvalidArguments."""
     plain = model.model_construct(**arguments).model_dump(mode="json", exclude_unset=False)
-    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     try:
+        text = json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
         size = len(text.encode())
     except UnicodeEncodeError as error:
         raise InvalidArguments(f"The arguments hold a lone surrogate, which is no character ({error}).") from None
+    except ValueError:
+        raise InvalidArguments("The arguments hold a number that is not finite, which JSON cannot carry.") from None
     if size > ARGUMENTS_LIMIT:
         raise InvalidArguments(
             f"The arguments are {size:,} bytes long; at most {ARGUMENTS_LIMIT:,} are taken.",
@@ -242,6 +244,10 @@ def _check_shape(label: str, method: Callable[..., Any], options: Options) -> No
         )
     if options.read_only and (options.target is not None or options.confirm is not None):
         raise DefinitionError(f"{label} is read_only, so it takes no target= and no confirm=.")
+    if callable(options.confirm):
+        accepted_parameters(
+            f"{label}: confirm", options.confirm, tuple(inspect.signature(method).parameters)[1:], skip=1
+        )
     if options.prepare is not None and not inspect.iscoroutinefunction(options.prepare):
         raise DefinitionError(f"{label}: prepare must be an `async def` function.")
     takes_prepared = "prepared" in inspect.signature(method).parameters

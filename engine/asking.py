@@ -125,4 +125,18 @@ async def confirmed(asking: Asking, message: str) -> None:
 
 
 def _flat(schema: dict[str, Json]) -> dict[str, Json]:
-    return {key: value for key, value in schema.items() if key in ("type", "properties", "required")}
+    """A schema as elicitation takes it: primitives, no references, nothing nullable."""
+    definitions = schema.get("$defs", {})
+    properties = {name: _primitive(part, definitions) for name, part in schema.get("properties", {}).items()}
+    return {"type": "object", "properties": properties, "required": schema.get("required", [])}
+
+
+def _primitive(part: dict[str, Json], definitions: dict[str, Json]) -> dict[str, Json]:
+    if "$ref" in part:
+        found = definitions[part["$ref"].rpartition("/")[2]]
+        return {**found, **{key: value for key, value in part.items() if key != "$ref"}}
+    kinds = [kind for kind in part.get("anyOf", ()) if kind.get("type") != "null"]
+    if len(kinds) == 1:
+        outer = {key: value for key, value in part.items() if key != "anyOf" and value is not None}
+        return _primitive({**kinds[0], **outer}, definitions)
+    return part

@@ -175,8 +175,8 @@ def _members(cls: type) -> Callable[[str], list[Callable[..., Any]]]:
     functions = {
         name: value for base in reversed(cls.__mro__) for name, value in vars(base).items() if inspect.isfunction(value)
     }
-    for name in functions.keys() & set(OWN_NAMES):
-        if any(hasattr(functions[name], mark) for mark in (MARK, RESOURCE_MARK, PROMPT_MARK)):
+    for name in OWN_NAMES:
+        if name in functions and functions[name].__module__ != "engine.world":
             raise DefinitionError(
                 f"{cls.__name__}.{name} collides with what every World has.",
                 hint=f"Call the method something else and say name={name!r} in its decorator.",

@@ -79,8 +79,8 @@ class Dispatcher(Reader):
     ) -> Outcome:
         """Start a session: its revision 1. `main` makes it the caller's main session of the world."""
         definition = self._definition(world)
-        allow(principal, definition.write_scope)
         given = parsed(definition.start_parameters, arguments or {})
+        allow(principal, definition.write_scope)
         request = f"start {world} {canonical(definition.start_parameters, given)} {main}"
         check_key(key)
         began = time.perf_counter()

@@ -105,7 +105,8 @@ def stands(transaction: Transaction, entry: Entry) -> bool:
 def past(transaction: Transaction, definition: Definition, record: Record, revision: int) -> Past:
     """The session as it was at a revision. Raises NotFound."""
     entry = entry_at(transaction, record, revision)
-    rows = {table: list(found.values()) for table, found in _rows_at(transaction, definition, record, revision).items()}
+    found = _rows_at(transaction, definition, record, revision)
+    rows = {table: [by_key[key] for key in sorted(by_key, key=json.loads)] for table, by_key in found.items()}
     return Past(revision, entry.state, transaction.data_at(record.id, revision), rows)
 
 

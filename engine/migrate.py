@@ -15,7 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 from sqlmodel import SQLModel
 
 from engine.definition import Definition
@@ -33,6 +33,7 @@ def upgrade(store: SqliteStore, worlds: Iterable[Definition]) -> None:
         _upgrade(config(connection), CORE_VERSIONS, connection)
         for world in worlds:
             if world.migrations is not None:
+                _adopt(connection, world)
                 _upgrade(config(connection, world), version_table(world), connection)
             elif world.rows:
                 _fit(connection, world)
@@ -93,6 +94,14 @@ def _upgrade(settings: Config, table: str, connection: Connection) -> None:
             raise StoreError(f"The database cannot be upgraded: {error}.") from error
 
 
+def _adopt(connection: Connection, world: Definition) -> None:
+    """Take tables that were made before the world had migrations for what its first one makes."""
+    if not _current(connection, version_table(world)) and world.tables & set(inspect(connection).get_table_names()):
+        settings = config(connection, world)
+        for first in ScriptDirectory.from_config(settings).get_bases():
+            command.stamp(settings, first)
+
+
 def _fit(connection: Connection, world: Definition) -> None:
     """Make a world's tables, and add what is new in them."""
     operations = Operations(_context(connection, world.tables))
@@ -107,7 +116,8 @@ def _fit(connection: Connection, world: Definition) -> None:
             case _:
                 raise StoreError(
                     f"The tables of world {world.name!r} changed in a way that needs a migration: {_said(difference)}.",
-                    hint=f"Write one with `turnkeeper migrate --new {world.name}`.",
+                    hint=f"Take the change back, write a first migration with `turnkeeper migrate --new {world.name}`,"
+                    " change again, and write the next.",
                 )
 
 

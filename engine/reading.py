@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from engine import history
-from engine.actions import canonical, parsed
+from engine.actions import Action, canonical, parsed
 from engine.checks import allow, check_possible, check_revision, find, need, possible, role_of
 from engine.content import rendered
 from engine.definition import Definition
@@ -43,7 +43,9 @@ class Reader:
     def read(self, call: Call) -> Outcome:
         """Carry out a read-only action: like `dispatch`, but nothing is written."""
         definition = self._definition(call.world)
-        action = definition.actions[call.action]
+        action = self._action(definition, call.action)
+        if not action.read_only:
+            raise TypeError(f"{action.name} changes the session: use dispatch")
         arguments = action.parse(call.arguments)
         canonical(action.parameters, arguments)
 
@@ -127,7 +129,7 @@ class Reader:
     def check(self, call: Call) -> tuple[str, int]:
         """Insist that a call would pass state and guards now; the handle and revision that this was seen at."""
         definition = self._definition(call.world)
-        action = definition.actions[call.action]
+        action = self._action(definition, call.action)
         arguments = action.parse(call.arguments)
 
         def work(transaction: Transaction, record: Record, definition: Definition) -> tuple[str, int]:
@@ -177,16 +179,15 @@ class Reader:
             raise NotFound(f"There is no world {world!r}.", hint=f"There are: {', '.join(self.registry.worlds)}.")
         return definition
 
-    def _operation(self, definition: Definition, name: str) -> Operation:
-        if (action := definition.actions.get(name)) is not None:
-            if action.read_only:
-                raise TypeError(f"{name} is read-only: use read")
-            return operation_of(action)
-        if name not in OPERATIONS:
+    def _action(self, definition: Definition, name: str) -> Action:
+        if name not in definition.actions:
             raise NotFound(
                 f"World {definition.name} has no action {name!r}.", hint=f"It has: {', '.join(definition.actions)}."
             )
-        return OPERATIONS[name]
+        return definition.actions[name]
+
+    def _operation(self, definition: Definition, name: str) -> Operation:
+        return OPERATIONS[name] if name in OPERATIONS else operation_of(self._action(definition, name))
 
     def _reading(
         self,
@@ -196,9 +197,14 @@ class Reader:
         work: Callable[[Transaction, Record, Definition], T],
     ) -> T:
         definition = self._definition(world)
-        allow(principal, definition.read_scope)
         handle = session or self._main_handle(principal, definition)
-        return self.store.read(lambda tx: work(tx, find(tx, principal, handle, world)[0], definition))
+
+        def found(transaction: Transaction) -> T:
+            record, _ = find(transaction, principal, handle, world)
+            allow(principal, definition.read_scope)
+            return work(transaction, record, definition)
+
+        return self.store.read(found)
 
     def _main_handle(self, principal: Principal, definition: Definition) -> str:
         found = self.main_now(principal, definition.name)

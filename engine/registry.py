@@ -117,7 +117,9 @@ def load_file(file: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(file.stem, file)
     if spec is None or spec.loader is None:
         raise DefinitionError(f"{file} is not a Python file.")
-    if file.stem in sys.modules and getattr(sys.modules[file.stem], "__file__", None) != str(file):
+    if (loaded := sys.modules.get(file.stem)) is not None:
+        if getattr(loaded, "__file__", None) == str(file):
+            return loaded
         raise DefinitionError(f"{file}: a module named {file.stem!r} is loaded already.", hint="Rename the file.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[file.stem] = module

@@ -39,4 +39,5 @@ class Settings(BaseSettings):
     @property
     def url(self) -> str:
         """Where clients reach the server, without a trailing slash."""
-        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return (self.public_url or f"http://{host}:{self.port}").rstrip("/")

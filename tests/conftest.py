@@ -7,8 +7,8 @@ import pytest
 
 from engine.dispatch import Dispatcher
 from engine.hooks import Hook
+from engine.migrate import upgrade
 from engine.registry import Registry
-from engine.store.migrate import upgrade
 from engine.store.sqlite import SqliteStore
 from engine.types import Change
 from engine.world import World

@@ -60,14 +60,18 @@ def _behind_or_upgraded(settings: Settings, *, only_check: bool) -> list[str]:
 def _write(settings: Settings, name: str, message: str) -> Path:
     """Write what is missing between a database made by the migrations there are, and the code."""
     world = None if name == CORE else reading.world_named(load(settings.worlds_path), name)
-    if world is not None and world.migrations is None:
-        _insist_on_baseline(settings, world)
-    with TemporaryDirectory() as scratch:
+    if world is None or world.migrations is not None:
+        return _written(world, [] if world is None else [world], message)
+    _insist_on_baseline(settings, world)
+    return _written(world, [], message)
+
+
+def _written(world: Definition | None, upgraded: list[Definition], message: str) -> Path:
+    with TemporaryDirectory() as scratch, redirect_stdout(io.StringIO()):
         store = SqliteStore(str(Path(scratch) / "scratch.db"))
         try:
-            migrate.upgrade(store, [world] if world is not None and world.migrations is not None else [])
-            with redirect_stdout(io.StringIO()):
-                return migrate.new(store, world, message, _folder(world))
+            migrate.upgrade(store, upgraded)
+            return migrate.new(store, world, message, _folder(world))
         finally:
             store.close()
 

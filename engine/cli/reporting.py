@@ -20,7 +20,6 @@ from engine.types import Json
 P = ParamSpec("P")
 
 NOT_DONE, WRONG_USAGE, NO_STORE, UNFORESEEN = 1, 2, 3, 70
-ISSUES = "https://github.com/turnkeeper/turnkeeper/issues"
 
 
 def reporting(command: Callable[P, None]) -> Callable[P, None]:
@@ -90,7 +89,7 @@ def print_unforeseen(console: Console, error: Exception) -> None:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     console.print(
         Text(f"unforeseen: {type(error).__name__}: {safe(str(error))} ({frame.filename}:{frame.lineno})", "red"),
-        Text(f"Please report this line at {ISSUES}; TURNKEEPER_DEBUG=1 shows more.", "yellow"),
+        Text("Please report this line; TURNKEEPER_DEBUG=1 shows more.", "yellow"),
         sep="\n",
         soft_wrap=True,
     )

@@ -61,12 +61,14 @@ def print_configuration(console: Console, settings: Settings, worlds: Iterable[s
     """Addresses, and configuration to paste into clients."""
     url = f"{settings.url}/mcp"
     console.print(Text.assemble(("Turnkeeper", "bold green"), " serves\n"))
-    for address, note in (
+    addresses = [
         (url, "every world"),
         *((f"{settings.url}/worlds/{world}/mcp", f"{world} alone") for world in worlds),
         (f"{settings.url}/healthz", "whether it is well"),
-    ):
-        console.print(Text.assemble("  ", (address, "bold cyan"), (f"  {note}", "dim")), soft_wrap=True)
+    ]
+    width = max(len(address) for address, _ in addresses)
+    for address, note in addresses:
+        console.print(Text.assemble("  ", (address.ljust(width), "bold cyan"), (f"  {note}", "dim")), soft_wrap=True)
     _print_pasteable(console, "A client that speaks HTTP:", {"type": "http", "url": url})
     _print_pasteable(console, "A client that starts its servers itself, with the same sessions:", stdio_configuration())
     console.print(Text("\nClaude Code:\n", "bold"))

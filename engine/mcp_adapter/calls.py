@@ -1,6 +1,7 @@
 """tools/call: a tool's name and arguments to a call of the dispatcher, its outcome or error to a result."""
 
 import json
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,14 +12,14 @@ import mcp_types as t
 from anyio import to_thread
 from mcp.shared.exceptions import MCPError
 
-from engine.actions import Action, parsed
+from engine.actions import Action, canonical, parsed
 from engine.definition import Definition
 from engine.dispatch import Dispatcher
 from engine.errors import EngineError, InvalidArguments
 from engine.mcp_adapter.asking import Context, InputNeeded, RoundAsking, asking_for
 from engine.mcp_adapter.catalog import Catalog
 from engine.mcp_adapter.envelope import Sessionless, accepted, exact, refused, sessionless, unforeseen
-from engine.mcp_adapter.session_tools import Request, SessionTool
+from engine.mcp_adapter.session_tools import MOST, Request, SessionTool
 from engine.mcp_adapter.tools import session_tools
 from engine.operations import Call
 from engine.preparing import prepared_call
@@ -26,6 +27,7 @@ from engine.types import Json, Outcome, Principal
 
 KEY = "turnkeeper/key"
 IF_REVISION = "turnkeeper/if-revision"
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 Result = t.CallToolResult | t.InputRequiredResult
 
@@ -105,13 +107,13 @@ async def _ask(
     """The part before the path: questions, round by round, then the action under the key of the first round."""
     rounds = not context.session.can_send_request
     before = _round(catalog, params)
+    if before is not None:
+        call = replace(call, session=before.session, key=before.key)
+    if not action.read_only and (recorded := await to_thread.run_sync(dispatcher.recorded, call)) is not None:
+        return recorded
     if before is None:
         session, revision = await to_thread.run_sync(dispatcher.check, call)
         before = Round(catalog.endpoint.name, session, revision, call.key or uuid.uuid4().hex, {})
-    elif not action.read_only:
-        call = replace(call, session=before.session, key=before.key)
-        if (recorded := await to_thread.run_sync(dispatcher.recorded, call)) is not None:
-            return recorded
     call = replace(call, session=before.session, if_revision=before.revision, key=before.key)
     asking = asking_for(context, {**before.answers, **_answers(context, params)}, rounds=rounds)
     try:
@@ -133,7 +135,9 @@ async def _call_session_tool(
 ) -> t.CallToolResult:
     session = catalog.endpoint.session
     try:
-        arguments = tool.arguments.model_construct(**parsed(tool.arguments, params.arguments or {}))
+        given = parsed(tool.arguments, params.arguments or {})
+        canonical(tool.arguments, given)
+        arguments = tool.arguments.model_construct(**given)
         session = session or getattr(arguments, "session", None)
         key, if_revision = _meta(context)
         request = Request(dispatcher, catalog, principal, arguments, key, if_revision)
@@ -179,10 +183,17 @@ def _meta(context: Context) -> tuple[str | None, int | None]:
 
 def _taken(arguments: dict[str, Any], name: str, kind: type[Any]) -> Any:
     value = arguments.pop(name, None)
-    if value is not None and (not isinstance(value, kind) or isinstance(value, bool)):
-        wanted = "text" if kind is str else "a whole number"
-        raise InvalidArguments(f"$.{name} must be {wanted}, received {str(value)[:80]!r}.", path=f"$.{name}")
+    if value is not None and not _fits(value, kind):
+        wanted = "text" if kind is str else f"a whole number from 0 to {MOST}"
+        raise InvalidArguments(f"$.{name} must be {wanted}, received {ascii(value)[:80]}.", path=f"$.{name}")
     return value
+
+
+def _fits(value: object, kind: type[Any]) -> bool:
+    """Whether the database can hold it: text without lone surrogates, a number of 63 bits."""
+    if kind is str:
+        return isinstance(value, str) and _LONE_SURROGATE.search(value) is None
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST
 
 
 def _answers(context: Context, params: t.CallToolRequestParams) -> Mapping[str, Json]:

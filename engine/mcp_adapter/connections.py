@@ -89,9 +89,8 @@ class Connections:
             await _error("Session not found", 404)(scope, receive, send)
             return
         scope[CONNECTION] = named
-        await transport.handle_request(scope, receive, send)
-        if transport.is_terminated:
-            await to_thread.run_sync(self._forget, named)
+        closing = self._forgetting(named, send) if scope["method"] == "DELETE" else send
+        await transport.handle_request(scope, receive, closing)
 
     async def _open(self, principal: Principal, scope: Scope, receive: Receive, send: Send) -> None:
         if len(self._held) >= MOST:
@@ -197,6 +196,16 @@ class Connections:
         except EngineError:
             logger.exception("connection %s cannot be revived", name)
             return None
+
+    def _forgetting(self, name: str, send: Send) -> Send:
+        """A `send` that forgets the connection before it says that it is closed."""
+
+        async def watched(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 200:
+                await to_thread.run_sync(self._forget, name)
+            await send(message)
+
+        return watched
 
     def _forget(self, name: str) -> None:
         self._dispatcher.store.write(lambda transaction: transaction.drop_connection(name))

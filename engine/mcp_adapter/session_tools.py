@@ -16,6 +16,9 @@ from engine.mcp_adapter.envelope import Sessionless
 from engine.operations import Call
 from engine.types import Json, Message, Outcome, Principal, Role
 
+MOST = 2**63 - 1
+"""The largest revision that the database can be asked for."""
+
 ANY_OBJECT: Mapping[str, Json] = {"type": "object"}
 
 
@@ -35,7 +38,7 @@ class OfSession(Arguments):
 class OfChange(OfSession):
     """Which session, and at which revision the caller believes it."""
 
-    if_revision: int | None = Field(default=None, ge=0, description="The revision you last saw; makes a retry safe.")
+    if_revision: int | None = Field(default=None, ge=0, le=MOST, description="The revision you last saw; makes a retry safe.")
 
 
 class Start(Arguments):
@@ -58,13 +61,13 @@ class Listing(Arguments):
 class At(OfSession):
     """Which past to read."""
 
-    at: int | None = Field(default=None, ge=1, description="A past revision. Left out: as it is now.")
+    at: int | None = Field(default=None, ge=1, le=MOST, description="A past revision. Left out: as it is now.")
 
 
 class Since(OfSession):
     """Which part of the history to read."""
 
-    since: int = Field(default=0, ge=0, description="Only what came after this revision.")
+    since: int = Field(default=0, ge=0, le=MOST, description="Only what came after this revision.")
     limit: int = Field(default=50, ge=1, le=500)
 
 

@@ -133,7 +133,7 @@ def _state(dispatcher: Dispatcher, principal: Principal, world: Definition, hand
 
 def _history(dispatcher: Dispatcher, principal: Principal, world: Definition, address: Address) -> Json:
     since = address.arguments.get("since", "0")
-    if not str(since).isdigit():
+    if not (str(since).isdecimal() and len(str(since)) < 19):
         raise InvalidArguments(f"since must be a revision, received {since!r}.")
     session = address.session or dispatcher.main(principal, world.name)
     return dispatcher.history(principal, session, int(since))

@@ -6,6 +6,7 @@ Several processes may use one file; each waits for its turn up to `BUSY_SECONDS`
 import importlib
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -143,10 +144,23 @@ _KNOWN = (
 )
 
 
+def _into_wal(driver: Any) -> None:
+    """Switch a file to WAL. Where several processes do so to a new file at once, SQLite fails without waiting."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            driver.execute("pragma journal_mode = wal")
+            return
+        except SQLITE.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+
+
 def _configure(driver: Any, read_only: bool) -> None:
     driver.execute(f"pragma busy_timeout = {BUSY_SECONDS * 1000}")
     if not read_only:
-        driver.execute("pragma journal_mode = wal")
+        _into_wal(driver)
     for pragma in ("synchronous = full", "foreign_keys = on", "trusted_schema = off", "temp_store = memory"):
         driver.execute(f"pragma {pragma}")
     if read_only:

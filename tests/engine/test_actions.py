@@ -4,6 +4,7 @@ import decimal
 from collections.abc import Callable
 from datetime import date
 from enum import StrEnum
+from types import new_class
 from typing import Annotated, Any
 
 import pytest
@@ -118,18 +119,14 @@ def test_async_action_is_refused() -> None:
 
 @pytest.mark.parametrize("name", ["session", "if_revision"])
 def test_parameter_named_like_one_every_tool_has_is_refused_unless_exact(name: str) -> None:
-    def method(self: World, **given: int) -> None: ...
+    def body(space: dict[str, Any]) -> None:
+        exec(f"def go(self, {name}: int) -> None: ...", space)
+        space.update(go=action(space["go"]), __module__=__name__)
 
-    scope: dict[str, Any] = {"World": World}
-    exec(f"def go(self, {name}: int) -> None: ...", scope)
-    message = wrong(
-        lambda: type(World)("Taken", (World,), {"go": action(scope["go"]), "__module__": __name__}, rows=[])
-    )
+    message = wrong(lambda: new_class("Taken", (World,), {"rows": []}, body))
     assert f"the parameter '{name}' collides" in message and "declare contract='exact'" in message
-    exact = type(World)(
-        "Exact", (World,), {"go": action(scope["go"]), "__module__": __name__}, rows=[], contract="exact"
-    )
-    assert name in exact.definition.actions["go"].parameters.model_fields  # type: ignore[attr-defined]
+    exact: Any = new_class("Exact", (World,), {"rows": [], "contract": "exact"}, body)
+    assert name in exact.definition.actions["go"].parameters.model_fields
 
 
 def test_unknown_guard_is_refused() -> None:
@@ -157,7 +154,7 @@ def test_guard_that_wants_an_unknown_parameter_is_refused() -> None:
 
 def test_guard_that_answers_neither_none_nor_a_reason_is_told_so() -> None:
     guard = Guard("is_open", lambda world: True, ())  # type: ignore[arg-type,return-value]
-    with pytest.raises(TypeError, match="guard is_open answered True; a guard returns None to pass, or the reason"):
+    with pytest.raises(TypeError, match="guard is_open answered True; it must return None, or the reason against"):
         guard.reason_against(None, {})
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from enum import StrEnum
+from types import new_class
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -22,6 +24,11 @@ class Lamp(StrEnum):
 
 class Other(StrEnum):
     ELSEWHERE = "elsewhere"
+
+
+def made(name: str, body: dict[str, Any], *rows: type[Row]) -> Any:
+    """A world of that name and class body."""
+    return new_class(name, (World,), {"rows": rows}, lambda space: space.update(body, __module__=__name__))
 
 
 def wrong(declare: Callable[[], object]) -> str:
@@ -132,7 +139,7 @@ def test_action_named_like_what_every_world_has_is_refused(name: str) -> None:
     def method(self: World) -> None: ...
 
     method.__name__ = name
-    message = wrong(lambda: type(World)("Clash", (World,), {name: action(method), "__module__": __name__}, rows=[]))
+    message = wrong(lambda: made("Clash", {name: action(method)}))
     assert f"Clash.{name} collides with what every World has" in message
     assert f"Call the method something else and say name='{name}'" in message
 
@@ -141,7 +148,7 @@ def test_resource_named_like_what_every_world_has_is_refused() -> None:
     def declare() -> None:
         class Clashing(World, rows=[]):
             @resource
-            def state(self) -> str:  # type: ignore[override]
+            def state(self) -> str:
                 return ""
 
     assert "Clashing.state collides with what every World has" in wrong(declare)
@@ -293,10 +300,7 @@ def test_data_with_required_fields_is_refused() -> None:
     class Needy(BaseModel):
         total: int
 
-    def declare() -> None:
-        type(World)("Wanting", (World,), {"__annotations__": {"data": Needy}, "__module__": __name__}, rows=[])
-
-    message = wrong(declare)
+    message = wrong(lambda: made("Wanting", {"__annotations__": {"data": Needy}}))
     assert "Wanting.data: Needy cannot be made without values" in message and "Give every field a default" in message
 
 
@@ -379,14 +383,9 @@ class Sound(Row, table=True):
     ],
 )
 def test_row_that_cannot_be_kept_is_refused(row: type[Row], said: str, right: str) -> None:
-    message = wrong(lambda: type(World)("Holding", (World,), {"__module__": __name__}, rows=[row]))
+    message = wrong(lambda: made("Holding", {}, row))
     assert said in message and right in message
 
 
 def test_row_with_constraints_within_its_session_is_taken() -> None:
     check_row(Sound)
-
-
-def test_world_finds_the_rows_of_its_own_module() -> None:
-    namespace = {"__module__": "tests_of_rows_elsewhere"}
-    assert type(World)("Empty", (World,), dict(namespace)).definition.rows == ()  # type: ignore[attr-defined]

@@ -56,6 +56,34 @@ def can_afford(box: "Box", price: int) -> str | None:
     return None if owned >= price else f"{price} cents are needed, the box holds {owned}"
 
 
+class Rest(BaseModel):
+    naps: int = 0
+
+
+class Idle(World, rows=[]):
+    """One who mostly does nothing."""
+
+    data: Rest
+
+    def start(self) -> str:
+        return "Good night."
+
+    @action
+    def nap(self, deep: bool) -> str:
+        """Sleep, if it is deep."""
+        if not deep:
+            self.unchanged()
+            return "nothing"
+        self.data.naps += 1
+        return "slept"
+
+    @action
+    def pretend(self) -> None:
+        """Say one thing and do another."""
+        self.data.naps += 1
+        self.unchanged()
+
+
 class Box(World, states=Lid, start=Lid.OPEN, rows=[Coin]):
     """A box of coins."""
 
@@ -766,7 +794,7 @@ def test_read_only_action_is_refused_for_a_stale_revision(dispatcher_of: Callabl
 def test_resource_method_cannot_write(dispatcher_of: Callable[..., Dispatcher]) -> None:
     dispatcher = dispatcher_of(Box)
     act(dispatcher, "put", cents=5)
-    assert dispatcher.look(ANN, "box", None, Box.contents) == [5]
+    assert dispatcher.look(ANN, "box", None, Box.definition.resources["contents"].method) == [5]
     with pytest.raises(TypeError, match="only read"):
         dispatcher.look(ANN, "box", None, lambda world: world.rows(Coin).add(cents=1))
 
@@ -826,8 +854,9 @@ def test_ended_session_is_read_and_forked_and_nothing_else(dispatcher_of: Callab
     session = act(dispatcher, "put", cents=5).session
     ended = act(dispatcher, "end", session=session)
     assert ended.allowed_actions == ("count", "meddle", "pretend", "gild") and ended.revision == 3
-    for name, arguments in (("put", {"cents": 1}), ("undo", {}), ("redo", {}), ("share", {"person": 9}), ("end", {})):
-        error = refused(dispatcher, Refused, call(name, session=session, **arguments))
+    calls = (call("put", cents=1), call("undo"), call("redo"), call("share", person=9), call("end"))
+    for asked in calls:
+        error = refused(dispatcher, Refused, replace(asked, session=session))
         assert error.rule == "session_ended" and "Start or fork another one." in str(error)
     assert dispatcher.read(call("count", session=session)).value == 1
     fork = dispatcher.fork(ANN, session).session
@@ -912,3 +941,24 @@ def test_action_is_logged_with_session_revision_and_time(
 def test_roles_cover_those_below_them() -> None:
     assert Role.OWNER.covers(Role.VIEWER) and Role.EDITOR.covers(Role.EDITOR)
     assert not Role.VIEWER.covers(Role.EDITOR)
+
+
+def test_an_action_that_says_unchanged_makes_no_revision_and_one_that_lies_fails(
+    dispatcher_of: Callable[..., Dispatcher],
+) -> None:
+    dispatcher = dispatcher_of(Idle)
+    first = dispatcher.dispatch(Call(principal=LOCAL, world="idle", action="nap", arguments={"deep": True}))
+    again = dispatcher.dispatch(Call(principal=LOCAL, world="idle", action="nap", arguments={"deep": False}))
+    assert (first.revision, again.revision, again.value) == (2, 2, "nothing")
+    with pytest.raises(TypeError, match="changed something"):
+        dispatcher.dispatch(Call(principal=LOCAL, world="idle", action="pretend"))
+    assert dispatcher.now(LOCAL, first.session).revision == 2
+    undone = dispatcher.dispatch(Call(principal=LOCAL, world="idle", action="undo"))
+    assert undone.value == {"revision": 2, "action": "nap"}
+
+
+def test_the_first_call_says_that_the_main_session_was_started(dispatcher_of: Callable[..., Dispatcher]) -> None:
+    outcome = dispatcher_of(Idle).dispatch(Call(principal=LOCAL, world="idle", action="nap", arguments={"deep": True}))
+    assert [(m.code, m.content) for m in outcome.messages] == [
+        ("started", "Your main session was started. Good night.")
+    ]

@@ -185,7 +185,7 @@ def test_action_that_cannot_be_undone_is_a_barrier(dispatcher_of: Callable[..., 
     write(dispatcher, "a")
     act(dispatcher, "publish")
     for _ in range(2):
-        with pytest.raises(Refused, match="publish at revision 3 cannot be undone. Fork the session at revision 2"):
+        with pytest.raises(Refused, match=r"publish at revision 3 cannot be undone. Fork the session at revision 2"):
             act(dispatcher, "undo")
     write(dispatcher, "b")
     assert steps(dispatcher, ["undo"]) == ["a"]

@@ -199,8 +199,8 @@ def test_hooks_are_not_told_of_refusals_and_replays(running: tuple[Running, Call
 def test_hook_of_a_wrong_signature_is_refused() -> None:
     with pytest.raises(DefinitionError) as raised:
 
-        @after(Meter.tick)
-        def note() -> None: ...  # type: ignore[type-var]
+        @after(Meter.tick)  # type: ignore[type-var]
+        def note() -> None: ...
 
     assert "must take one argument" in str(raised.value)
     assert "Write `def note(change: Change) -> None`" in str(raised.value)
@@ -209,8 +209,8 @@ def test_hook_of_a_wrong_signature_is_refused() -> None:
 def test_async_hook_is_refused() -> None:
     with pytest.raises(DefinitionError) as raised:
 
-        @on_change(Meter)
-        async def note(change: Change) -> None: ...  # type: ignore[type-var]
+        @on_change(Meter)  # type: ignore[type-var]
+        async def note(change: Change) -> None: ...
 
     assert "is async, but hooks are called plainly" in str(raised.value)
     assert "Write `def note(change: Change) -> None`" in str(raised.value)
@@ -219,5 +219,5 @@ def test_async_hook_is_refused() -> None:
 def test_hook_after_what_is_no_action_is_refused() -> None:
     def walk() -> None: ...
 
-    with pytest.raises(DefinitionError, match="walk.*that is not an action"):
+    with pytest.raises(DefinitionError, match=r"walk.*that is not an action"):
         after(walk)

@@ -17,9 +17,9 @@ from sqlmodel import Field
 from engine import Row, World, action
 from engine.dispatch import Dispatcher
 from engine.errors import Conflict, Refused
+from engine.migrate import upgrade
 from engine.operations import Call
 from engine.registry import Registry
-from engine.migrate import upgrade
 from engine.store.sqlite import SqliteStore
 from engine.types import LOCAL, Outcome
 
@@ -151,6 +151,7 @@ class Rooms(RuleBasedStateMachine):
         self.dispatcher = Dispatcher(store, registry)
 
     def teardown(self) -> None:
+        self.history_is_the_models()
         self.dispatcher.store.close()
         self.folder.cleanup()
 
@@ -255,13 +256,10 @@ class Rooms(RuleBasedStateMachine):
             )
             assert found == states[-1].shown
 
-    def teardown_checks(self) -> None:
-        for session, states in self.sessions.items():
-            self.check_history(session, states)
-
     @rule()
     def history_is_the_models(self) -> None:
-        self.teardown_checks()
+        for session, states in self.sessions.items():
+            self.check_history(session, states)
 
     def check_history(self, session: str, states: list[State]) -> None:
         """Revisions have no gap, images replayed give the same rows, and so does every past."""
@@ -288,7 +286,7 @@ def _items(rows: dict[str, list[Any]]) -> dict[int, int]:
 
 TestRooms = Rooms.TestCase
 TestRooms.settings = settings(
-    max_examples=40,
+    max_examples=25,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],

@@ -11,9 +11,9 @@ import pytest
 from engine import World, action
 from engine.dispatch import Dispatcher
 from engine.errors import DefinitionError
+from engine.migrate import upgrade
 from engine.operations import Call
 from engine.registry import Registry, collect, load, load_file, tool_name
-from engine.migrate import upgrade
 from engine.store.sqlite import SqliteStore
 from engine.types import LOCAL
 
@@ -140,26 +140,27 @@ print(*load(Settings().worlds_path).worlds)
 
 
 def test_folder_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(DefinitionError, match="TURNKEEPER_WORLDS_PATH names .*nowhere', which is no folder"):
+    with pytest.raises(DefinitionError, match=r"TURNKEEPER_WORLDS_PATH names .*nowhere', which is no folder"):
         load(str(tmp_path / "nowhere"))
 
 
 @pytest.mark.parametrize(
     ("source", "said"),
-    [("import no_such_module", "no_such_module"), ("class", "invalid syntax"), ("1 / 0", "division by zero")],
+    [("import no_such_module", "no_such_module"), ("class", "invalid syntax"), ("x = 1 / 0", "division by zero")],
 )
 def test_file_that_cannot_be_loaded_is_refused_by_name(tmp_path: Path, source: str, said: str) -> None:
-    file = tmp_path / f"broken_{len(source)}.py"
+    file = tmp_path / "broken.py"
     file.write_text(source)
     with pytest.raises(DefinitionError, match=f"{file} cannot be loaded") as raised:
         load_file(file)
     assert said in str(raised.value)
+    assert "broken" not in sys.modules
 
 
 def test_file_named_like_a_loaded_module_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "json.py"
     file.write_text('"""Not the json there is."""\n')
-    with pytest.raises(DefinitionError, match="a module named 'json' is loaded already. Rename the file."):
+    with pytest.raises(DefinitionError, match=r"a module named 'json' is loaded already. Rename the file."):
         load_file(file)
 
 

@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,10 +15,10 @@ from sqlmodel import Field
 from engine import Row, World, action
 from engine.dispatch import Dispatcher
 from engine.errors import Busy, Refused, StoreError
+from engine.migrate import behind, upgrade
 from engine.operations import Call
 from engine.registry import Registry
 from engine.settings import Settings
-from engine.migrate import behind, upgrade
 from engine.store.sqlite import SqliteStore, explained
 from engine.types import LOCAL
 
@@ -116,32 +117,40 @@ from engine.types import LOCAL
 from worlds.counter import Counter
 
 store, registry = SqliteStore(sys.argv[1]), Registry([Counter])
-upgrade(store, registry.worlds.values())
-dispatcher = Dispatcher(store, registry)
 print("ready", flush=True)
 sys.stdin.readline()
+upgrade(store, registry.worlds.values())
+dispatcher = Dispatcher(store, registry)
 for _ in range(25):
     print(dispatcher.dispatch(Call(principal=LOCAL, world="counter", action="add", arguments={"a": 1})).revision)
 store.close()
 """
 
 
-def test_two_processes_on_one_file_lose_nothing(tmp_path: Path) -> None:
+def counting(file: Path) -> "subprocess.Popen[str]":
+    """A process that says it is ready, waits for a line, and adds 25 times."""
+    return subprocess.Popen(
+        [sys.executable, "-W", "error::UserWarning", "-c", PROCESS, str(file)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+
+
+def test_two_processes_that_begin_one_file_together_lose_nothing(tmp_path: Path) -> None:
     file = tmp_path / "shared.db"
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-W", "error::UserWarning", "-c", PROCESS, str(file)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=Path(__file__).parents[2],
-        )
-        for _ in range(2)
-    ]
-    for process in processes:
-        assert process.stdout is not None and process.stdout.readline() == "ready\n"
-    said = [process.communicate("go\n", timeout=60) for process in processes]
+    with ExitStack() as stack:
+        processes = [stack.enter_context(counting(file)) for _ in range(2)]
+        for process in processes:
+            assert process.stdout is not None and process.stderr is not None
+            assert process.stdout.readline() == "ready\n", process.stderr.read()
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        said = [process.communicate(timeout=60) for process in processes]
     assert [error for _, error in said] == ["", ""]
     assert sorted(int(line) for out, _ in said for line in out.split()) == list(range(2, 52))
     with sqlite3.connect(file) as connection:
@@ -214,7 +223,7 @@ def test_database_errors_say_what_to_do(text: str, kind: type[Exception], said: 
 def test_settings_name_the_users_own_file_unless_told_otherwise(tmp_path: Path) -> None:
     assert Settings(data_dir=tmp_path).sqlite_path == str(tmp_path / "turnkeeper.db")
     assert Settings(database_url="sqlite:////var/t.db").sqlite_path == "/var/t.db"
-    with pytest.raises(StoreError, match="is no SQLite file.*Write sqlite:///"):
+    with pytest.raises(StoreError, match=r"is no SQLite file.*Write sqlite:///"):
         assert Settings(database_url="mysql://x").sqlite_path
 
 
@@ -269,7 +278,7 @@ def test_any_other_change_is_refused_with_the_command_that_helps(
     before = _schema(file)
     with pytest.raises(StoreError, match="world 'wall' changed in a way that needs a migration") as raised:
         dispatcher_of(Wall)
-    assert raised.value.hint == "Write one with `turnkeeper migrate --new wall`."
+    assert "turnkeeper migrate --new wall" in (raised.value.hint or "")
     assert any(name in str(raised.value) for name in ("weight", "colour", "paint"))
     assert _schema(file) == before
 

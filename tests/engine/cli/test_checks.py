@@ -1,0 +1,73 @@
+"""check: what it says of a world, place by place."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Run = Callable[..., Any]
+
+
+def test_a_sound_world_is_counted(run: Run) -> None:
+    done = run("check", "counter")
+    assert done.returncode == 0
+    assert done.stdout.strip() == "ok counter: 1 state, 1 action, 1 resource, 0 prompts, 0 tables"
+
+
+def test_a_sound_world_as_json(run: Run) -> None:
+    assert json.loads(run("check", "counter", "--json").stdout) == {
+        "ok": True,
+        "worlds": [{"name": "counter", "states": 1, "actions": 1, "resources": 1, "prompts": 0, "tables": 0}],
+        "problems": [],
+    }
+
+
+def test_a_world_that_is_not_there_is_not_found(run: Run) -> None:
+    assert run("check", "nowhere").returncode == 1
+    assert json.loads(run("check", "nowhere.py", "--json").stdout)["error"]["code"] == "not_found"
+
+
+def test_a_wrong_declaration_is_told_by_line(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "misguarded.py"
+    file.write_text(
+        "from engine import World, action\n\n\nclass Misguarded(World):\n"
+        "    @action(guards=['is_fine'])\n    def go(self) -> None:\n        pass\n"
+    )
+    done = run("check", str(file))
+    assert done.returncode == 1
+    assert done.stdout.startswith(f"{file}:4: Misguarded.go: unknown guard 'is_fine': Name a method of the world")
+    (problem,) = json.loads(run("check", str(file), "--json").stdout)["problems"]
+    assert set(problem) == {"place", "problem", "remedy"}
+
+
+def test_a_file_python_cannot_read_is_told_by_line(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "unfinished.py"
+    file.write_text("import engine\nclass Unfinished(\n")
+    done = run("check", str(file))
+    assert (done.returncode, done.stdout.startswith(f"{file}:2: ")) == (1, True)
+
+
+def test_a_name_nobody_defined_is_told_by_line(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "nameless.py"
+    file.write_text("import engine\n\nprint(nothing)\n")
+    done = run("check", str(file))
+    assert done.returncode == 1
+    assert done.stdout.startswith(f"{file}:3: NameError: name 'nothing' is not defined: ")
+
+
+def test_a_file_without_a_world_is_a_problem(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "empty_one.py").write_text("")
+    done = run("check", str(tmp_path / "empty_one.py"))
+    assert (done.returncode, "there is no world in it" in done.stdout) == (1, True)
+
+
+def test_a_broken_plugin_is_a_problem_of_every_check(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "worlds").mkdir()
+    (tmp_path / "worlds" / "stateless.py").write_text(
+        "from enum import StrEnum\nfrom engine import World\n\n\nclass S(StrEnum):\n    A = 'a'\n\n\n"
+        "class Stateless(World, states=S):\n    pass\n"
+    )
+    here = {"TURNKEEPER_WORLDS_PATH": str(tmp_path / "worlds")}
+    done = run("check", "counter", env=here)
+    assert (done.returncode, "stateless.py:9: " in done.stdout) == (1, True)
+    assert run("sessions", env=here).returncode == 1
