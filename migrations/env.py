@@ -6,7 +6,7 @@ from alembic import context
 from sqlalchemy import Connection, create_engine
 from sqlmodel import SQLModel
 
-from engine.store.migrate import CORE_VERSIONS
+from engine.migrate import CORE_VERSIONS
 from engine.store.tables import CORE
 
 
