@@ -52,6 +52,7 @@ conformance: .venv/dev ## Run the official MCP conformance suite
 lock: .venv/dev ## Bring the lock files up to pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra build $(LOCK) -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra build --extra dev $(LOCK) -c requirements.lock -o requirements-dev.lock
+	$(BIN)/uv pip compile benchmarks/requirements.in $(LOCK) -o benchmarks/requirements.lock
 
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
 

@@ -134,6 +134,11 @@ class Action:
         """Whether something happens before the transaction."""
         return self.options.prepare is not None or self.options.confirm is not None
 
+    @property
+    def mirrored(self) -> bool:
+        """Whether clients mirror any of its arguments into HTTP headers (`x-mcp-header` in the schema)."""
+        return any("x-mcp-header" in part for part in self.schema["properties"].values())
+
     def parse(self, arguments: Mapping[str, Json]) -> dict[str, Any]:
         """Check and convert a call's arguments. Raises InvalidArguments."""
         return parsed(self.parameters, arguments)

@@ -64,8 +64,8 @@ class Hooks:
         self._thread.join()
 
     def tell(self, change: Change) -> None:
-        """Have the hooks told; returns at once."""
-        if self._hooks:
+        """Have the hooks that it concerns told; returns at once."""
+        if any(self._concerns(hook, change) for hook in self._hooks):
             self._queue.put(change)
 
     def _run(self) -> None:

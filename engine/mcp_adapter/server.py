@@ -218,8 +218,9 @@ async def _explain(ctx: Context, call_next: CallNext) -> HandlerResult:
 
 
 def _schema(catalog: Catalog, tool: str) -> dict[str, Any] | None:
+    """The schema to check `Mcp-Param-*` headers against: None, which is quicker, where an action has none."""
     found = catalog.action(tool)
-    return None if found is None else tools.input_schema(found[1], bound=catalog.endpoint.session is not None)
+    return None if found is None or not found[1].mirrored else found[1].schema
 
 
 def _bound(principal: Principal) -> str:

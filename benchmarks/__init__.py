@@ -1,0 +1,1 @@
+"""`python -m benchmarks`: Turnkeeper's counter beside its peers' in-memory ones, under the same load, as ratios."""
