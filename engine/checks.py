@@ -16,7 +16,7 @@ KEY_LIMIT = 200
 
 def find(transaction: Transaction, principal: Principal, session: str, world: str | None = None) -> tuple[Record, Role]:
     """The session of a handle and the caller's role. Raises NotFound, the same for another's as for none."""
-    record = transaction.session(session)
+    record = transaction.session(session) if session.isascii() else None
     role = None if record is None else role_of(transaction, principal, record)
     if record is None or role is None or (world is not None and record.world != world):
         kind = "session" if world is None else f"{world} session"

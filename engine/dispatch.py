@@ -205,7 +205,8 @@ class Dispatcher(Reader):
         if before != request or record is None:
             raise key_reused()
         entry = history.entry_at(transaction, record, 1)
-        return again(transaction, definition, record, entry, principal, revision=record.forked_at or 1)
+        outcome = again(transaction, definition, record, entry, principal, revision=record.forked_at or 1)
+        return outcome if record.forked_at is None else dataclasses.replace(outcome, value=None, content=())
 
     def _fork_once(
         self, transaction: Transaction, principal: Principal, session: str, at: int | None, key: str | None

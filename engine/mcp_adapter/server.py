@@ -15,7 +15,7 @@ from mcp.shared.exceptions import MCPError
 from pydantic import ValidationError
 
 from engine.dispatch import Dispatcher
-from engine.errors import EngineError
+from engine.errors import EngineError, InvalidArguments
 from engine.mcp_adapter import calls, prompts, tools, views
 from engine.mcp_adapter.asking import Context
 from engine.mcp_adapter.catalog import Catalog, Endpoint
@@ -214,6 +214,10 @@ async def _explain(ctx: Context, call_next: CallNext) -> HandlerResult:
     except (MCPError, ValidationError):
         raise
     except Exception as error:
+        if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+            raise protocol_error(
+                InvalidArguments("A parameter holds a lone surrogate, which is no character.")
+            ) from error
         raise unforeseen(error) from error
 
 

@@ -38,7 +38,9 @@ class OfSession(Arguments):
 class OfChange(OfSession):
     """Which session, and at which revision the caller believes it."""
 
-    if_revision: int | None = Field(default=None, ge=0, le=MOST, description="The revision you last saw; makes a retry safe.")
+    if_revision: int | None = Field(
+        default=None, ge=0, le=MOST, description="The revision you last saw; makes a retry safe."
+    )
 
 
 class Start(Arguments):

@@ -53,7 +53,7 @@ def build_app(dispatcher: Dispatcher, hosts: tuple[str, ...], identity: Middlewa
 
     async def healthz(request: Request) -> JSONResponse:
         try:
-            await to_thread.run_sync(dispatcher.store.read, lambda transaction: transaction.now)
+            await to_thread.run_sync(dispatcher.store.read, lambda transaction: transaction.person_id(LOCAL))
         except StoreError as error:
             return JSONResponse({"status": "failing", "reason": str(error)}, status_code=503)
         return JSONResponse({"status": "ok"})

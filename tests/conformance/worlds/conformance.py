@@ -66,7 +66,9 @@ ENUMS = {
         "untitledSingle": {"type": "string", "enum": ["option1", "option2", "option3"]},
         "titledSingle": {
             "type": "string",
-            "oneOf": [{"const": f"value{n}", "title": title} for n, title in enumerate(("First", "Second", "Third"), 1)],
+            "oneOf": [
+                {"const": f"value{n}", "title": title} for n, title in enumerate(("First", "Second", "Third"), 1)
+            ],
         },
         "legacyEnum": {
             "type": "string",
@@ -119,7 +121,7 @@ async def ask_twice(world: World, asking: Asking) -> str:
 
 
 async def ask_what_can_be_asked(world: World, asking: Asking) -> int:
-    questions = {"ask": Form("What is your name?", Name), "sample": Sample("Say hello", 50)}
+    questions: dict[str, Form | Sample] = {"ask": Form("What is your name?", Name), "sample": Sample("Say hello", 50)}
     wanted = {name: question for name, question in questions.items() if asking.can(type(question))}
     return len(await asking.ask(**wanted))
 

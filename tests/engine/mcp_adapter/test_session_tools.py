@@ -1,0 +1,242 @@
+"""The session tools, over HTTP in both eras."""
+
+from typing import Any
+
+import pytest
+from mcp.client import Client
+
+from tests.engine.mcp_adapter.answers import ERAS, begun, called, code, footer, schemas, structured, text
+from tests.serving import Served, connected
+
+pytestmark = pytest.mark.anyio
+
+
+async def ask(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    result = await client.call_tool(tool, arguments)
+    assert not result.is_error, result
+    return structured(result)
+
+
+@pytest.mark.parametrize("mode", ERAS)
+async def test_a_started_session_lasts_and_is_named_by_its_handle(served: Served, person: str, mode: str) -> None:
+    async with connected(served, mode=mode, person=person) as client:
+        started = await ask(client, "start_session", world="desk", arguments={"colour": "red"})
+        assert (started["revision"], started["state"], started["result"]) == (1, "open", "The ink is red.")
+        assert started["session"].startswith("ses_") and len(started["session"]) >= 26
+        await ask(client, "desk_write", text="here", session=started["session"])
+        (listed,) = (await ask(client, "list_sessions"))["result"]["sessions"]
+        assert (listed["session"], listed["world"], listed["revision"]) == (started["session"], "desk", 2)
+        assert (listed["role"], listed["main"], listed["ended"]) == ("owner", False, False)
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_main_session_takes_the_place_of_the_one_before(served: Served, person: str, mode: str) -> None:
+    async with connected(served, "/worlds/desk/mcp", mode=mode, person=person) as client:
+        first = (await ask(client, "stamp"))["session"]
+        other = (await ask(client, "start_session"))["session"]
+        assert (await ask(client, "stamp"))["session"] == first
+        main = (await ask(client, "start_session", main=True))["session"]
+        assert (await ask(client, "stamp"))["session"] == main
+        listed = (await ask(client, "list_sessions"))["result"]["sessions"]
+        assert {entry["session"]: entry["main"] for entry in listed} == {first: False, other: False, main: True}
+        assert listed[0]["session"] == main
+
+
+async def test_a_world_must_be_named_where_there_are_several(served: Served, person: str) -> None:
+    async with connected(served, person=person) as client:
+        refused = await client.call_tool("start_session", {})
+        assert code(refused) == "invalid_arguments"
+        assert "adventure, counter, desk" in text(refused)
+        assert code(await client.call_tool("undo", {})) == "invalid_arguments"
+        assert code(await client.call_tool("start_session", {"world": "moon"})) == "not_found"
+
+
+@pytest.mark.parametrize("mode", ERAS)
+async def test_undo_takes_back_and_redo_does_again(served: Served, person: str, mode: str) -> None:
+    async with connected(served, "/worlds/desk/mcp", mode=mode, person=person) as client:
+        await ask(client, "write", text="one")
+        await ask(client, "write", text="two")
+        undone = await ask(client, "undo")
+        assert undone["result"] == {"revision": 3, "action": "write"}
+        assert (await ask(client, "count"))["result"] == 1
+        assert (await ask(client, "undo"))["result"] == {"revision": 2, "action": "write"}
+        assert (await ask(client, "redo"))["result"] == {"revision": 2, "action": "write"}
+        again = await ask(client, "redo")
+        assert (again["revision"], again["result"]) == (7, {"revision": 3, "action": "write"})
+        now = (await ask(client, "get_session"))["result"]
+        assert [note["text"] for note in now["rows"]["desk__note"]] == ["one", "two"]
+        assert now["data"]["drops"] == 8
+
+
+async def test_there_is_an_end_to_undoing(served: Served, person: str) -> None:
+    async with connected(served, "/worlds/desk/mcp", person=person) as client:
+        await ask(client, "stamp")
+        await ask(client, "undo")
+        assert code(await client.call_tool("undo", {})) == "nothing_to_undo"
+        await ask(client, "redo")
+        assert code(await client.call_tool("redo", {})) == "nothing_to_redo"
+
+
+async def test_a_retried_undo_is_not_done_twice(served: Served, person: str) -> None:
+    async with connected(served, "/worlds/desk/mcp", person=person) as client:
+        await ask(client, "write", text="one")
+        await ask(client, "write", text="two")
+        first = await ask(client, "undo", if_revision=3)
+        again = await ask(client, "undo", if_revision=3)
+        assert (first["revision"], again["revision"], again["replayed"]) == (4, 4, 4)
+        assert (await ask(client, "count"))["result"] == 1
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_past_revision_is_read_whole(served: Served, person: str, mode: str) -> None:
+    async with connected(served, "/worlds/desk/mcp", mode=mode, person=person) as client:
+        handle = (await ask(client, "write", text="one"))["session"]
+        await ask(client, "write", text="two")
+        await ask(client, "lock")
+        then = await ask(client, "get_session", at=2)
+        assert then["revision"] == 4 and then["state"] == "locked"
+        assert then["result"] == {
+            "world": "desk",
+            "revision": 2,
+            "state": "open",
+            "data": {"drops": 9, "colour": "blue"},
+            "rows": {"desk__note": [{"id": 1, "text": "one"}], "desk__stamp": []},
+        }
+        missing = await client.call_tool("get_session", {"session": handle, "at": 9})
+        assert code(missing) == "not_found"
+        assert "revisions 1 to 4" in text(missing)
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_history_says_who_did_what_and_whether_it_stands(served: Served, person: str, mode: str) -> None:
+    async with connected(served, "/worlds/desk/mcp", mode=mode, person=person) as client:
+        await ask(client, "write", text="one")
+        await ask(client, "stamp")
+        await ask(client, "undo")
+        changes = (await ask(client, "session_history"))["result"]["changes"]
+        assert [(c["revision"], c["action"], c["stands"]) for c in changes] == [
+            (1, "start", True),
+            (2, "write", True),
+            (3, "stamp", False),
+            (4, "undo", True),
+        ]
+        assert {c["by"] for c in changes} == {person}
+        assert changes[1]["arguments"] == {"text": "one"}
+        assert changes[3]["about"] == 3
+        later = (await ask(client, "session_history", since=2, limit=1))["result"]["changes"]
+        assert [c["revision"] for c in later] == [3]
+
+
+@pytest.mark.parametrize("mode", ERAS)
+async def test_a_fork_goes_its_own_way_from_a_revision(served: Served, person: str, mode: str) -> None:
+    async with connected(served, "/worlds/desk/mcp", mode=mode, person=person) as client:
+        origin = (await ask(client, "write", text="one"))["session"]
+        await ask(client, "write", text="two")
+        forked = await client.call_tool("fork_session", {"at": 2})
+        fork = structured(forked)["session"]
+        assert fork != origin and structured(forked)["revision"] == 2
+        assert footer(forked).startswith(f"[{fork} · revision 2 · open")
+        await ask(client, "write", text="three", session=fork)
+        notes = (await ask(client, "get_session", session=fork))["result"]["rows"]["desk__note"]
+        assert [note["text"] for note in notes] == ["one", "three"]
+        assert (await ask(client, "count", session=origin))["result"] == 2
+        assert (await ask(client, "stamp"))["session"] == origin
+
+
+async def test_a_forks_key_gives_the_same_fork_again(served: Served, person: str) -> None:
+    meta: Any = {"turnkeeper/key": "fork-1"}
+    async with connected(served, "/worlds/desk/mcp", person=person) as client:
+        await ask(client, "stamp")
+        first = structured(await client.call_tool("fork_session", {}, meta=meta))
+        again = structured(await client.call_tool("fork_session", {}, meta=meta))
+        assert first["session"] == again["session"]
+        assert again["replayed"] == 2
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_somebody_elses_session_is_answered_like_one_that_never_was(
+    served: Served, person: str, mode: str
+) -> None:
+    theirs = begun(served, f"other-{person}")
+    missing = "ses_" + "x" * (len(theirs) - 4)
+    async with connected(served, "/worlds/desk/mcp", mode=mode, person=person) as client:
+        calls: list[tuple[str, dict[str, Any]]] = [
+            ("write", {"text": "mine now"}),
+            ("count", {}),
+            ("burn", {}),
+            ("get_session", {}),
+            ("session_history", {}),
+            ("undo", {}),
+            ("redo", {}),
+            ("fork_session", {}),
+            ("share_session", {"person": person}),
+            ("end_session", {}),
+            ("end_session", {"erase": True}),
+        ]
+        for tool, arguments in calls:
+            answers = [
+                (await client.call_tool(tool, {**arguments, "session": handle})).model_dump_json().replace(handle, "H")
+                for handle in (theirs, missing)
+            ]
+            assert answers[0] == answers[1], tool
+            assert '"not_found"' in answers[0], tool
+        assert (await ask(client, "list_sessions"))["result"] == {"sessions": []}
+
+
+async def test_a_session_is_shared_only_with_who_was_here(served: Served, person: str) -> None:
+    friend = f"friend-{person}"
+    handle = begun(served, person)
+    async with connected(served, "/worlds/desk/mcp", person=person) as client:
+        refused = await client.call_tool("share_session", {"session": handle, "person": friend})
+        assert code(refused) == "unknown_person"
+        begun(served, friend)
+        await ask(client, "share_session", session=handle, person=friend)
+    async with connected(served, "/worlds/desk/mcp", person=friend) as client:
+        assert (await ask(client, "count", session=handle))["result"] == 0
+        refused = await client.call_tool("write", {"text": "x", "session": handle})
+        assert code(refused) == "forbidden"
+        shares = {s["session"]: s["role"] for s in (await ask(client, "list_sessions"))["result"]["sessions"]}
+        assert shares[handle] == "viewer"
+        own = (await ask(client, "fork_session", session=handle))["session"]
+        assert (await ask(client, "write", text="mine", session=own))["revision"] == 3
+
+
+async def test_an_editor_acts_but_does_not_end_and_a_share_can_be_taken_back(served: Served, person: str) -> None:
+    friend = f"friend-{person}"
+    begun(served, friend)
+    handle = begun(served, person)
+    called(served, "share_session", {"session": handle, "person": friend, "role": "editor"}, person=person)
+    async with connected(served, "/worlds/desk/mcp", person=friend) as client:
+        await ask(client, "write", text="together", session=handle)
+        assert code(await client.call_tool("end_session", {"session": handle})) == "forbidden"
+        assert code(await client.call_tool("end_session", {"session": handle, "erase": True})) == "forbidden"
+        called(served, "share_session", {"session": handle, "person": friend, "role": None}, person=person)
+        assert code(await client.call_tool("count", {"session": handle})) == "not_found"
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_an_ended_session_is_read_and_forked_but_not_changed(served: Served, person: str, mode: str) -> None:
+    async with connected(served, "/worlds/desk/mcp", mode=mode, person=person) as client:
+        handle = (await ask(client, "write", text="last"))["session"]
+        ended = await ask(client, "end_session")
+        assert (ended["session"], ended["revision"]) == (handle, 3)
+        for tool, arguments in (("write", {"text": "more"}), ("undo", {}), ("end_session", {})):
+            assert code(await client.call_tool(tool, {**arguments, "session": handle})) == "session_ended"
+        assert (await ask(client, "count", session=handle))["result"] == 1
+        fork = await ask(client, "fork_session", session=handle)
+        assert (await ask(client, "write", text="on", session=fork["session"]))["result"]["text"] == "on"
+        assert (await ask(client, "stamp"))["session"] not in (handle, fork["session"])
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_an_erased_session_is_gone_as_if_it_never_was(served: Served, person: str, mode: str) -> None:
+    async with connected(served, "/worlds/desk/mcp", mode=mode, person=person) as client:
+        declared = await schemas(client)
+        handle = (await ask(client, "write", text="secret"))["session"]
+        gone = await client.call_tool("end_session", {"session": handle, "erase": True})
+        declared["end_session"].validate(structured(gone))
+        assert structured(gone)["messages"][0]["code"] == "erased"
+        assert structured(gone)["session"] is None
+        assert code(await client.call_tool("get_session", {"session": handle})) == "not_found"
+        assert (await ask(client, "list_sessions"))["result"] == {"sessions": []}
+        assert (await ask(client, "count"))["result"] == 0
