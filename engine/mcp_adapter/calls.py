@@ -5,7 +5,6 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import mcp_types as t
@@ -47,47 +46,72 @@ class Round:
         return json.dumps({name: getattr(self, name) for name in self.__slots__})
 
 
-async def call_tool(
-    dispatcher: Dispatcher, catalog: Catalog, principal: Principal, context: Context, params: t.CallToolRequestParams
-) -> Result:
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tools/call as it came: where, by whom, with what."""
+
+    dispatcher: Dispatcher
+    catalog: Catalog
+    principal: Principal
+    context: Context
+    params: t.CallToolRequestParams
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments, ours to take from."""
+        return dict(self.params.arguments or {})
+
+    @property
+    def answers(self) -> Mapping[str, Json]:
+        """What the person answered in this round. Without the state of an earlier one nothing was asked yet."""
+        found: Mapping[str, Json] = (self.context.params or {}).get("inputResponses") or {}
+        return found if self.params.request_state is not None else {}
+
+    @property
+    def retry(self) -> tuple[str | None, int | None]:
+        """The key and expected revision that a program may send beside the arguments. Raises InvalidArguments."""
+        meta = dict((self.context.params or {}).get("_meta") or {})
+        return _taken(meta, KEY, str), _taken(meta, IF_REVISION, int)
+
+    def round(self) -> Round | None:
+        """The state of the earlier rounds, or None in the first. Raises MCPError."""
+        if self.params.request_state is None:
+            return None
+        found = Round(**json.loads(self.params.request_state))
+        if found.endpoint != self.catalog.endpoint.name:
+            raise MCPError(t.INVALID_PARAMS, "Invalid or expired requestState")
+        return found
+
+
+async def call_tool(asked: ToolCall) -> Result:
     """Carry out a tools/call. Raises MCPError."""
-    found = catalog.action(params.name)
-    tool = next((tool for tool in session_tools(catalog) if tool.name == params.name), None)
+    name, catalog = asked.params.name, asked.catalog
+    found = catalog.action(name)
+    tool = next((tool for tool in session_tools(catalog) if tool.name == name), None)
     try:
         if found is not None:
-            return await _call_action(dispatcher, catalog, principal, context, params, *found)
+            return await _call_action(asked, *found)
         if tool is not None:
-            return await _call_session_tool(dispatcher, catalog, principal, context, params, tool)
+            return await _call_session_tool(asked, tool)
     except (MCPError, EngineError):
         raise
     except Exception as error:
         raise unforeseen(error) from error
     names = ", ".join([*(name for name, _, _ in catalog.actions()), *(tool.name for tool in session_tools(catalog))])
-    raise MCPError(t.INVALID_PARAMS, f"Unknown tool: {params.name[:80]!r}. There are: {names}.")
+    raise MCPError(t.INVALID_PARAMS, f"Unknown tool: {name[:80]!r}. There are: {names}.")
 
 
-async def _call_action(
-    dispatcher: Dispatcher,
-    catalog: Catalog,
-    principal: Principal,
-    context: Context,
-    params: t.CallToolRequestParams,
-    definition: Definition,
-    action: Action,
-) -> Result:
-    session: str | None = catalog.endpoint.session
+async def _call_action(asked: ToolCall, definition: Definition, action: Action) -> Result:
+    session = asked.catalog.endpoint.session
     try:
-        call = _call(catalog, principal, context, params, definition, action)
+        call = _call(asked, definition, action)
         session = call.session
-        if action.asks:
-            outcome = await _ask(dispatcher, catalog, context, params, action, call)
-            if isinstance(outcome, t.InputRequiredResult):
-                return outcome
-        else:
-            outcome = await _carry_out(dispatcher, call)
+        outcome = await (_ask(asked, action, call) if action.asks else _carry_out(asked.dispatcher, call))
     except EngineError as error:
-        now = await to_thread.run_sync(partial(_now, dispatcher, principal, definition.name, session))
+        now = await to_thread.run_sync(_now, asked, definition.name, session)
         return refused(error, now, action)
+    if isinstance(outcome, t.InputRequiredResult):
+        return outcome
     return exact(outcome, action) if action.contract == "exact" else accepted(outcome)
 
 
@@ -96,26 +120,19 @@ async def _carry_out(dispatcher: Dispatcher, call: Call) -> Outcome:
     return await to_thread.run_sync(dispatcher.dispatch, call)
 
 
-async def _ask(
-    dispatcher: Dispatcher,
-    catalog: Catalog,
-    context: Context,
-    params: t.CallToolRequestParams,
-    action: Action,
-    call: Call,
-) -> Outcome | t.InputRequiredResult:
+async def _ask(asked: ToolCall, action: Action, call: Call) -> Outcome | t.InputRequiredResult:
     """The part before the path: questions, round by round, then the action under the key of the first round."""
-    rounds = not context.session.can_send_request
-    before = _round(catalog, params)
+    dispatcher, context, before = asked.dispatcher, asked.context, asked.round()
     if before is not None:
         call = replace(call, session=before.session, key=before.key)
     if not action.read_only and (recorded := await to_thread.run_sync(dispatcher.recorded, call)) is not None:
         return recorded
     if before is None:
         session, revision = await to_thread.run_sync(dispatcher.check, call)
-        before = Round(catalog.endpoint.name, session, revision, call.key or uuid.uuid4().hex, {})
+        before = Round(asked.catalog.endpoint.name, session, revision, call.key or uuid.uuid4().hex, {})
     call = replace(call, session=before.session, if_revision=before.revision, key=before.key)
-    asking = asking_for(context, {**before.answers, **_answers(context, params)}, rounds=rounds)
+    rounds = not context.session.can_send_request
+    asking = asking_for(context, {**before.answers, **asked.answers}, rounds=rounds)
     try:
         call = await prepared_call(dispatcher, call, asking)
     except InputNeeded as needed:
@@ -125,47 +142,32 @@ async def _ask(
     return await _carry_out(dispatcher, call)
 
 
-async def _call_session_tool(
-    dispatcher: Dispatcher,
-    catalog: Catalog,
-    principal: Principal,
-    context: Context,
-    params: t.CallToolRequestParams,
-    tool: SessionTool,
-) -> t.CallToolResult:
-    session = catalog.endpoint.session
+async def _call_session_tool(asked: ToolCall, tool: SessionTool) -> t.CallToolResult:
+    session = asked.catalog.endpoint.session
     try:
-        given = parsed(tool.arguments, params.arguments or {})
+        given = parsed(tool.arguments, asked.arguments)
         canonical(tool.arguments, given)
         arguments = tool.arguments.model_construct(**given)
         session = session or getattr(arguments, "session", None)
-        key, if_revision = _meta(context)
-        request = Request(dispatcher, catalog, principal, arguments, key, if_revision)
+        request = Request(asked.dispatcher, asked.catalog, asked.principal, arguments, *asked.retry)
         result = await to_thread.run_sync(tool.run, request)
     except EngineError as error:
-        now = await to_thread.run_sync(partial(_now, dispatcher, principal, None, session))
+        now = await to_thread.run_sync(_now, asked, None, session)
         return refused(error, now)
     return sessionless(result) if isinstance(result, Sessionless) else accepted(result)
 
 
-def _call(
-    catalog: Catalog,
-    principal: Principal,
-    context: Context,
-    params: t.CallToolRequestParams,
-    definition: Definition,
-    action: Action,
-) -> Call:
-    arguments = dict(params.arguments or {})
-    key, if_revision = _meta(context)
-    session = catalog.endpoint.session
+def _call(asked: ToolCall, definition: Definition, action: Action) -> Call:
+    arguments = asked.arguments
+    key, if_revision = asked.retry
+    session = asked.catalog.endpoint.session
     if action.contract != "exact":
         if session is None:
             session = _taken(arguments, "session", str)
         if not action.read_only:
             if_revision = _taken(arguments, "if_revision", int) if "if_revision" in arguments else if_revision
     return Call(
-        principal=principal,
+        principal=asked.principal,
         world=definition.name,
         action=action.name,
         arguments=arguments,
@@ -173,12 +175,6 @@ def _call(
         key=key,
         if_revision=if_revision,
     )
-
-
-def _meta(context: Context) -> tuple[str | None, int | None]:
-    """The key and expected revision that a program may send beside the arguments. Raises InvalidArguments."""
-    meta = dict((context.params or {}).get("_meta") or {})
-    return _taken(meta, KEY, str), _taken(meta, IF_REVISION, int)
 
 
 def _taken(arguments: dict[str, Any], name: str, kind: type[Any]) -> Any:
@@ -196,26 +192,11 @@ def _fits(value: object, kind: type[Any]) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST
 
 
-def _answers(context: Context, params: t.CallToolRequestParams) -> Mapping[str, Json]:
-    """What the person answered in this round. Without the state of an earlier round nothing was asked yet."""
-    found: Mapping[str, Json] = (context.params or {}).get("inputResponses") or {}
-    return found if params.request_state is not None else {}
-
-
-def _round(catalog: Catalog, params: t.CallToolRequestParams) -> Round | None:
-    if params.request_state is None:
-        return None
-    found = Round(**json.loads(params.request_state))
-    if found.endpoint != catalog.endpoint.name:
-        raise MCPError(t.INVALID_PARAMS, "Invalid or expired requestState")
-    return found
-
-
-def _now(dispatcher: Dispatcher, principal: Principal, world: str | None, session: str | None) -> Outcome | None:
+def _now(asked: ToolCall, world: str | None, session: str | None) -> Outcome | None:
     """The session that a refused call was about, for the refusal to show; None if there is none to show."""
     try:
         if session is None:
-            return None if world is None else dispatcher.main_now(principal, world)
-        return dispatcher.now(principal, session)
+            return None if world is None else asked.dispatcher.main_now(asked.principal, world)
+        return asked.dispatcher.now(asked.principal, session)
     except EngineError:
         return None

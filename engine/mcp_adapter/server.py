@@ -56,7 +56,8 @@ def build_server(
         return t.ListToolsResult(tools=tools.listed(await catalog_of(context), principal_of(context)))
 
     async def call_tool(context: Context, params: t.CallToolRequestParams) -> calls.Result:
-        return await calls.call_tool(dispatcher, await catalog_of(context), principal_of(context), context, params)
+        catalog = await catalog_of(context)
+        return await calls.call_tool(calls.ToolCall(dispatcher, catalog, principal_of(context), context, params))
 
     async def list_resources(context: Context, params: t.PaginatedRequestParams | None) -> t.ListResourcesResult:
         return t.ListResourcesResult(resources=views.listed(await catalog_of(context), principal_of(context)))
