@@ -21,7 +21,7 @@ def find(transaction: Transaction, principal: Principal, session: str, world: st
     if record is None or role is None or (world is not None and record.world != world):
         kind = "session" if world is None else f"{world} session"
         raise NotFound(
-            f"There is no {kind} {session!r}.",
+            f"There is no {kind} {session[:60]!r}.",
             hint="list_sessions names yours; without `session` the call goes to your main one.",
         )
     return record, role
@@ -30,6 +30,16 @@ def find(transaction: Transaction, principal: Principal, session: str, world: st
 def role_of(transaction: Transaction, principal: Principal, record: Record) -> Role | None:
     """What a principal may do with a session; the operator may do all."""
     return Role.OWNER if principal.operator else transaction.role(record, transaction.person_id(principal))
+
+
+def check_version(record: Record, definition: Definition) -> None:
+    """Insist that the code is not older than what wrote the session. Raises Refused."""
+    if record.version > definition.version:
+        raise Refused(
+            "newer_version",
+            f"The session was written by version {record.version} of {definition.name}; here is {definition.version}.",
+            hint="Install the newer version of the world.",
+        )
 
 
 def need(role: Role | None, needed: Role) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
+from pydantic_core import PydanticSerializationError
 
 from engine.types import Json
 
@@ -95,15 +96,15 @@ def contents(uri: str, body: str | bytes, mime_type: str) -> dict[str, Json]:
     return {"uri": uri, "mimeType": mime_type, "text": body}
 
 
-def rendered(answer: object) -> tuple[Json, tuple[Block, ...]]:
-    """An action's answer as (JSON value, content blocks)."""
+def rendered(answer: object, returns: TypeAdapter[Any] | None = None) -> tuple[Json, tuple[Block, ...]]:
+    """An action's answer as (JSON value, content blocks); it must be of the type that the action `returns`."""
     if isinstance(answer, Reply):
         return jsonable(answer.value), tuple(item.block() for item in answer.content)
     if isinstance(answer, Content):
         return None, (answer.block(),)
     if isinstance(answer, Sequence) and answer and all(isinstance(item, Content) for item in answer):
         return None, tuple(item.block() for item in answer)
-    value = jsonable(answer)
+    value = jsonable(answer) if returns is None else _declared(answer, returns)
     return value, (Text(readable(answer, value)).block(),) if answer is not None else ()
 
 
@@ -127,6 +128,13 @@ def _own_text(answer: BaseModel, value: Json) -> str:
     defined_by = next(cls for cls in type(answer).__mro__ if "__str__" in vars(cls))
     library = defined_by.__module__.partition(".")[0] in ("pydantic", "sqlmodel")
     return indented(value) if library else str(answer)
+
+
+def _declared(answer: object, returns: TypeAdapter[Any]) -> Json:
+    try:
+        return returns.dump_python(answer, mode="json", by_alias=True, warnings="error")
+    except PydanticSerializationError as error:
+        raise TypeError(f"the action did not return what it declares: {error}") from None
 
 
 _ANY: TypeAdapter[Any] = TypeAdapter(Any)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from engine import history
 from engine.actions import canonical, parsed
-from engine.checks import allow, check_key, check_revision, find, need, possible
+from engine.checks import allow, check_key, check_revision, check_version, find, need, possible
 from engine.definition import Definition
 from engine.errors import Refused
 from engine.journal import again, key_reused, replayed, write
@@ -99,7 +99,7 @@ class Dispatcher(Reader):
         def work(transaction: Transaction) -> None:
             record, role = find(transaction, principal, session)
             need(role, Role.OWNER)
-            allow(principal, self._definition(record.world).write_scope)
+            allow(principal, f"{record.world}:write")
             transaction.erase(record.id)
 
         self.store.write(work)
@@ -135,9 +135,12 @@ class Dispatcher(Reader):
         record, role, started = self._find_or_start(transaction, definition, call.session, call.principal, person)
         need(role, operation.role)
         allow(call.principal, operation.scope(definition))
+        check_version(record, definition)
         if (before := replayed(transaction, definition, record, person, call, request)) is not None:
             return Kept(before)
-        check_revision(record, call.if_revision, lambda since: transaction.entries(record.id, after=since, limit=5))
+        # Who has seen no session yet may say 0 for the one that was just made.
+        seen = 1 if started is not None and call.if_revision == 0 else call.if_revision
+        check_revision(record, seen, lambda since: transaction.entries(record.id, after=since, limit=5))
         if record.ended_at is not None:
             raise Refused(
                 "session_ended", f"The session ended at {record.ended_at}.", hint="Start or fork another one."
@@ -214,6 +217,7 @@ class Dispatcher(Reader):
         origin, _ = find(transaction, principal, session)
         definition = self._definition(origin.world)
         allow(principal, definition.write_scope)
+        check_version(origin, definition)
         person = transaction.ensure_person(principal)
         request = f"fork {origin.handle} {at}"
         if key is not None and (found := transaction.start_key(person, key)) is not None:

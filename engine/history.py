@@ -159,7 +159,14 @@ def _write(definition: Definition, rows: Rows, changes: tuple[RowChange, ...]) -
 
 
 def _model(definition: Definition, table: str) -> type[Row]:
-    return next(row for row in definition.rows if row.__tablename__ == table)
+    found = next((row for row in definition.rows if row.__tablename__ == table), None)
+    if found is None:
+        raise Refused(
+            "unknown_table",
+            f"The past of this session has rows of {table}, which {definition.name} does not have any more.",
+            hint="Keep the Row class, or install the version of the world that had it.",
+        )
+    return found
 
 
 def _rows_at(
@@ -170,7 +177,7 @@ def _rows_at(
     }
     for entry in transaction.entries(record.id, after=revision, newest=True):
         for change in reversed(images(entry)):
-            rows = found[change.table]
+            rows = found[str(_model(definition, change.table).__tablename__)]
             if change.after is not None:
                 rows.pop(_address(definition, change.table, change.after), None)
             if change.before is not None:
@@ -209,11 +216,11 @@ def _moved(entry: Entry, session_id: int) -> Entry:
 
 
 def _stacks(transaction: Transaction, record: Record, entry: Entry) -> tuple[int | None, int | None]:
-    """The undo and redo stacks as an entry left them."""
+    """The undo and redo stacks as an entry left them; what is beside them, such as a share, is passed over."""
+    while entry.action in ("share", "end"):
+        entry = entry_at(transaction, record, entry.revision - 1)
     if entry.action == "undo" and entry.target is not None:
         return entry_at(transaction, record, entry.target).below, entry.revision
     if entry.action == "redo":
         return entry.target, entry.below
-    if entry.action in ("share", "end"):
-        return _stacks(transaction, record, entry_at(transaction, record, entry.revision - 1))
     return (None if entry.revision == 1 else entry.revision), None

@@ -32,7 +32,7 @@ def write(opened: Opened, done: Done, action: str, request: str, person: int, ke
         version=opened.definition.version,
         result=_dump({"value": value, "content": list(content)}),
         state=done.state,
-        data=done.data if done.data != data_before or record.revision == 1 else None,
+        data=(done.data or "null") if done.data != data_before else None,
         rows=_dump([[c.table, c.before, c.after] for c in done.rows]) if done.rows else None,
         seed=done.seed,
         target=done.target,

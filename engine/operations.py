@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from engine import history, statechart
 from engine.actions import Action
@@ -92,11 +92,13 @@ class Opened:
         """The target that the method chose."""
         return None if self._situation is None else self._situation.chosen
 
-    def done(self, world: World, answer: object, state: str, *, undo_top: int | None) -> Done:
-        """What a method did: its answer, the document and the rows as it left them."""
-        value, content = rendered(answer)
+    def done(
+        self, world: World, answer: object, state: str, *, undo_top: int | None, returns: TypeAdapter[Any] | None = None
+    ) -> Done:
+        """What a method did: its answer, the document and the rows as it left them. Raises Refused."""
+        value, content = rendered(answer, returns)
         changes = self.rows.changes()
-        data = None if self.definition.data is None else world.data.model_dump_json()
+        data = stored(world, self.record.data)
         unchanged = self._situation is not None and self._situation.unchanged
         if unchanged and (changes or world.data != self.view().data or state != self.record.state):
             raise TypeError(f"{self.definition.name}: the action called self.unchanged(), but it changed something")
@@ -124,6 +126,27 @@ class Operation:
     carry_out: Callable[[Opened], Done]
 
 
+def stored(world: World, before: str | None) -> str | None:
+    """A world's document as it is kept. Raises Refused if it breaks its own rules, so that no session is locked."""
+    model = world.definition.data
+    if model is None:
+        return None
+    if not isinstance(world.data, model):
+        raise TypeError(f"{world.definition.name}: data must stay a {model.__name__}, received {world.data!r}")
+    text = world.data.model_dump_json(by_alias=True, round_trip=True)
+    if text == before:
+        return text
+    try:
+        again = model.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        path = ".".join(map(str, first["loc"]))
+        raise Refused("document", f"The session's document would be broken: {path}: {first['msg']}.") from None
+    if again != world.data and again.model_dump_json(by_alias=True, round_trip=True) != text:
+        raise TypeError(f"{world.definition.name}: a {model.__name__} changes when it is stored and read again")
+    return text
+
+
 def opened_world(transaction: Transaction, definition: Definition, record: Record, principal: Principal) -> World:
     """A session to look at, in a transaction."""
     rows = Rows(transaction, record.id)
@@ -144,7 +167,7 @@ def operation_of(action: Action) -> Operation:
         world = opened.world(action.targets)
         answer = action.method(world, **with_prepared(action, opened.arguments, opened.prepared))
         state = statechart.take(opened.definition.chart, opened.record.state, action.name, opened.chosen)
-        return opened.done(world, answer, state, undo_top=opened.record.revision + 1)
+        return opened.done(world, answer, state, undo_top=opened.record.revision + 1, returns=action.returns)
 
     return Operation(
         action.name, action.parameters, Role.EDITOR, lambda definition: definition.scope_of(action), carry_out

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from engine import history
 from engine.actions import Action, canonical, parsed
-from engine.checks import allow, check_possible, check_revision, find, need, possible, role_of
+from engine.checks import allow, check_possible, check_revision, check_version, find, need, possible, role_of
 from engine.content import rendered
 from engine.definition import Definition
 from engine.errors import Conflict, NotFound, Refused
@@ -54,7 +54,8 @@ class Reader:
             check_revision(record, call.if_revision, lambda since: ())
             world = opened_world(transaction, definition, record, call.principal)
             check_possible(world, record, definition, action, arguments)
-            value, content = rendered(action.method(world, **with_prepared(action, arguments, call.prepared)))
+            answer = action.method(world, **with_prepared(action, arguments, call.prepared))
+            value, content = rendered(answer, action.returns)
             allowed = possible(lambda: world, record, definition)
             return Outcome(record.handle, record.world, record.revision, record.state, allowed, value, content)
 
@@ -202,6 +203,7 @@ class Reader:
         def found(transaction: Transaction) -> T:
             record, _ = find(transaction, principal, handle, world)
             allow(principal, definition.read_scope)
+            check_version(record, definition)
             return work(transaction, record, definition)
 
         return self.store.read(found)

@@ -29,7 +29,7 @@ class Settings(BaseSettings):
         if self.database_url is None:
             return str(self.data_dir / "turnkeeper.db")
         prefix, _, path = self.database_url.partition("sqlite:///")
-        if prefix or not path:
+        if prefix or not path or path.startswith(":memory:"):
             raise StoreError(
                 f"TURNKEEPER_DATABASE_URL={self.database_url!r} is no SQLite file.",
                 hint="Write sqlite:/// and the file's path, such as sqlite:////var/lib/turnkeeper.db.",

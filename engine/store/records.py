@@ -263,7 +263,7 @@ class Transaction:
             " order by revision desc limit 1",
             (session_id, revision),
         ).fetchone()
-        return None if row is None else row[0]
+        return None if row is None or row[0] == "null" else row[0]
 
     # keys of starts
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from engine.errors import Busy, EngineError, Refused, StoreError
+from engine.errors import Busy, EngineError, InvalidArguments, Refused, StoreError
 from engine.store.records import Transaction
 
 T = TypeVar("T")
@@ -101,6 +101,10 @@ class SqliteStore:
     def _explained(self) -> Iterator[None]:
         try:
             yield
+        except OverflowError as error:
+            if "SQLite" not in str(error):
+                raise
+            raise InvalidArguments(f"A number is too large for the database: {error}.") from error
         except (SQLAlchemyError, SQLITE.Error) as error:
             raise explained(error, self.path) from error
 

@@ -58,8 +58,8 @@ class SessionRow(SQLModel, table=True):
 class JournalRow(SQLModel, table=True):
     """One change of one session: a past fact, never altered.
 
-    `state` is the state after it; `data` the document after it, or null if it
-    stayed the same; `rows` the images `[table, before, after]` of each row
+    `state` is the state after it; `data` the document after it (JSON `null`: none),
+    or SQL null if it stayed the same; `rows` the images `[table, before, after]` of each row
     touched; `target` the revision that an undo or redo is about; `below` what
     lay under this entry on the undo (for an undo: the redo) stack.
     """

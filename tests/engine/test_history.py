@@ -13,10 +13,12 @@ from engine import Row, World, action
 from engine.dispatch import Dispatcher
 from engine.errors import Forbidden, NotFound, Refused
 from engine.operations import Call
-from engine.types import OPERATOR, Outcome, Principal
+from engine.registry import Registry
+from engine.types import LOCAL, OPERATOR, Outcome, Principal
 
 ANN = Principal("test", "ann", "Ann")
 BEN = Principal("test", "ben", "Ben")
+Make = Callable[..., Dispatcher]
 
 
 class Page(StrEnum):
@@ -387,3 +389,109 @@ def test_sessions_are_listed_the_last_changed_first(dispatcher_of: Callable[...,
     assert listed == [(first, "owner"), (bens, "viewer"), (second, "owner")]
     assert {record.handle for record, _ in dispatcher.sessions(OPERATOR, "essay")} == {first, second, bens}
     assert dispatcher.sessions(Principal("test", "cy")) == []
+
+
+class Leaf(Row, table=True):
+    """One leaf of a plant."""
+
+    number: int = Field(primary_key=True)
+
+
+class Plant(World, rows=[Leaf], name="plant", version=2):
+    """A plant as it is today."""
+
+    @action
+    def grow(self) -> None:
+        """Grow a leaf."""
+        self.rows(Leaf).add()
+
+
+class LeaflessPlant(World, rows=[], name="plant", version=2):
+    """The same version, with the table gone."""
+
+    @action
+    def grow(self) -> None:
+        """Nothing to grow."""
+
+
+class BarePlant(World, rows=[], name="plant"):
+    """The same world of an older release, without the table."""
+
+    @action
+    def grow(self) -> None:
+        """Nothing to grow."""
+
+
+class Sun(BaseModel):
+    n: int = 0
+
+
+class LitPlant(World, rows=[], name="plant"):
+    """The same world when it had got a document."""
+
+    data: Sun
+
+    @action
+    def grow(self) -> None:
+        """Count."""
+        self.data.n += 5
+
+
+def reopened(dispatcher: Dispatcher, world: type[World]) -> Dispatcher:
+    """The same database under other code."""
+    return Dispatcher(dispatcher.store, Registry([world]))
+
+
+def test_a_past_with_rows_of_a_table_that_is_gone_is_refused_by_its_name(
+    dispatcher_of: Make,
+) -> None:
+    dispatcher = dispatcher_of(Plant)
+    session = dispatcher.dispatch(Call(principal=LOCAL, world="plant", action="grow")).session
+    bare = reopened(dispatcher, LeaflessPlant)
+    for attempt in (
+        lambda: bare.past(LOCAL, session, 1),
+        lambda: bare.fork(LOCAL, session, 1),
+        lambda: bare.dispatch(Call(principal=LOCAL, world="plant", action="undo", session=session)),
+    ):
+        with pytest.raises(Refused, match=r"__leaf"):
+            attempt()
+
+
+def test_a_session_of_a_newer_version_is_refused_by_name(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Plant)
+    session = dispatcher.dispatch(Call(principal=LOCAL, world="plant", action="grow")).session
+    bare = reopened(dispatcher, BarePlant)
+    for attempt in (
+        lambda: bare.dispatch(Call(principal=LOCAL, world="plant", action="grow", session=session)),
+        lambda: bare.past(LOCAL, session),
+        lambda: bare.fork(LOCAL, session),
+    ):
+        with pytest.raises(Refused, match="written by version 2 of plant; here is 1"):
+            attempt()
+
+
+def test_undo_to_before_there_was_a_document_is_the_same_live_and_in_the_past(
+    dispatcher_of: Make,
+) -> None:
+    dispatcher = dispatcher_of(BarePlant)
+    session = dispatcher.start(LOCAL, "plant").session
+    lit = reopened(dispatcher, LitPlant)
+    for name in ("grow", "undo"):
+        lit.dispatch(Call(principal=LOCAL, world="plant", action=name, session=session))
+    assert [lit.past(LOCAL, session, at)[0].data for at in (1, 2, 3)] == [None, '{"n":5}', None]
+    fork = lit.fork(LOCAL, session, 3).session
+    assert lit.past(LOCAL, fork)[0].data is None
+
+
+def test_a_fork_after_a_thousand_shares_finds_what_to_undo(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(BarePlant)
+    ben = Principal("test", "ben")
+    dispatcher.start(ben, "plant")
+    session = dispatcher.dispatch(Call(principal=LOCAL, world="plant", action="grow")).session
+    person = dispatcher.person("ben")
+    for _ in range(1100):
+        given = {"person": person, "role": "viewer"}
+        dispatcher.dispatch(Call(principal=LOCAL, world="plant", action="share", arguments=given, session=session))
+    fork = dispatcher.fork(LOCAL, session).session
+    undone = dispatcher.dispatch(Call(principal=LOCAL, world="plant", action="undo", session=fork))
+    assert undone.value == {"revision": 2, "action": "grow"}
