@@ -12,13 +12,9 @@ from engine.dispatch import Call
 from engine.types import OPERATOR, Outcome
 
 
-def undo_last(
-    handle: Handle,
-    redo: Annotated[bool, typer.Option("--redo", help="Do again what was undone last.")] = False,
-    as_json: AsJson = False,
-) -> None:
+def undo_last(handle: Handle, as_json: AsJson = False) -> None:
     """Take a session's last action back; again takes back the one before."""
-    _carry_out(handle, "redo" if redo else "undo", as_json)
+    _carry_out(handle, "undo", as_json)
 
 
 def redo_last(handle: Handle, as_json: AsJson = False) -> None:

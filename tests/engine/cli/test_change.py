@@ -27,7 +27,7 @@ def test_undo_takes_back_and_redo_does_again(run: Run, handle: str) -> None:
     done = run("undo", handle)
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, "Undone: add of revision 3.")
     assert total(run, handle) == 6
-    assert (run("undo", handle[:10], "--redo").returncode, total(run, handle)) == (0, 12)
+    assert (run("redo", handle[:10]).returncode, total(run, handle)) == (0, 12)
     assert run("undo", handle).returncode == 0
     assert (run("redo", handle).returncode, total(run, handle)) == (0, 12)
 
