@@ -12,20 +12,19 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from engine import history
 from engine.actions import canonical, parsed
 from engine.checks import allow, check_key, check_revision, check_version, find, need, possible
 from engine.definition import Definition
 from engine.errors import Refused
-from engine.journal import again, key_reused, replayed, write
+from engine.journal import replayed, write
 from engine.operations import Call as Call
 from engine.operations import Done, Opened, Operation, opened_world
 from engine.reading import Reader, now_of
 from engine.registry import Registry
-from engine.rows import Rows
+from engine.starting import Start, Started, begun_before, fork, start, start_main
 from engine.store.records import Record, Transaction
 from engine.store.sqlite import SqliteStore
-from engine.types import Change, Json, Message, Outcome, Principal, Role
+from engine.types import Change, Json, Outcome, Principal, Role
 
 T = TypeVar("T")
 Listener = Callable[[Change], None]
@@ -81,10 +80,10 @@ class Dispatcher(Reader):
         definition = self._definition(world)
         given = parsed(definition.start_parameters, arguments or {})
         allow(principal, definition.write_scope)
-        request = f"start {world} {canonical(definition.start_parameters, given)} {main}"
         check_key(key)
+        wanted = Start(principal=principal, definition=definition, arguments=given, main=main, key=key)
         began = time.perf_counter()
-        outcome = self._commit(lambda tx: self._start_once(tx, principal, definition, given, request, key, main))
+        outcome = self._commit(lambda tx: self._start_once(tx, wanted))
         _log(outcome, "start", began)
         return outcome
 
@@ -108,9 +107,9 @@ class Dispatcher(Reader):
         """The handle of the caller's main session, made unless another call was faster."""
 
         def work(transaction: Transaction) -> Kept:
-            person = transaction.ensure_person(principal)
-            record, _, started = self._find_or_start(transaction, definition, None, principal, person)
-            return Kept(now_of(transaction, record, definition, principal), () if started is None else (started[0],))
+            record, _, started = self._find_or_start(transaction, definition, None, principal)
+            changes = () if started is None else (started.change,)
+            return Kept(now_of(transaction, record, definition, principal), changes)
 
         return self._commit(work).session
 
@@ -132,7 +131,7 @@ class Dispatcher(Reader):
         request: str,
     ) -> Kept:
         person = transaction.ensure_person(call.principal)
-        record, role, started = self._find_or_start(transaction, definition, call.session, call.principal, person)
+        record, role, started = self._find_or_start(transaction, definition, call.session, call.principal)
         need(role, operation.role)
         allow(call.principal, operation.scope(definition))
         check_version(record, definition)
@@ -152,64 +151,29 @@ class Dispatcher(Reader):
         changes = () if change is None else (change,)
         if started is None:
             return Kept(outcome, changes)
-        return Kept(dataclasses.replace(outcome, messages=(_started(started[1]),)), (started[0], *changes))
+        return Kept(dataclasses.replace(outcome, messages=(started.message,)), (started.change, *changes))
 
     def _find_or_start(
-        self, transaction: Transaction, definition: Definition, session: str | None, principal: Principal, person: int
-    ) -> tuple[Record, Role, tuple[Change, Done] | None]:
+        self, transaction: Transaction, definition: Definition, session: str | None, principal: Principal
+    ) -> tuple[Record, Role, Started | None]:
         if session is not None:
             return (*find(transaction, principal, session, definition.name), None)
-        record = transaction.main_session(person, definition.name)
+        record = transaction.main_session(transaction.ensure_person(principal), definition.name)
         if record is not None:
             return record, Role.OWNER, None
         allow(principal, definition.write_scope)
-        if not definition.starts_alone:
-            needed = ", ".join(definition.start_parameters.model_fields)
-            raise Refused(
-                "not_started",
-                f"You have no main session of {definition.name}, and starting one needs: {needed}.",
-                hint="Call start_session with main=true.",
-            )
-        given = parsed(definition.start_parameters, {})
-        plain = canonical(definition.start_parameters, given)
-        record, change, done = _start(transaction, principal, person, definition, given, plain, main=True)
-        return record, Role.OWNER, (change, done)
+        started = start_main(transaction, principal, definition)
+        return started.record, Role.OWNER, started
 
-    def _start_once(
-        self,
-        transaction: Transaction,
-        principal: Principal,
-        definition: Definition,
-        arguments: Mapping[str, Any],
-        request: str,
-        key: str | None,
-        main: bool,
-    ) -> Kept:
-        person = transaction.ensure_person(principal)
-        if key is not None and (found := transaction.start_key(person, key)) is not None:
-            return Kept(self._started_before(transaction, definition, found, request, principal))
-        plain = canonical(definition.start_parameters, arguments)
-        record, change, done = _start(transaction, principal, person, definition, arguments, plain, main=main)
-        if key is not None:
-            transaction.keep_start_key(person, key, record.id, request)
-        allowed = possible(lambda: opened_world(transaction, definition, record, principal), record, definition)
-        return Kept(_outcome(record, done, change, allowed), (change,))
-
-    def _started_before(
-        self,
-        transaction: Transaction,
-        definition: Definition,
-        found: tuple[int, str],
-        request: str,
-        principal: Principal,
-    ) -> Outcome:
-        session_id, before = found
-        record = transaction.session_by_id(session_id)
-        if before != request or record is None:
-            raise key_reused()
-        entry = history.entry_at(transaction, record, 1)
-        outcome = again(transaction, definition, record, entry, principal, revision=record.forked_at or 1)
-        return outcome if record.forked_at is None else dataclasses.replace(outcome, value=None, content=())
+    def _start_once(self, transaction: Transaction, wanted: Start) -> Kept:
+        definition, principal = wanted.definition, wanted.principal
+        if (before := begun_before(transaction, definition, principal, wanted.key, wanted.request)) is not None:
+            return Kept(before)
+        made = start(transaction, wanted)
+        allowed = possible(
+            lambda: opened_world(transaction, definition, made.record, principal), made.record, definition
+        )
+        return Kept(_outcome(made.record, made.done, made.change, allowed), (made.change,))
 
     def _fork_once(
         self, transaction: Transaction, principal: Principal, session: str, at: int | None, key: str | None
@@ -217,58 +181,11 @@ class Dispatcher(Reader):
         origin, _ = find(transaction, principal, session)
         definition = self._definition(origin.world)
         allow(principal, definition.write_scope)
-        check_version(origin, definition)
-        person = transaction.ensure_person(principal)
         request = f"fork {origin.handle} {at}"
-        if key is not None and (found := transaction.start_key(person, key)) is not None:
-            return Kept(self._started_before(transaction, definition, found, request, principal))
-        at = origin.revision if at is None else at
-        history.entry_at(transaction, origin, at)
-        owner = origin.owner_id if principal.operator else person
-        fork = transaction.insert_session(
-            world=origin.world, version=origin.version, owner_id=owner, state=origin.state, data=None
-        )
-        transaction.note_fork(fork, origin, at)
-        history.copy_session(transaction, definition, origin, at, fork, Rows(transaction, fork.id))
-        transaction.save(fork, expected=0)
-        if key is not None:
-            transaction.keep_start_key(person, key, fork.id, request)
-        allowed = possible(lambda: opened_world(transaction, definition, fork, principal), fork, definition)
-        text = f"Forked {origin.handle} at revision {at}."
-        note = Message("info", "forked", text)
-        return Kept(Outcome(fork.handle, fork.world, at, fork.state, allowed, None, (), (note,)))
-
-
-def _start(
-    transaction: Transaction,
-    principal: Principal,
-    person: int,
-    definition: Definition,
-    arguments: Mapping[str, Any],
-    request: str,
-    *,
-    main: bool,
-) -> tuple[Record, Change, Done]:
-    record = transaction.insert_session(
-        world=definition.name,
-        version=definition.version,
-        owner_id=person,
-        state=definition.chart.initial,
-        data=None,
-    )
-    if main:
-        transaction.release_main(person, definition.name)
-        record.main_of = person
-    opened = Opened(transaction, definition, record, principal, arguments, None)
-    world = opened.world(())
-    answer = None if definition.start is None else definition.start(world, **arguments)
-    done = opened.done(world, answer, definition.chart.initial, undo_top=None)
-    return record, write(opened, done, "start", request, person, None), done
-
-
-def _started(done: Done) -> Message:
-    said = "\n".join(block["text"] for block in done.content if block["type"] == "text")
-    return Message("info", "started", f"Your main session was started. {said}".strip())
+        if (before := begun_before(transaction, definition, principal, key, request)) is not None:
+            return Kept(before)
+        check_version(origin, definition)
+        return Kept(fork(transaction, principal, definition, origin, at, key=key, request=request))
 
 
 def _outcome(record: Record, done: Done, change: Change | None, allowed: tuple[str, ...]) -> Outcome:

@@ -1,0 +1,134 @@
+"""Beginning sessions: starting one, forking one from a past, and finding what a retry began before."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine import history
+from engine.actions import canonical, parsed
+from engine.checks import possible
+from engine.definition import Definition
+from engine.errors import Refused
+from engine.journal import again, key_reused, write
+from engine.operations import Done, Opened, opened_world
+from engine.rows import Rows
+from engine.store.records import Record, Transaction
+from engine.types import Change, Message, Outcome, Principal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """A request to start a session: its arguments are parsed. `main` makes it the principal's main session."""
+
+    principal: Principal
+    definition: Definition
+    arguments: Mapping[str, Any]
+    main: bool = False
+    key: str | None = None
+
+    @property
+    def plain(self) -> str:
+        """The arguments as the journal keeps them."""
+        return canonical(self.definition.start_parameters, self.arguments)
+
+    @property
+    def request(self) -> str:
+        """What a retry with the same key must ask for, too."""
+        return f"start {self.definition.name} {self.plain} {self.main}"
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A session that was just made: its row, its first change, and what `start` answered."""
+
+    record: Record
+    change: Change
+    done: Done
+
+    @property
+    def message(self) -> Message:
+        """What tells a caller that their main session was made for their call."""
+        said = "\n".join(block["text"] for block in self.done.content if block["type"] == "text")
+        return Message("info", "started", f"Your main session was started. {said}".strip())
+
+
+def start(transaction: Transaction, wanted: Start) -> Started:
+    """Make a session: revision 1."""
+    definition, principal = wanted.definition, wanted.principal
+    person = transaction.ensure_person(principal)
+    record = transaction.insert_session(
+        world=definition.name,
+        version=definition.version,
+        owner_id=person,
+        state=definition.chart.initial,
+        data=None,
+    )
+    if wanted.main:
+        transaction.release_main(person, definition.name)
+        record.main_of = person
+    opened = Opened(transaction, definition, record, principal, wanted.arguments, None)
+    world = opened.world(())
+    answer = None if definition.start is None else definition.start(world, **wanted.arguments)
+    done = opened.done(world, answer, definition.chart.initial, undo_top=None)
+    change = write(opened, done, "start", wanted.plain, person, None)
+    if wanted.key is not None:
+        transaction.keep_start_key(person, wanted.key, record.id, wanted.request)
+    return Started(record, change, done)
+
+
+def start_main(transaction: Transaction, principal: Principal, definition: Definition) -> Started:
+    """Make a principal's main session, for a call that names none. Raises Refused if that needs arguments."""
+    if not definition.starts_alone:
+        needed = ", ".join(definition.start_parameters.model_fields)
+        raise Refused(
+            "not_started",
+            f"You have no main session of {definition.name}, and starting one needs: {needed}.",
+            hint="Call start_session with main=true.",
+        )
+    given = parsed(definition.start_parameters, {})
+    return start(transaction, Start(principal=principal, definition=definition, arguments=given, main=True))
+
+
+def fork(
+    transaction: Transaction,
+    principal: Principal,
+    definition: Definition,
+    origin: Record,
+    at: int | None,
+    *,
+    key: str | None,
+    request: str,
+) -> Outcome:
+    """Make a live session from a session's past. The operator's forks stay the owner's. Raises NotFound."""
+    revision = origin.revision if at is None else at
+    history.entry_at(transaction, origin, revision)
+    owner = origin.owner_id if principal.operator else transaction.ensure_person(principal)
+    made = transaction.insert_session(
+        world=origin.world, version=origin.version, owner_id=owner, state=origin.state, data=None
+    )
+    transaction.note_fork(made, origin, revision)
+    history.copy_session(transaction, definition, origin, revision, made, Rows(transaction, made.id))
+    transaction.save(made, expected=0)
+    if key is not None:
+        transaction.keep_start_key(transaction.ensure_person(principal), key, made.id, request)
+    allowed = possible(lambda: opened_world(transaction, definition, made, principal), made, definition)
+    note = Message("info", "forked", f"Forked {origin.handle} at revision {revision}.")
+    return Outcome(made.handle, made.world, revision, made.state, allowed, None, (), (note,))
+
+
+def begun_before(
+    transaction: Transaction, definition: Definition, principal: Principal, key: str | None, request: str
+) -> Outcome | None:
+    """What the same principal began with the same key, if anything. Raises Refused if it was something else."""
+    person = transaction.ensure_person(principal)
+    found = None if key is None else transaction.start_key(person, key)
+    if found is None:
+        return None
+    session_id, before = found
+    record = transaction.session_by_id(session_id)
+    if before != request or record is None:
+        raise key_reused()
+    entry = history.entry_at(transaction, record, 1)
+    outcome = again(transaction, definition, record, entry, principal, revision=record.forked_at or 1)
+    return outcome if record.forked_at is None else dataclasses.replace(outcome, value=None, content=())
