@@ -15,9 +15,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from engine.actions import MARK, Action, Contract, build_action, signature_model
+from engine.actions import MARK, Action, Contract, build_action, refuse_async, refuse_secrets, signature_model
 from engine.errors import DefinitionError
-from engine.resources import PROMPT_MARK, RESOURCE_MARK, Prompt, Resource, build_prompt, build_resource
+from engine.resources import PROMPT_MARK, RESOURCE_MARK, Prompt, Resource, build_prompt, build_resource, uri_shape
 from engine.rows import Row, check_row, snake
 from engine.statechart import ONLY_STATE, Chart, Transition, problems
 
@@ -131,8 +131,12 @@ def define(
         cls, "action", [build_action(m, owner=cls.__name__, world=cls, contract=contract) for m in members(MARK)]
     )
     resources = _keyed(cls, "resource", [build_resource(m, owner=cls.__name__) for m in members(RESOURCE_MARK)])
-    prompts = _keyed(cls, "prompt", [build_prompt(m, owner=cls.__name__) for m in members(PROMPT_MARK)])
+    prompts = _keyed(
+        cls, "prompt", [build_prompt(m, owner=cls.__name__, contract=contract) for m in members(PROMPT_MARK)]
+    )
     starter = _starter(cls)
+    start_parameters = signature_model(f"{cls.__name__}.start", starter or _no_start)
+    refuse_secrets(f"{cls.__name__}.start", start_parameters)
     definition = Definition(
         name=name,
         title=cls.__name__,
@@ -143,13 +147,13 @@ def define(
         chart=_chart(cls, states, start, final, actions.values()),
         data=_data_model(cls),
         start=starter,
-        start_parameters=signature_model(f"{cls.__name__}.start", starter or _no_start),
+        start_parameters=start_parameters,
         actions=actions,
         resources=resources,
         prompts=prompts,
-        rows=tuple(rows) if rows is not None else _rows_of(cls),
+        rows=_several(cls, "rows", rows, "a list of Row classes") if rows is not None else _rows_of(cls),
         contract=contract,
-        icons=tuple(icons),
+        icons=_several(cls, "icons", icons, "a list of addresses"),
     )
     _check(definition)
     return definition
@@ -166,15 +170,41 @@ def _check(definition: Definition) -> None:
             )
     for row in definition.rows:
         check_row(row)
+    for prompt in definition.prompts.values():
+        _check_name(f"{label}.{prompt.method.__name__}", prompt.name)
+    _check_resources(definition)
     found = list(problems(definition.chart))
     if found:
         raise DefinitionError(f"{label}: " + "; ".join(f"{problem.what} ({problem.remedy})" for problem in found) + ".")
+
+
+def _check_resources(definition: Definition) -> None:
+    label, taken = definition.cls.__name__, dict[str, str]()
+    for resource in definition.resources.values():
+        if resource.tables is not None and resource.tables - definition.tables:
+            raise DefinitionError(
+                f"{label}.{resource.method.__name__}: of= names tables that are not this world's:"
+                f" {', '.join(sorted(resource.tables - definition.tables))}.",
+                hint=f"Its tables are: {', '.join(sorted(definition.tables)) or 'none'}.",
+            )
+        if resource.options.uri is not None:
+            shape = uri_shape(resource.options.uri)
+            if shape in taken:
+                raise DefinitionError(
+                    f"{label}: the resources {taken[shape]!r} and {resource.name!r} have one uri,"
+                    f" {resource.options.uri}.",
+                    hint="Give one of them another.",
+                )
+            taken[shape] = resource.name
 
 
 def _members(cls: type) -> Callable[[str], list[Callable[..., Any]]]:
     functions = {
         name: value for base in reversed(cls.__mro__) for name, value in vars(base).items() if inspect.isfunction(value)
     }
+    for base in cls.__mro__:
+        for name, value in vars(base).items():
+            _refuse_wrapped(f"{cls.__name__}.{name}", value)
     for name in OWN_NAMES:
         if name in functions and functions[name].__module__ != "engine.world":
             raise DefinitionError(
@@ -182,6 +212,22 @@ def _members(cls: type) -> Callable[[str], list[Callable[..., Any]]]:
                 hint=f"Call the method something else and say name={name!r} in its decorator.",
             )
     return lambda mark: [function for function in functions.values() if hasattr(function, mark)]
+
+
+def _refuse_wrapped(label: str, value: object) -> None:
+    """Insist that a mark is not hidden behind another decorator, where it would do nothing."""
+    inner = next((getattr(value, name) for name in ("__func__", "fget", "func") if hasattr(value, name)), value)
+    if not inspect.isfunction(value) and any(hasattr(inner, mark) for mark in (MARK, RESOURCE_MARK, PROMPT_MARK)):
+        raise DefinitionError(
+            f"{label} is marked as an action, resource or prompt, but is no plain method: {type(value).__name__}.",
+            hint="Write it as `def …(self, …)`, without staticmethod, classmethod or property.",
+        )
+
+
+def _several(cls: type, option: str, given: Any, right: str) -> tuple[Any, ...]:
+    if isinstance(given, str | type) or not isinstance(given, Iterable):
+        raise DefinitionError(f"{cls.__name__}: {option}={given!r} is not what {option} takes.", hint=f"Give {right}.")
+    return tuple(given)
 
 
 def _keyed(cls: type, kind: str, items: list[Any]) -> dict[str, Any]:
@@ -203,8 +249,15 @@ def _check_name(label: str, name: str) -> None:
 
 
 def _starter(cls: type) -> Callable[..., Any] | None:
-    found = getattr(cls, "start", None)
-    return found if inspect.isfunction(found) else None
+    found = inspect.getattr_static(cls, "start", None)
+    if found is not None and not inspect.isfunction(found):
+        raise DefinitionError(
+            f"{cls.__name__}.start is no plain method: {type(found).__name__}.",
+            hint="Write `def start(self, …)`; the state a session starts in is said by `class …(World, start=…)`.",
+        )
+    if found is not None:
+        refuse_async(f"{cls.__name__}.start", found, "a session starts inside a transaction")
+    return found
 
 
 def _no_start(self: object) -> None:
@@ -242,8 +295,15 @@ def _chart(
 ) -> Chart:
     if (states is None) != (start is None):
         raise DefinitionError(f"{cls.__name__}: states= and start= go together.")
+    if states is not None and not (inspect.isclass(states) and issubclass(states, StrEnum)):
+        raise DefinitionError(
+            f"{cls.__name__}: states={states!r} is no enumeration of strings.",
+            hint='Write `class State(StrEnum): OPEN = "open"` and give states=State.',
+        )
+    final = (final,) if isinstance(final, StrEnum) else _several(cls, "final", final, "a list of states")
     names = tuple(str(state) for state in states) if states else (ONLY_STATE,)
-    ways = tuple(Transition(action.name, action.sources, action.targets) for action in actions)
+    changing = [action for action in actions if not action.read_only]
+    ways = tuple(Transition(action.name, action.sources, action.targets) for action in changing)
     initial = str(start) if start is not None else ONLY_STATE
     finals = frozenset(map(str, final)) if states else frozenset(names if not ways else ())
     named = [(f"{cls.__name__}.{way.event}", state) for way in ways for state in (*(way.sources or ()), *way.targets)]

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, overload
 
 from engine.actions import MARK
 from engine.errors import DefinitionError
@@ -41,8 +41,21 @@ def after(method: Callable[..., Any]) -> Callable[[Function], Function]:
     return lambda function: _marked(function, Hook(_named(function), function, method=method))
 
 
-def on_change(world: type | None = None) -> Callable[[Function], Function]:
-    """Tell the decorated function of every change of a world's sessions, or of all worlds'."""
+@overload
+def on_change(function: Function, /) -> Function: ...
+@overload
+def on_change(world: type | None = None) -> Callable[[Function], Function]: ...
+def on_change(world: Any = None) -> Any:
+    """Tell the decorated function of every change of a world's sessions, or of all worlds'.
+
+    Written `@on_change(Cart)` for one world; `@on_change` or `@on_change()` for all.
+    """
+    if inspect.isfunction(world):
+        return _marked(world, Hook(_named(world), world))
+    if world is not None and "World" not in [base.__name__ for base in getattr(world, "__mro__", ())]:
+        raise DefinitionError(
+            f"@on_change({world!r}): that is not a world.", hint="Name the world's class, or nothing for all worlds."
+        )
     return lambda function: _marked(function, Hook(_named(function), function, world=world))
 
 
@@ -78,7 +91,7 @@ class Hooks:
 def _tell(hook: Hook, change: Change) -> None:
     try:
         hook.function(change)
-    except Exception:
+    except BaseException:  # even SystemExit: the one thread has to live
         logger.exception("hook %s failed on revision %d of %s", hook.name, change.revision, change.session)
 
 

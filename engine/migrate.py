@@ -15,7 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, Enum, String, inspect
 from sqlmodel import SQLModel
 
 from engine.definition import Definition
@@ -128,8 +128,16 @@ def _differences(connection: Connection, world: Definition) -> list[Any]:
 def _context(connection: Connection, tables: frozenset[str]) -> MigrationContext:
     return MigrationContext.configure(
         connection,
-        opts={"include_object": lambda thing, name, kind, *_: kind != "table" or name in tables, "compare_type": True},
+        opts={
+            "include_object": lambda thing, name, kind, *_: kind != "table" or name in tables,
+            "compare_type": types_differ,
+        },
     )
+
+
+def types_differ(context: Any, inspected: Any, declared: Any, inspected_type: Any, declared_type: Any) -> bool | None:
+    """An Enum is kept as text, whose length grows with its members; None leaves the rest to Alembic."""
+    return False if isinstance(declared_type, Enum) and isinstance(inspected_type, String) else None
 
 
 def _current(connection: Connection, table: str) -> set[str]:

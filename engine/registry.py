@@ -14,11 +14,14 @@ import worlds
 from engine.definition import SESSION_TOOLS, Definition
 from engine.errors import DefinitionError
 from engine.hooks import HOOK_MARK, Hook
+from engine.resources import uri_shape
 from engine.types import Change
 from engine.world import World
 
 NAME_LIMIT = 64
 """Characters of a tool's name that every client takes."""
+PROMPTS = ("start", "resume")
+"""The prompts that every world has whose contract is not exact."""
 
 
 class Registry:
@@ -39,7 +42,7 @@ class Registry:
         if hook.method is not None:
             action = definition.actions.get(change.action)
             return action is not None and action.method is hook.method
-        return hook.world is None or definition.cls is hook.world
+        return hook.world is None or issubclass(definition.cls, hook.world)
 
 
 def load(path: str | None = None) -> Registry:
@@ -62,8 +65,9 @@ def tool_name(definition: Definition, action: str) -> str:
 
 
 def check_names(definitions: Iterable[Definition]) -> None:
-    """Insist that joined names differ and fit. Raises DefinitionError."""
-    owners = dict.fromkeys(SESSION_TOOLS, "every session")
+    """Insist that names and addresses differ between worlds where these are together. Raises DefinitionError."""
+    tools, prompts = dict.fromkeys(SESSION_TOOLS, "every session"), dict[str, str]()
+    addresses, tables = dict[str, str](), dict[str, str]()
     for definition in definitions:
         for action in definition.actions:
             name = tool_name(definition, action)
@@ -72,12 +76,22 @@ def check_names(definitions: Iterable[Definition]) -> None:
                     f"The tool {name} is {len(name)} characters long; clients take {NAME_LIMIT}.",
                     hint="Shorten the action's name with @action(name=…), or the world's with World, name=….",
                 )
-            if name in owners:
-                raise DefinitionError(
-                    f"The tool {name} of world {definition.name!r} collides with that of {owners[name]}.",
-                    hint="Rename the action with @action(name=…).",
-                )
-            owners[name] = f"world {definition.name!r}"
+            _claim(tools, name, definition, f"The tool {name}", "Rename the action with @action(name=…).")
+        for prompt in (*definition.prompts, *(() if definition.contract == "exact" else PROMPTS)):
+            name = tool_name(definition, prompt)
+            _claim(prompts, name, definition, f"The prompt {name}", "Rename the prompt with @prompt(name=…).")
+        for resource in definition.resources.values():
+            if (uri := resource.options.uri) is not None:
+                _claim(addresses, uri_shape(uri), definition, f"The resource {uri}", "Give it another uri=.")
+        for table in definition.tables:
+            remedy = f"Say which tables are whose: `class {definition.cls.__name__}(World, rows=[…])`."
+            _claim(tables, table, definition, f"The table {table}", remedy)
+
+
+def _claim(owners: dict[str, str], key: str, definition: Definition, what: str, remedy: str) -> None:
+    if key in owners:
+        raise DefinitionError(f"{what} of world {definition.name!r} collides with that of {owners[key]}.", hint=remedy)
+    owners[key] = f"world {definition.name!r}"
 
 
 def _by_name(definitions: Iterable[Definition]) -> dict[str, Definition]:
@@ -100,7 +114,12 @@ def _bundled() -> Iterator[ModuleType]:
 
 def _installed() -> Iterator[ModuleType]:
     for entry in entry_points(group="turnkeeper.worlds"):
-        loaded: Any = entry.load()
+        try:
+            loaded: Any = entry.load()
+        except DefinitionError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise _unloadable(f"The worlds of {entry.value}", error) from error
         yield loaded if isinstance(loaded, ModuleType) else importlib.import_module(loaded.__module__)
 
 
@@ -117,6 +136,11 @@ def load_file(file: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(file.stem, file)
     if spec is None or spec.loader is None:
         raise DefinitionError(f"{file} is not a Python file.")
+    if b"\0" in (source := file.read_bytes()):
+        line = source[: source.index(b"\0")].count(b"\n") + 1
+        raise DefinitionError(
+            f"{file}, line {line}: there is a NUL byte, which no Python source may hold.", hint="Save it as UTF-8 text."
+        )
     if (loaded := sys.modules.get(file.stem)) is not None:
         if getattr(loaded, "__file__", None) == str(file):
             return loaded
@@ -125,12 +149,21 @@ def load_file(file: Path) -> ModuleType:
     sys.modules[file.stem] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[file.stem]
-        if isinstance(error, DefinitionError):
+    except BaseException as error:
+        sys.modules.pop(file.stem, None)
+        if isinstance(error, DefinitionError) or not isinstance(error, Exception | SystemExit):
             raise
-        raise DefinitionError(f"{file} cannot be loaded: {type(error).__name__}: {error}.") from error
+        raise _unloadable(str(file), error) from error
     return module
+
+
+def _unloadable(what: str, error: BaseException) -> DefinitionError:
+    if isinstance(error, SystemExit):
+        return DefinitionError(
+            f"{what} cannot be loaded: it ends the process (SystemExit: {error}).",
+            hint='Put what runs as a program below `if __name__ == "__main__":`.',
+        )
+    return DefinitionError(f"{what} cannot be loaded: {type(error).__name__}: {error}.")
 
 
 def _own(module: ModuleType, kind: type[World]) -> Iterator[type[World]]:

@@ -10,7 +10,19 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
-from sqlalchemy import Column, ForeignKeyConstraint, Table, UniqueConstraint, event, func, inspect, select
+from sqlalchemy import (
+    Column,
+    Float,
+    ForeignKeyConstraint,
+    LargeBinary,
+    Numeric,
+    Table,
+    UniqueConstraint,
+    event,
+    func,
+    inspect,
+    select,
+)
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import ORMExecuteState
 from sqlalchemy.orm.attributes import flag_modified
@@ -21,6 +33,9 @@ from engine.errors import DefinitionError, InvalidArguments, Refused
 from engine.store.records import Transaction
 from engine.types import Json, RowChange
 
+NAME_LIMIT = 63
+"""Characters of a table's name that every database takes."""
+
 
 class Row(SQLModel):
     """Base of a world's tables. The engine adds `session_id` as leading key, fills it and filters by it."""
@@ -30,6 +45,7 @@ class Row(SQLModel):
     def __init_subclass__(cls, **options: Any) -> None:
         if "__tablename__" not in vars(cls):
             cls.__tablename__ = table_name(cls)
+        _check_unused(cls)
         super().__init_subclass__(**options)
 
 
@@ -37,9 +53,9 @@ AnyRow = TypeVar("AnyRow", bound=Row)
 
 
 def table_name(row: type) -> str:
-    """`<module>__<class>` in snake case, so that worlds' tables never meet."""
+    """`<module>__<class>` in snake case, so that tables of two modules never meet: `worlds.cart` gives `cart__line`."""
     parts = [part for part in row.__module__.split(".") if part not in ("worlds", "__main__")]
-    return f"{parts[0] if parts else 'main'}__{snake(row.__name__)}"
+    return f"{'_'.join(parts) or 'main'}__{snake(row.__name__)}"
 
 
 def snake(name: str) -> str:
@@ -251,10 +267,19 @@ class RowSet(Generic[AnyRow]):
 
 def check_row(row: type[Row]) -> None:
     """Insist that a Row class can be kept: a table, with a key of its own. Raises DefinitionError."""
+    if not (isinstance(row, type) and issubclass(row, Row)):
+        raise DefinitionError(f"rows= names {row!r}, which is no Row class.", hint="Write `class …(Row, table=True)`.")
     if not hasattr(row, "__table__"):
         raise DefinitionError(f"{row.__name__} is not a table.", hint=f"Write `class {row.__name__}(Row, table=True)`.")
     if len(table_of(row).primary_key) < 2:
         raise DefinitionError(f"{row.__name__} has no key of its own.", hint="Mark a column `Field(primary_key=True)`.")
+    name = table_of(row).name
+    if len(name) > NAME_LIMIT:
+        raise DefinitionError(
+            f"{row.__name__}: the table {name} has {len(name)} characters; databases take {NAME_LIMIT}.",
+            hint='Give it a shorter one: `__tablename__ = "…"` in the class.',
+        )
+    _check_kept(row)
     for columns in _unique(table_of(row)):
         if "session_id" not in columns:
             raise DefinitionError(
@@ -263,6 +288,29 @@ def check_row(row: type[Row]) -> None:
             )
     for constraint in table_of(row).foreign_key_constraints:
         _check_reference(row, constraint)
+
+
+def _check_unused(row: type[Row]) -> None:
+    name = str(row.__tablename__)
+    if name in SQLModel.metadata.tables:
+        raise DefinitionError(
+            f"{row.__name__}: there is a table {name} already.",
+            hint='Name the class otherwise, or give it `__tablename__ = "…"`.',
+        )
+
+
+def _check_kept(row: type[Row]) -> None:
+    for column in table_of(row).columns:
+        if isinstance(column.type, LargeBinary):
+            raise DefinitionError(
+                f"{row.__name__}.{column.name} holds bytes, which the journal's JSON cannot.",
+                hint="Keep text: `base64.b64encode(…).decode()` in a str column.",
+            )
+        if isinstance(column.type, Numeric) and not isinstance(column.type, Float):
+            raise DefinitionError(
+                f"{row.__name__}.{column.name} is a Decimal, of which databases keep other digits than the journal.",
+                hint="Keep an int in the smallest unit, such as cents, or a str column.",
+            )
 
 
 def _check_reference(row: type[Row], constraint: ForeignKeyConstraint) -> None:

@@ -4,12 +4,17 @@ Pure: nothing here reads a clock, a database or a global. States are strings;
 a world without declared states has the single state `open`.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, count
 
 import networkx
 
 ONLY_STATE = "open"
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_WORDS = {"as", "class", "classdef", "click", "default", "direction", "end", "note", "scale", "state", "style"}
+"""What Mermaid reads as its own words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +94,28 @@ def problems(chart: Chart) -> Iterator[Problem]:
 
 def mermaid(chart: Chart, current: str | None = None) -> str:
     """The chart as a Mermaid stateDiagram-v2, with the current state marked."""
-    lines = ["stateDiagram-v2", f"    [*] --> {chart.initial}"]
-    lines += [f"    {source} --> {target}: {event}" for source, target, event in chart.graph().edges(keys=True)]
-    lines += [f"    {state} --> [*]" for state in chart.states if state in chart.finals]
+    ids = _ids(chart.states)
+    lines = ["stateDiagram-v2"]
+    lines += [f'    state "{_quoted(state)}" as {ids[state]}' for state in chart.states if ids[state] != state]
+    lines += [f"    [*] --> {ids[chart.initial]}"]
+    lines += [f"    {ids[one]} --> {ids[other]}: {event}" for one, other, event in chart.graph().edges(keys=True)]
+    lines += [f"    {ids[state]} --> [*]" for state in chart.states if state in chart.finals]
     if current is not None:
-        lines += ["    classDef current fill:#2b6cb0,color:#fff,stroke-width:2px", f"    class {current} current"]
+        lines += ["    classDef current fill:#2b6cb0,color:#fff,stroke-width:2px", f"    class {ids[current]} current"]
     return "\n".join(lines) + "\n"
+
+
+def _ids(states: Iterable[str]) -> dict[str, str]:
+    """By state, what Mermaid takes for its id: the state itself where that is a plain word."""
+    ids = {state: state for state in states if _PLAIN.fullmatch(state) and state.lower() not in _WORDS}
+    for state in states:
+        if state not in ids:
+            word = re.sub(r"\W+", "_", state, flags=re.ASCII).strip("_")
+            base = word if _PLAIN.fullmatch(word) and word.lower() not in _WORDS else f"state_{word}"
+            numbered = (f"{base}_{number}" for number in count(2))
+            ids[state] = next(name for name in chain([base], numbered) if name not in ids.values())
+    return ids
+
+
+def _quoted(state: str) -> str:
+    return " ".join(state.replace("#", "#35;").replace('"', "#quot;").split())

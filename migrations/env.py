@@ -6,7 +6,7 @@ from alembic import context
 from sqlalchemy import Connection, create_engine
 from sqlmodel import SQLModel
 
-from engine.migrate import CORE_VERSIONS
+from engine.migrate import CORE_VERSIONS, types_differ
 from engine.store.tables import CORE
 
 
@@ -19,7 +19,7 @@ def run(connection: Connection) -> None:
         version_table=context.config.attributes.get("version_table", CORE_VERSIONS),
         include_object=lambda thing, name, kind, *_: kind != "table" or name in tables,
         render_as_batch=True,
-        compare_type=True,
+        compare_type=types_differ,
         transactional_ddl=True,
     )
     with context.begin_transaction():

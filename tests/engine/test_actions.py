@@ -1,14 +1,18 @@
 """Actions: their declaration, their arguments, their schemas."""
 
 import decimal
-from collections.abc import Callable
+import functools
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from datetime import date
 from enum import StrEnum
+from pathlib import Path
 from types import new_class
 from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, Secret, SecretBytes, SecretStr
 
 from engine import Text, World, action
 from engine.actions import Guard, canonical, parsed
@@ -24,6 +28,19 @@ class Size(StrEnum):
 class Point(BaseModel):
     x: int
     y: int = 0
+
+
+class Hidden(BaseModel):
+    user: str
+    password: SecretStr
+
+
+class Holding(BaseModel):
+    names: set[str]
+    row: list[str]
+
+
+ROOT = Path(__file__).parents[2]
 
 
 class Opaque:
@@ -286,3 +303,219 @@ def test_decimal_arguments_survive_being_canonical() -> None:
 
     model = Till.definition.actions["pay"].parameters
     assert canonical(model, parsed(model, {"amount": "1.10"})) == '{"amount":"1.10"}'
+
+
+# declarations that would fail, or do nothing, later
+
+
+def with_parameter(text: str) -> Callable[[], object]:
+    """Declares a world whose action has a parameter written like that."""
+
+    def body(space: dict[str, Any]) -> None:
+        exec(f"def go(self, {text}) -> None: ...", space)
+        space.update(go=action(space["go"]), __module__=__name__)
+
+    return lambda: new_class("Named", (World,), {"rows": []}, body)
+
+
+@pytest.mark.parametrize("name", ["_x", "model_config", "model_dump", "model_fields", "__base__"])
+def test_parameter_that_pydantic_cannot_name_is_refused_by_name(name: str) -> None:
+    message = wrong(with_parameter(f"{name}: int"))
+    assert f"Named.go: {name!r} cannot be the name of a parameter" in message and "Choose another" in message
+
+
+def test_parameter_by_position_only_is_refused() -> None:
+    message = wrong(with_parameter("amount: int, /"))
+    assert "'amount' can be given by position only" in message and "Remove the `/`" in message
+
+
+@pytest.mark.parametrize("name", ["cls", "copy", "json", "schema", "values", "model_name"])
+def test_parameter_named_like_something_of_pydantics_works(name: str) -> None:
+    named: Any = with_parameter(f"{name}: int")()
+    go = named.definition.actions["go"]
+    assert canonical(go.parameters, go.parse({name: 1})) == f'{{"{name}":1}}'
+
+
+def test_type_that_cannot_be_found_is_refused() -> None:
+    message = wrong(with_parameter("amount: 'NoSuchType'"))
+    assert "Named.go: its type hints cannot be read: name 'NoSuchType'" in message and "at module level" in message
+
+
+@pytest.mark.parametrize("kind", [SecretStr, SecretBytes, Secret[int], list[SecretStr] | None, Hidden])
+def test_secret_parameter_is_refused_since_the_journal_keeps_it(kind: Any) -> None:
+    def act() -> None:
+        class Vault(World, rows=[]):
+            @action
+            def unlock(self, pin: kind) -> None: ...
+
+    def begin() -> None:
+        class Safe(World, rows=[]):
+            def start(self, pin: kind) -> None: ...
+
+    for declare in (act, begin):
+        message = wrong(declare)
+        assert "the parameter 'pin' is a secret" in message and "Take a reference" in message
+
+
+@pytest.mark.parametrize("wrapper", [staticmethod, classmethod, property, functools.cached_property])
+def test_action_around_or_behind_another_decorator_is_refused(wrapper: Any) -> None:
+    def go(self: World) -> None: ...
+
+    message = wrong(lambda: action(wrapper(go)))
+    assert "@action was given" in message and "`def …(self, …)` itself" in message
+    message = wrong(
+        lambda: new_class("Wrapped", (World,), {"rows": []}, lambda space: space.update(go=wrapper(action(go))))
+    )
+    assert "Wrapped.go is marked as an action" in message and "without staticmethod" in message
+
+
+def test_guard_that_is_async_or_takes_nothing_is_refused() -> None:
+    async def late(world: World) -> str | None:
+        return None
+
+    def blind() -> str | None:
+        return None
+
+    def declare(guard: Any) -> Callable[[], object]:
+        def body(space: dict[str, Any]) -> None:
+            space["go"] = action(guards=[guard])(lambda self: None)
+
+        return lambda: new_class("Guarded", (World,), {"rows": []}, body)
+
+    assert "guard late is async, but a guard answers at once" in wrong(declare(late))
+    assert "guard blind takes nothing" in wrong(declare(blind))
+
+
+def test_action_that_is_a_generator_is_refused() -> None:
+    def declare() -> None:
+        class Lazy(World, rows=[]):
+            @action
+            def go(self) -> Iterator[int]:
+                yield 1
+
+    message = wrong(declare)
+    assert "Lazy.go is a generator, so that calling it runs nothing" in message and "Use `return`" in message
+
+
+@pytest.mark.parametrize(
+    ("options", "right"),
+    [
+        ({"source": "small"}, "source=State.OPEN"),
+        ({"target": "small"}, "target=State.PAID"),
+        ({"source": 1}, "source=State.OPEN"),
+        ({"guards": "is_there"}, "guards=[has_lines]"),
+        ({"icons": "https://example.org/a.svg"}, "icons=["),
+    ],
+)
+def test_option_that_takes_several_is_not_taken_apart_into_letters(options: dict[str, Any], right: str) -> None:
+    def go(self: World) -> None: ...
+
+    message = wrong(lambda: action(**options)(go))
+    assert "go: " in message and "is not what" in message and right in message
+
+
+def test_alias_may_be_what_a_parameter_cannot_be_called_but_not_what_every_tool_has() -> None:
+    class Renamed(World, rows=[]):
+        @action
+        def go(self, dump: Annotated[int, Field(alias="model_dump")]) -> None: ...
+
+    go = Renamed.definition.actions["go"]
+    assert canonical(go.parameters, go.parse({"model_dump": 1})) == '{"dump":1}'
+
+    def declare() -> None:
+        class Taken(World, rows=[]):
+            @action
+            def go(self, handle: Annotated[str, Field(alias="session")]) -> None: ...
+
+    assert "the parameter 'session' collides" in wrong(declare)
+
+
+def test_one_guard_needs_no_list() -> None:
+    def is_there(world: World) -> str | None:
+        return None
+
+    class Alone(World, rows=[]):
+        @action(guards=is_there)
+        def go(self) -> None: ...
+
+    assert [guard.name for guard in Alone.definition.actions["go"].guards] == ["is_there"]
+
+
+def test_read_only_action_takes_no_source() -> None:
+    def declare() -> None:
+        class Calm(World, states=Size, start=Size.SMALL, rows=[]):
+            @action(read_only=True, source=Size.SMALL)
+            def look(self) -> None: ...
+
+    message = wrong(declare)
+    assert "possible in every state and takes no source=" in message and "with a guard" in message
+
+
+# what must be the same, or refused, in every process
+
+
+def test_sets_are_canonical_in_one_order_at_any_depth() -> None:
+    class Bag(World, rows=[]):
+        @action
+        def fill(
+            self, tags: set[str], groups: dict[str, frozenset[int]], deep: set[frozenset[str]], held: Holding
+        ) -> None: ...
+
+    program = """
+from tests.engine.test_actions import Holding
+from engine import World, action
+from engine.actions import canonical
+class Bag(World, rows=[]):
+    @action
+    def fill(self, tags: set[str], groups: dict[str, frozenset[int]], deep: set[frozenset[str]], held: Holding): ...
+fill = Bag.definition.actions["fill"]
+words = ["pear", "fig", "plum", "apple"]
+held = {"names": words, "row": words}
+given = {"tags": words, "groups": {"b": [3, 1], "a": [2]}, "deep": [words, ["x"]], "held": held}
+print(canonical(fill.parameters, fill.parse(given)))
+"""
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={"PYTHONHASHSEED": str(seed), "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for seed in range(4)
+    }
+    words = '["apple","fig","pear","plum"]'
+    assert found == {
+        f'{{"deep":[{words},["x"]],"groups":{{"a":[2],"b":[1,3]}},'
+        f'"held":{{"names":{words},"row":["pear","fig","plum","apple"]}},"tags":{words}}}'
+    }
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 10**4200, 10**6000], ids=["most", "least", "long", "longer"])
+def test_integer_that_cannot_be_kept_is_refused_with_its_place(number: int) -> None:
+    model = adding()
+    for given, path in (({"a": number}, "$.a"), ({"a": 1, "deep": {"x": [1, number]}}, "$.deep.x[1]")):
+        with pytest.raises(InvalidArguments, match="integers go from -9223372036854775808 to 9223372036854775807") as e:
+            parsed(model, given)
+        assert e.value.path == path
+
+
+def test_integer_given_as_text_is_held_to_the_same_bound() -> None:
+    model = adding()
+    with pytest.raises(InvalidArguments) as raised:
+        canonical(model, parsed(model, {"a": str(2**63)}))
+    assert raised.value.path == "$.a"
+
+
+def test_integers_up_to_the_bound_are_taken() -> None:
+    model = adding()
+    assert canonical(model, parsed(model, {"a": 2**63 - 1})) == '{"a":9223372036854775807,"deep":null}'
+    assert canonical(model, parsed(model, {"a": -(2**63)})) == '{"a":-9223372036854775808,"deep":null}'
+
+
+def adding() -> type[BaseModel]:
+    class Sum(World, rows=[]):
+        @action
+        def add(self, a: int, deep: Any = None) -> None: ...
+
+    return Sum.definition.actions["add"].parameters

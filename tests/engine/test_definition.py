@@ -389,3 +389,155 @@ def test_row_that_cannot_be_kept_is_refused(row: type[Row], said: str, right: st
 
 def test_row_with_constraints_within_its_session_is_taken() -> None:
     check_row(Sound)
+
+
+# declarations that would break later
+
+
+def late() -> Any:
+    async def late(self: World) -> str:
+        return ""
+
+    return late
+
+
+def named(self: World) -> str:
+    return ""
+
+
+def shown(self: World) -> str:
+    return ""
+
+
+async def later(world: World, asking: object) -> str:
+    return ""
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"start": late()}, "Odd.start is async, but a session starts inside a transaction"),
+        ({"show": resource(late())}, "Odd.late is async, but a resource is read inside a transaction"),
+        ({"say": prompt(late())}, "Odd.late is async, but a prompt reads inside a transaction"),
+        ({"start": Lamp.OFF}, "Odd.start is no plain method: Lamp"),
+        ({"start": classmethod(lambda cls: None)}, "Odd.start is no plain method: classmethod"),
+        ({"show": staticmethod(resource(lambda: ""))}, "Odd.show is marked as an action, resource or prompt"),
+    ],
+)
+def test_method_that_cannot_be_called_plainly_is_refused(body: dict[str, Any], said: str) -> None:
+    assert said in wrong(lambda: made("Odd", body))
+
+
+def test_resource_and_prompt_go_on_methods_only() -> None:
+    assert "@resource was given" in wrong(lambda: resource(staticmethod(lambda: "")))
+    assert "@prompt was given" in wrong(lambda: prompt(property(lambda self: "")))  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    "uri", ["shelf://{row", "shelf://row}", "shelf://{row}{place}", "shelf://{+row}", "a b://c", ""]
+)
+def test_uri_that_cannot_be_read_is_refused(uri: str) -> None:
+    def book(self: World, row: int) -> str:
+        return ""
+
+    message = wrong(lambda: made("Shelf", {"book": resource(uri=uri)(book)}))
+    assert f"the uri {uri!r} cannot be read" in message and "shelf://{row}/{place}" in message
+
+
+def test_uri_of_the_sessions_own_scheme_is_refused() -> None:
+    message = wrong(lambda: made("Shelf", {"book": resource(uri="session://main/book")(named)}))
+    assert "collides with the addresses of sessions" in message
+
+
+@pytest.mark.parametrize("name", ["x y", "a/b", "what?", "..", "é"])
+def test_resource_name_that_cannot_stand_in_a_uri_is_refused(name: str) -> None:
+    message = wrong(lambda: made("Shelf", {"book": resource(name=name)(lambda self: "")}))
+    assert f"{name!r} cannot stand in a URI" in message and "title=" in message
+
+
+def test_two_resources_of_one_uri_are_refused() -> None:
+    def by_row(self: World, row: int) -> str:
+        return ""
+
+    def by_place(self: World, place: int) -> str:
+        return ""
+
+    body = {"one": resource(uri="shelf://{row}")(by_row), "other": resource(uri="shelf://{place}")(by_place)}
+    message = wrong(lambda: made("Shelf", body))
+    assert "the resources 'by_row' and 'by_place' have one uri, shelf://{place}" in message
+
+
+def test_resource_of_what_is_no_table_of_the_world_is_refused() -> None:
+    message = wrong(lambda: resource(of=[int])(named))
+    assert "of= names <class 'int'>, which is no table" in message and "Name Row classes" in message
+    message = wrong(lambda: made("Shelf", {"book": resource(of=(Sound,))(shown)}))
+    assert "of= names tables that are not this world's" in message and "Its tables are: none" in message
+
+
+def test_prompt_with_prepare_and_prepared_apart_is_refused() -> None:
+    def cue(self: World, prepared: str) -> str:
+        return prepared
+
+    for marked in (prompt(cue), prompt(prepare=later)(lambda self: "")):
+        message = wrong(lambda marked=marked: made("Stage", {"cue": marked}))  # type: ignore[misc]
+        assert "prepare= and a parameter named `prepared` go together" in message
+
+
+def test_prompt_parameter_named_session_is_refused_unless_exact() -> None:
+    def cue(self: World, session: str) -> str:
+        return session
+
+    message = wrong(lambda: made("Stage", {"cue": prompt(cue)}))
+    assert "'session' collides with the one every prompt has" in message and "contract='exact'" in message
+
+    class Exact(World, rows=[], contract="exact"):
+        say = prompt(cue)
+
+    assert "session" in Exact.definition.prompts["cue"].parameters.model_fields
+
+
+def test_prompt_takes_models_lists_and_dicts() -> None:
+    class Part(BaseModel):
+        who: str
+
+    def cue(self: World, part: Part, lines: list[str], marks: dict[str, int]) -> str:
+        return ""
+
+    made("Stage", {"cue": prompt(cue)})
+
+
+def test_read_only_action_is_no_way_out_of_a_state() -> None:
+    def declare() -> None:
+        class Look(World, states=Lamp, start=Lamp.OFF, rows=[]):
+            @action(source=Lamp.OFF, target=Lamp.ON)
+            def shut(self) -> None: ...
+
+            @action(read_only=True)
+            def look(self) -> None: ...
+
+    assert "state 'on' is a dead end" in wrong(declare)
+
+
+def test_read_only_action_is_no_transition() -> None:
+    class Seen(World, states=Lamp, start=Lamp.OFF, final=Lamp.ON, rows=[]):  # type: ignore[arg-type]
+        @action(source=Lamp.OFF, target=Lamp.ON)
+        def shut(self) -> None: ...
+
+        @action(read_only=True)
+        def look(self) -> None: ...
+
+    chart = Seen.definition.chart
+    assert [way.event for way in chart.transitions] == ["shut"] and chart.finals == {"on"}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"states": ["open"], "start": "open"}, "states=['open'] is no enumeration of strings"),
+        ({"states": Lamp, "start": Lamp.OFF, "final": "shut"}, "final='shut' is not what final takes"),
+        ({"rows": Sound}, "is not what rows takes"),
+        ({"icons": "https://example.org/a.svg"}, "is not what icons takes"),
+    ],
+)
+def test_option_of_the_wrong_kind_is_refused(options: dict[str, Any], said: str) -> None:
+    assert said in wrong(lambda: new_class("Odd", (World,), {"rows": [], **options}))

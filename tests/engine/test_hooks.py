@@ -221,3 +221,54 @@ def test_hook_after_what_is_no_action_is_refused() -> None:
 
     with pytest.raises(DefinitionError, match=r"walk.*that is not an action"):
         after(walk)
+
+
+@pytest.mark.parametrize("decorate", [on_change, on_change(), on_change(World)], ids=["bare", "empty", "World"])
+def test_on_change_of_no_world_is_told_of_all(
+    decorate: Callable[[HookFunction], HookFunction], running: tuple[Running, Callable[[], None]]
+) -> None:
+    run, finish = running
+    heard: list[tuple[str, str]] = []
+
+    def note(change: Change) -> None:
+        heard.append((change.world, change.action))
+
+    assert decorate(note) is note
+    dispatcher = run(note)
+    call(dispatcher, "tick")
+    call(dispatcher, "ring", "bell")
+    finish()
+    assert heard == [("meter", "start"), ("meter", "tick"), ("bell", "start"), ("bell", "ring")]
+
+
+def test_on_change_of_what_is_no_world_is_refused() -> None:
+    with pytest.raises(DefinitionError, match=r"that is not a world. Name the world's class"):
+        on_change(int)
+
+
+def test_bare_on_change_checks_the_hook() -> None:
+    with pytest.raises(DefinitionError, match=r"must take one argument"):
+
+        @on_change  # type: ignore[type-var]
+        def note() -> None: ...
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_hook_that_ends_its_thread_is_logged_and_the_next_are_told(
+    error: type[BaseException], running: tuple[Running, Callable[[], None]], caplog: pytest.LogCaptureFixture
+) -> None:
+    run, finish = running
+    heard: list[int] = []
+
+    @on_change
+    def leave(change: Change) -> None:
+        raise error
+
+    @on_change
+    def note(change: Change) -> None:
+        heard.append(change.revision)
+
+    dispatcher = run(leave, note)
+    call(dispatcher, "tick")
+    finish()
+    assert heard == [1, 2] and "leave failed on revision 2" in caplog.text

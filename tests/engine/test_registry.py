@@ -8,7 +8,7 @@ from textwrap import dedent
 
 import pytest
 
-from engine import World, action
+from engine import World, action, prompt, resource
 from engine.dispatch import Dispatcher
 from engine.errors import DefinitionError
 from engine.migrate import upgrade
@@ -171,3 +171,92 @@ def test_module_gives_its_own_worlds_and_hooks_once(dispatcher_of: Callable[...,
     assert list(registry.worlds) == ["counter"] and [hook.name for hook in registry.hooks] == [
         "worlds.counter.log_change"
     ]
+
+
+def test_two_worlds_with_one_resource_uri_are_refused() -> None:
+    class Hall(World, rows=[]):
+        @resource(uri="plan://{floor}")
+        def plan(self, floor: int) -> str:
+            return ""
+
+    class House(World, rows=[]):
+        @resource(uri="plan://{level}")
+        def plan(self, level: int) -> str:
+            return ""
+
+    with pytest.raises(DefinitionError) as raised:
+        Registry([Hall, House])
+    assert "The resource plan://{level} of world 'house' collides with that of world 'hall'" in str(raised.value)
+    assert "Give it another uri=" in str(raised.value)
+
+
+def test_prompts_that_collide_after_joining_are_refused() -> None:
+    class Red(World, rows=[]):
+        @prompt
+        def fox_run(self) -> str:
+            return ""
+
+    class Fox(World, name="red_fox", rows=[]):
+        @prompt
+        def run(self) -> str:
+            return ""
+
+    with pytest.raises(DefinitionError) as raised:
+        Registry([Red, Fox])
+    assert "The prompt red_fox_run of world 'red_fox' collides with that of world 'red'" in str(raised.value)
+    assert "Rename the prompt with @prompt(name=…)" in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["start", "resume"])
+def test_prompt_named_like_a_built_in_one_is_refused_unless_exact(name: str) -> None:
+    class Race(World, rows=[]):
+        @prompt(name=name)
+        def words(self) -> str:
+            return ""
+
+    class Exact(World, rows=[], contract="exact"):
+        @prompt(name=name)
+        def words(self) -> str:
+            return ""
+
+    with pytest.raises(DefinitionError, match=f"The prompt race_{name} of world 'race' collides"):
+        Registry([Race])
+    assert name in Registry([Exact]).worlds["exact"].prompts
+
+
+def test_worlds_of_one_file_cannot_own_the_same_rows(tmp_path: Path) -> None:
+    text = """
+    from sqlmodel import Field
+    from engine import Row, World
+    class {0}(Row, table=True):
+        id: int | None = Field(default=None, primary_key=True)
+    class {0}One(World): ...
+    class {0}Two(World{1}): ...
+    """
+    (tmp_path / "shared_rows.py").write_text(dedent(text).format("Shared", ""))
+    (tmp_path / "split_rows.py").write_text(dedent(text).format("Split", ", rows=[]"))
+    with pytest.raises(DefinitionError) as raised:
+        collect([load_file(tmp_path / "shared_rows.py")])
+    assert "The table shared_rows__shared of world 'shared_two' collides with that of world 'shared_one'" in str(
+        raised.value
+    )
+    assert "class SharedTwo(World, rows=[…])" in str(raised.value)
+    assert list(collect([load_file(tmp_path / "split_rows.py")]).worlds) == ["split_one", "split_two"]
+
+
+def test_file_that_ends_the_process_is_refused_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "leaving.py"
+    file.write_text("import sys\nsys.exit(3)\n")
+    with pytest.raises(
+        DefinitionError, match=f"{file} cannot be loaded: it ends the process .SystemExit: 3."
+    ) as raised:
+        load_file(file)
+    assert "SystemExit: 3" in str(raised.value) and '__name__ == "__main__"' in str(raised.value)
+    assert "leaving" not in sys.modules
+
+
+def test_file_with_a_nul_byte_is_refused_with_its_place(tmp_path: Path) -> None:
+    file = tmp_path / "nulled.py"
+    file.write_bytes(b"x = 1\ny = '\0'\n")
+    with pytest.raises(DefinitionError, match=f"{file}, line 2: there is a NUL byte"):
+        load_file(file)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
+from types import new_class
 from typing import Any
 
 import pytest
@@ -13,8 +14,9 @@ from sqlmodel import CheckConstraint, Field, ForeignKeyConstraint, UniqueConstra
 
 from engine import Row, World, action
 from engine.dispatch import Dispatcher
-from engine.errors import InvalidArguments, Refused
+from engine.errors import DefinitionError, InvalidArguments, Refused
 from engine.operations import Call
+from engine.rows import check_row, table_name
 from engine.types import LOCAL, Outcome, Principal, RowChange
 
 BEN = Principal("test", "ben")
@@ -39,7 +41,6 @@ class Note(Row, table=True):
     kind: Kind = Kind.WORD
     tags: list[str] = Field(default_factory=list, sa_column=Column(JSON))
     at: datetime | None = None
-    price: Decimal | None = None
     label: str = Field(default="", index=True)
 
 
@@ -477,3 +478,54 @@ def test_rows_that_refer_to_each_other_are_undone_in_any_order(desk: Callable[..
     for name, expected in (("undo", (1, 1)), ("undo", (0, 0)), ("redo", (1, 1)), ("redo", (0, 0))):
         undo(desk, name)
         assert count() == expected
+
+
+# declarations
+
+
+def table(name: str, space: dict[str, Any], module: str = __name__) -> type[Row]:
+    """A Row class made here, with a key of its own."""
+    hints = {"id": int, **space.pop("__annotations__", {})}
+    body = {"__module__": module, "__annotations__": hints, "id": Field(primary_key=True), **space}
+    return new_class(name, (Row,), {"table": True}, lambda namespace: namespace.update(body))
+
+
+def test_columns_that_the_journal_cannot_keep_are_refused() -> None:
+    photo = table("Photo", {"__annotations__": {"picture": bytes}})
+    price = table("Price", {"__annotations__": {"amount": Decimal}})
+    weight = table("Weight", {"__annotations__": {"grams": float}})
+    with pytest.raises(DefinitionError, match=r"Photo.picture holds bytes, which the journal's JSON cannot") as raised:
+        check_row(photo)
+    assert "base64" in str(raised.value)
+    with pytest.raises(DefinitionError, match=r"Price.amount is a Decimal") as raised:
+        check_row(price)
+    assert "Keep an int in the smallest unit" in str(raised.value)
+    check_row(weight)
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("worlds.cart", "cart__cart_line"),
+        ("cart", "cart__cart_line"),
+        ("__main__", "main__cart_line"),
+        ("acme.shop.rows", "acme_shop_rows__cart_line"),
+        ("acme.depot.rows", "acme_depot_rows__cart_line"),
+    ],
+)
+def test_table_is_named_after_its_whole_module(module: str, name: str) -> None:
+    assert table_name(type("CartLine", (), {"__module__": module})) == name
+
+
+def test_table_name_that_is_too_long_or_taken_is_refused() -> None:
+    long = table("R" + "r" * (64 - len("long__") - 1), {}, "long")
+    with pytest.raises(DefinitionError, match=r"has 64 characters; databases take 63. Give it a shorter one"):
+        check_row(long)
+    table("Twice", {}, "pair")
+    with pytest.raises(DefinitionError, match=r"there is a table pair__twice already. Name the class otherwise"):
+        table("Twice", {}, "pair")
+
+
+def test_what_is_no_row_class_is_refused() -> None:
+    with pytest.raises(DefinitionError, match=r"rows= names <class 'int'>, which is no Row class"):
+        check_row(int)  # type: ignore[arg-type]

@@ -1,5 +1,7 @@
 """The pure core: which actions a state allows, where they lead, what is wrong with a chart."""
 
+from itertools import pairwise
+
 from engine.statechart import Chart, Transition, mermaid, problems, take
 
 DOOR = Chart(
@@ -66,3 +68,28 @@ def test_diagram_has_every_way_and_marks_where_the_session_is() -> None:
     }
     assert lines[-1] == "    class shut current"
     assert "current" not in mermaid(DOOR)
+
+
+def test_diagram_gives_states_that_are_no_plain_words_an_id() -> None:
+    states = ("in progress", "in-progress", "end", "done", '"so to say"', "é")
+    ways = tuple(
+        Transition(f"go{index}", frozenset({one}), (other,)) for index, (one, other) in enumerate(pairwise(states))
+    )
+    lines = mermaid(Chart(states, states[0], frozenset({"é"}), ways), "end").splitlines()
+    assert lines == [
+        "stateDiagram-v2",
+        '    state "in progress" as in_progress',
+        '    state "in-progress" as in_progress_2',
+        '    state "end" as state_end',
+        '    state "#quot;so to say#quot;" as so_to_say',
+        '    state "é" as state_',
+        "    [*] --> in_progress",
+        "    in_progress --> in_progress_2: go0",
+        "    in_progress_2 --> state_end: go1",
+        "    state_end --> done: go2",
+        "    done --> so_to_say: go3",
+        "    so_to_say --> state_: go4",
+        "    state_ --> [*]",
+        "    classDef current fill:#2b6cb0,color:#fff,stroke-width:2px",
+        "    class state_end current",
+    ]
