@@ -5,7 +5,7 @@ import gc
 import ipaddress
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import anyio
 import uvicorn
@@ -18,6 +18,7 @@ from engine.errors import NotFound, Refused, Unauthenticated
 from engine.mcp_adapter.catalog import Endpoint
 from engine.mcp_adapter.server import build_server
 from engine.mcp_adapter.subscriptions import Hub
+from engine.registry import Registry
 from engine.settings import Settings
 from engine.types import LOCAL
 from engine.web.app import build_app
@@ -46,11 +47,17 @@ def check(settings: Settings) -> None:
         )
 
 
-def serve(settings: Settings) -> None:
-    """Serve HTTP until the process is told to stop. Raises EngineError before it listens."""
+def serve(settings: Settings, announce: Callable[[Settings, Registry], None] | None = None) -> None:
+    """Serve HTTP until the process is told to stop. Raises EngineError before it serves.
+
+    `announce` is told the settings with the real port, and the worlds, once clients can connect.
+    """
     check(settings)
     with _listening(settings) as listener, opened(settings) as dispatcher:
         app = build(settings, dispatcher)
+        if announce is not None:
+            port: int = listener.getsockname()[1]
+            announce(settings.model_copy(update={"port": port}), dispatcher.registry)
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
         # What was loaded stays: the collector need not look at it again (measured: docs/performance.md).
         gc.collect()
@@ -81,6 +88,7 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((settings.host, settings.port))
+            listener.listen()  # At once, so that a second server fails here and not after it announced itself.
         except OSError as error:
             raise Refused(
                 "address_in_use",

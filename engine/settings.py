@@ -1,5 +1,6 @@
 """Settings from the environment, all beginning with `TURNKEEPER_`."""
 
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
 
@@ -41,3 +42,11 @@ class Settings(BaseSettings):
         """Where clients reach the server, without a trailing slash."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return (self.public_url or f"http://{host}:{self.port}").rstrip("/")
+
+
+def own_version() -> str:
+    """Turnkeeper's version."""
+    try:
+        return version("turnkeeper")
+    except PackageNotFoundError:
+        return "0"

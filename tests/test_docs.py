@@ -68,6 +68,11 @@ def test_the_tea_room_of_the_docs_loads(tmp_path: Path) -> None:
     assert dispatcher.registry.worlds["tea_room"].actions["serve"].asks
 
 
+def test_the_guestbook_of_the_readme_works(tmp_path: Path) -> None:
+    dispatcher = dispatcher_of(tmp_path, loaded(tmp_path, "guestbook", blocks("README.md", "python guestbook")[0]))
+    assert call(dispatcher, "guestbook", "sign", name="Ada") == ["Ada was here"]
+
+
 def test_the_readme_names_every_setting() -> None:
     named = set(re.findall(r"`(TURNKEEPER_[A-Z_]+)`", (ROOT / "README.md").read_text()))
     assert named == {f"TURNKEEPER_{name.upper()}" for name in Settings.model_fields}

@@ -1,7 +1,6 @@
 """The command line `turnkeeper`: every command, and where it is carried out."""
 
 from collections.abc import Callable, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated
 
 import typer
@@ -13,6 +12,7 @@ from engine.cli.migrating import migrate_database
 from engine.cli.play import play_world
 from engine.cli.reporting import reporting
 from engine.cli.serve import serve_http, serve_stdio
+from engine.settings import own_version
 
 Command = Callable[..., None]
 
@@ -35,10 +35,7 @@ app = typer.Typer(name="turnkeeper", no_args_is_help=True, pretty_exceptions_ena
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        try:
-            print(f"turnkeeper {version('turnkeeper')}")
-        except PackageNotFoundError:
-            print("turnkeeper, not installed")
+        print(f"turnkeeper {own_version()}")
         raise typer.Exit
 
 

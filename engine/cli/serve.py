@@ -13,7 +13,7 @@ from rich.text import Text
 
 from engine.cli import output
 from engine.cli.reporting import settings_from
-from engine.registry import load
+from engine.registry import Registry
 from engine.settings import Settings
 from engine.types import Json
 
@@ -30,13 +30,8 @@ def serve_http(
     """Serve MCP over HTTP; prints what clients need to connect."""
     import server
 
-    settings = settings_from(host=host, port=port)
-    server.check(settings)
-    worlds = load(settings.worlds_path).worlds
     configure_logging()
-    print_configuration(output.stdout(), settings, worlds)
-    sys.stdout.flush()
-    server.serve(settings)
+    server.serve(settings_from(host=host, port=port), _announce)
 
 
 def serve_stdio(
@@ -48,6 +43,11 @@ def serve_stdio(
     import server
 
     server.stdio(settings_from(), world)
+
+
+def _announce(settings: Settings, registry: Registry) -> None:
+    print_configuration(output.stdout(), settings, registry.worlds)
+    sys.stdout.flush()
 
 
 def configure_logging() -> None:

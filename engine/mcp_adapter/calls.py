@@ -1,9 +1,6 @@
 """tools/call: a tool's name and arguments to a call of the dispatcher, its outcome or error to a result."""
 
-import json
-import re
 import uuid
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,36 +11,22 @@ from mcp.shared.exceptions import MCPError
 from engine.actions import Action, canonical, parsed
 from engine.definition import Definition
 from engine.dispatch import Dispatcher
-from engine.errors import EngineError, InvalidArguments
+from engine.errors import EngineError
 from engine.mcp_adapter.asking import Context, InputNeeded, RoundAsking, asking_for
 from engine.mcp_adapter.catalog import Catalog
 from engine.mcp_adapter.envelope import Sessionless, accepted, exact, refused, sessionless, unforeseen
-from engine.mcp_adapter.session_tools import MOST, Request, SessionTool
+from engine.mcp_adapter.rounds import Round, answers_now, round_before
+from engine.mcp_adapter.session_tools import Request, SessionTool
+from engine.mcp_adapter.taking import taken
 from engine.mcp_adapter.tools import session_tools
 from engine.operations import Call
 from engine.preparing import prepared_call
-from engine.types import Json, Outcome, Principal
+from engine.types import Outcome, Principal
 
 KEY = "turnkeeper/key"
 IF_REVISION = "turnkeeper/if-revision"
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 Result = t.CallToolResult | t.InputRequiredResult
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """What a sealed request state carries from one round of questions to the next."""
-
-    endpoint: str
-    session: str
-    revision: int
-    key: str
-    answers: Mapping[str, Json]
-
-    def dump(self) -> str:
-        """As the SDK seals it."""
-        return json.dumps({name: getattr(self, name) for name in self.__slots__})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,25 +45,10 @@ class ToolCall:
         return dict(self.params.arguments or {})
 
     @property
-    def answers(self) -> Mapping[str, Json]:
-        """What the person answered in this round. Without the state of an earlier one nothing was asked yet."""
-        found: Mapping[str, Json] = (self.context.params or {}).get("inputResponses") or {}
-        return found if self.params.request_state is not None else {}
-
-    @property
     def retry(self) -> tuple[str | None, int | None]:
         """The key and expected revision that a program may send beside the arguments. Raises InvalidArguments."""
         meta = dict((self.context.params or {}).get("_meta") or {})
-        return _taken(meta, KEY, str), _taken(meta, IF_REVISION, int)
-
-    def round(self) -> Round | None:
-        """The state of the earlier rounds, or None in the first. Raises MCPError."""
-        if self.params.request_state is None:
-            return None
-        found = Round(**json.loads(self.params.request_state))
-        if found.endpoint != self.catalog.endpoint.name:
-            raise MCPError(t.INVALID_PARAMS, "Invalid or expired requestState")
-        return found
+        return taken(meta, KEY, str), taken(meta, IF_REVISION, int)
 
 
 async def call_tool(asked: ToolCall) -> Result:
@@ -122,23 +90,24 @@ async def _carry_out(dispatcher: Dispatcher, call: Call) -> Outcome:
 
 async def _ask(asked: ToolCall, action: Action, call: Call) -> Outcome | t.InputRequiredResult:
     """The part before the path: questions, round by round, then the action under the key of the first round."""
-    dispatcher, context, before = asked.dispatcher, asked.context, asked.round()
+    dispatcher, context, state = asked.dispatcher, asked.context, asked.params.request_state
+    before = round_before(asked.catalog, state)
     if before is not None:
         call = replace(call, session=before.session, key=before.key)
     if not action.read_only and (recorded := await to_thread.run_sync(dispatcher.recorded, call)) is not None:
         return recorded
     if before is None:
         session, revision = await to_thread.run_sync(dispatcher.check, call)
-        before = Round(asked.catalog.endpoint.name, session, revision, call.key or uuid.uuid4().hex, {})
+        before = Round(asked.catalog.endpoint.name, {}, session, revision, call.key or uuid.uuid4().hex)
     call = replace(call, session=before.session, if_revision=before.revision, key=before.key)
     rounds = not context.session.can_send_request
-    asking = asking_for(context, {**before.answers, **asked.answers}, rounds=rounds)
+    asking = asking_for(context, {**before.answers, **answers_now(context, state)}, rounds=rounds)
     try:
         call = await prepared_call(dispatcher, call, asking)
     except InputNeeded as needed:
         used = asking.used if isinstance(asking, RoundAsking) else {}
-        state = replace(before, answers={**before.answers, **used})
-        return t.InputRequiredResult(input_requests=needed.requests, request_state=state.dump())
+        again = replace(before, answers={**before.answers, **used})
+        return t.InputRequiredResult(input_requests=needed.requests, request_state=again.dump())
     return await _carry_out(dispatcher, call)
 
 
@@ -163,9 +132,9 @@ def _call(asked: ToolCall, definition: Definition, action: Action) -> Call:
     session = asked.catalog.endpoint.session
     if action.contract != "exact":
         if session is None:
-            session = _taken(arguments, "session", str)
+            session = taken(arguments, "session", str)
         if not action.read_only:
-            if_revision = _taken(arguments, "if_revision", int) if "if_revision" in arguments else if_revision
+            if_revision = taken(arguments, "if_revision", int) if "if_revision" in arguments else if_revision
     return Call(
         principal=asked.principal,
         world=definition.name,
@@ -175,21 +144,6 @@ def _call(asked: ToolCall, definition: Definition, action: Action) -> Call:
         key=key,
         if_revision=if_revision,
     )
-
-
-def _taken(arguments: dict[str, Any], name: str, kind: type[Any]) -> Any:
-    value = arguments.pop(name, None)
-    if value is not None and not _fits(value, kind):
-        wanted = "text" if kind is str else f"a whole number from 0 to {MOST}"
-        raise InvalidArguments(f"$.{name} must be {wanted}, received {ascii(value)[:80]}.", path=f"$.{name}")
-    return value
-
-
-def _fits(value: object, kind: type[Any]) -> bool:
-    """Whether the database can hold it: text without lone surrogates, a number of 63 bits."""
-    if kind is str:
-        return isinstance(value, str) and _LONE_SURROGATE.search(value) is None
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST
 
 
 def _now(asked: ToolCall, world: str | None, session: str | None) -> Outcome | None:

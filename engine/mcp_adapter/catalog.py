@@ -14,6 +14,7 @@ from mcp.shared.uri_template import UriTemplate
 from engine.actions import Action
 from engine.definition import Definition
 from engine.errors import NotFound
+from engine.mcp_adapter.taking import TEXT_LIMIT
 from engine.registry import Registry, tool_name
 from engine.resources import BUILT_IN, Prompt
 
@@ -45,13 +46,23 @@ class Address:
     arguments: dict[str, Any]
 
 
+def installed(registry: Registry, world: str) -> Definition:
+    """The world that a session is of. Raises NotFound, since it may be gone."""
+    found = registry.definition(world)
+    if found is None:
+        raise NotFound(
+            f"The world {world!r} is not installed here.", hint="Its sessions are kept; install it to go on with them."
+        )
+    return found
+
+
 class Catalog:
     """The names of one endpoint."""
 
     def __init__(self, registry: Registry, endpoint: Endpoint) -> None:
         self.registry = registry
         self.endpoint = endpoint
-        chosen = registry.worlds.values() if endpoint.world is None else [registry.worlds[endpoint.world]]
+        chosen = registry.worlds.values() if endpoint.world is None else [installed(registry, endpoint.world)]
         self.worlds = tuple(chosen)
         self.together = endpoint.world is None
 
@@ -85,7 +96,7 @@ class Catalog:
         found = exact or self._session(uri)
         if found is None:
             raise NotFound(
-                f"There is no resource {uri!r}.", hint="resources/list and resources/templates/list name them."
+                f"There is no resource {uri[:200]!r}.", hint="resources/list and resources/templates/list name them."
             )
         return found
 
@@ -107,7 +118,7 @@ class Catalog:
         by_alias = next((definition for definition in self.worlds if definition.name == owner), None)
         if by_alias is not None:
             return self._checked(Address(uri, by_alias, self.endpoint.session, name, arguments))
-        if self.endpoint.session not in (None, owner):
+        if self.endpoint.session not in (None, owner) or len(owner) > TEXT_LIMIT:
             return None
         candidates = [definition for definition in self.worlds if name in (*BUILT_IN, *definition.resources)]
         return Address(uri, candidates[0], owner, name, arguments) if candidates else None

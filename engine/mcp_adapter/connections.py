@@ -9,7 +9,8 @@ import logging
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import anyio
@@ -29,7 +30,7 @@ from starlette.types import Message, Receive, Scope, Send
 from engine.dispatch import Dispatcher
 from engine.errors import EngineError
 from engine.mcp_adapter.catalog import Catalog
-from engine.mcp_adapter.server import CONNECTION, PRINCIPAL, WorldServer
+from engine.mcp_adapter.server import CONNECTION, PRINCIPAL, WorldServer, catalog_of_session
 from engine.mcp_adapter.subscriptions import Hub, readable
 from engine.store.records import ConnectionRecord
 from engine.types import Principal
@@ -40,8 +41,21 @@ IDLE_SECONDS = 1800.0
 KEPT_FOR = timedelta(days=30)
 """How long a connection's row outlives its last use."""
 
+TOUCHED_EVERY = timedelta(days=1)
+"""How often a row is told that its connection is in use."""
+
 MOST = 10_000
 logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Held:
+    """A connection in this process: whose it is, of which path, and when its row was last told that it is in use."""
+
+    principal: Principal
+    path: str
+    transport: StreamableHTTPServerTransport
+    touched_at: datetime
 
 
 class Connections:
@@ -53,16 +67,14 @@ class Connections:
         dispatcher: Dispatcher,
         hub: Hub,
         catalog: Catalog,
-        path: str,
         security: TransportSecuritySettings,
     ) -> None:
         self._server = server
         self._dispatcher = dispatcher
         self._hub = hub
         self._catalog = catalog
-        self._path = path
         self._security = security
-        self._held: dict[str, tuple[Principal, StreamableHTTPServerTransport]] = {}
+        self._held: dict[str, _Held] = {}
         self._reviving: dict[str, anyio.Lock] = {}
         self._tasks: TaskGroup | None = None
 
@@ -84,7 +96,7 @@ class Connections:
         if named is None:
             await self._open(principal, scope, receive, send)
             return
-        transport = await self._find(named, principal)
+        transport = await self._find(named, principal, scope)
         if transport is None:
             await _error("Session not found", 404)(scope, receive, send)
             return
@@ -98,7 +110,7 @@ class Connections:
             return
         name = uuid.uuid4().hex
         scope[CONNECTION] = name
-        transport = await self._serve(name, principal, None)
+        transport = await self._serve(name, principal, scope, None)
         statuses: list[int] = []
 
         async def watched(message: Message) -> None:
@@ -113,40 +125,52 @@ class Connections:
                 with anyio.CancelScope(shield=True):
                     await transport.terminate()
 
-    async def _find(self, name: str, principal: Principal) -> StreamableHTTPServerTransport | None:
+    async def _find(self, name: str, principal: Principal, scope: Scope) -> StreamableHTTPServerTransport | None:
         async with self._reviving.setdefault(name, anyio.Lock()):
             try:
-                return self._mine(name, principal) if name in self._held else await self._revive(name, principal)
+                held = self._held.get(name)
+                return await (
+                    self._revive(name, principal, scope) if held is None else self._mine(name, held, principal, scope)
+                )
             finally:
                 self._reviving.pop(name, None)
 
-    def _mine(self, name: str, principal: Principal) -> StreamableHTTPServerTransport | None:
-        owner, transport = self._held[name]
-        same = (owner.issuer, owner.subject) == (principal.issuer, principal.subject)
-        return transport if same else None
+    async def _mine(
+        self, name: str, held: "_Held", principal: Principal, scope: Scope
+    ) -> StreamableHTTPServerTransport | None:
+        owner = held.principal
+        if (owner.issuer, owner.subject, held.path) != (principal.issuer, principal.subject, scope["path"]):
+            return None
+        now = self._dispatcher.store.now()
+        if now - held.touched_at > TOUCHED_EVERY:
+            held.touched_at = now
+            await to_thread.run_sync(self._remembered, name, principal, held.path)
+        return held.transport
 
-    async def _revive(self, name: str, principal: Principal) -> StreamableHTTPServerTransport | None:
-        record = await to_thread.run_sync(self._remembered, name, principal)
+    async def _revive(self, name: str, principal: Principal, scope: Scope) -> StreamableHTTPServerTransport | None:
+        record = await to_thread.run_sync(self._remembered, name, principal, scope["path"])
         if record is None:
             return None
         logger.info("connection %s is revived", name)
-        return await self._serve(name, principal, record)
+        return await self._serve(name, principal, scope, record)
 
     async def _serve(
-        self, name: str, principal: Principal, record: ConnectionRecord | None
+        self, name: str, principal: Principal, scope: Scope, record: ConnectionRecord | None
     ) -> StreamableHTTPServerTransport:
         assert self._tasks is not None
         transport = StreamableHTTPServerTransport(
             mcp_session_id=name, security_settings=self._security, idle_timeout=IDLE_SECONDS
         )
-        self._held[name] = (principal, transport)
-        await self._tasks.start(self._run, name, principal, transport, record)
+        self._held[name] = _Held(principal, scope["path"], transport, self._dispatcher.store.now())
+        session = scope["path_params"].get("session")
+        await self._tasks.start(self._run, name, principal, session, transport, record)
         return transport
 
     async def _run(
         self,
         name: str,
         principal: Principal,
+        session: str | None,
         transport: StreamableHTTPServerTransport,
         record: ConnectionRecord | None,
         *,
@@ -159,7 +183,7 @@ class Connections:
                 )
                 connection = Connection.for_loop(dispatcher, session_id=name)
                 if record is not None:
-                    await self._restore(connection, principal, record)
+                    await self._restore(connection, principal, session, record)
                 task_status.started()
                 with transport.idle_scope or anyio.CancelScope():
                     await serve_connection(self._server, dispatcher, connection=connection, lifespan_state={})
@@ -171,22 +195,32 @@ class Connections:
             with anyio.CancelScope(shield=True):
                 await transport.terminate()
 
-    async def _restore(self, connection: Connection, principal: Principal, record: ConnectionRecord) -> None:
+    async def _restore(
+        self, connection: Connection, principal: Principal, session: str | None, record: ConnectionRecord
+    ) -> None:
         parameters = t.InitializeRequestParams.model_validate(json.loads(record.parameters), by_name=False)
         asked = parameters.protocol_version
         connection.client_params = parameters
         connection.protocol_version = asked if asked in HANDSHAKE_PROTOCOL_VERSIONS else LATEST_HANDSHAKE_VERSION
         connection.initialized.set()
-        wanted = await readable(self._dispatcher, self._catalog, principal, record.uris)
+        catalog = await to_thread.run_sync(self._catalog_of, principal, session)
+        wanted = {} if catalog is None else await readable(self._dispatcher, catalog, principal, record.uris)
         for topic, uris in wanted.items():
             for uri in uris:
-                self._hub.connect(record.id, topic, uri, connection.send_resource_updated)
+                self._hub.connect(record.id, record.person_id, topic, uri, connection.send_resource_updated)
 
-    def _remembered(self, name: str, principal: Principal) -> ConnectionRecord | None:
+    def _catalog_of(self, principal: Principal, session: str | None) -> Catalog | None:
+        """The names of the endpoint, or None for a session that they may not read any more."""
+        try:
+            return self._catalog if session is None else catalog_of_session(self._dispatcher, principal, session)
+        except EngineError:
+            return None
+
+    def _remembered(self, name: str, principal: Principal, path: str) -> ConnectionRecord | None:
         def work(transaction: Any) -> ConnectionRecord | None:
             record: ConnectionRecord | None = transaction.connection(name)
             mine = record is not None and record.person_id == transaction.person_id(principal)
-            if not mine or record is None or record.endpoint != self._path:
+            if not mine or record is None or record.endpoint != path:
                 return None
             transaction.use_connection(name)
             return record

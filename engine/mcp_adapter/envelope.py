@@ -149,7 +149,12 @@ def exact(outcome: Outcome, action: Action) -> t.CallToolResult:
 def exact_schema(action: Action) -> dict[str, Json] | None:
     """The output schema of an exact contract: that of the value returned, if it is an object."""
     schema = result_schema(action)
-    return schema if schema is not None and (schema.get("type") == "object" or "$ref" in schema) else None
+    if schema is None:
+        return None
+    # A recursive model's schema is a bare reference into its definitions; MCP wants the type beside it.
+    named = schema.get("$ref", "").rpartition("/")[2]
+    found = schema["$defs"][named] if named else schema
+    return {"type": "object", **schema} if found.get("type") == "object" else None
 
 
 def refused(error: EngineError, now: Outcome | None, action: Action | None = None) -> t.CallToolResult:
@@ -157,11 +162,12 @@ def refused(error: EngineError, now: Outcome | None, action: Action | None = Non
     severity = _of(TOOL_ERRORS, error)
     if severity is None:
         raise protocol_error(error)
-    if action is not None and action.contract == "exact":
-        return t.CallToolResult(content=[t.TextContent(type="text", text=error.reason)], is_error=True)
     message = Message("error", error.rule, str(error), error.path, severity)
     plain = dict(_NOWHERE) if now is None else envelope(now)
     plain["messages"] = [message.as_json()]
+    if action is not None and action.contract == "exact":
+        said = [{"type": "text", "text": error.reason}]
+        return t.CallToolResult.model_validate({"content": said, "isError": True, "_meta": {ENVELOPE: plain}})
     footer = None if now is None else _footer(now)
     return _result([], [f"Refused ({error.rule}): {error}"], footer, plain, is_error=True)
 

@@ -31,13 +31,13 @@ class McpEndpoint:
     """One endpoint as an ASGI app: 2026-07-28 by the SDK, earlier revisions by our own connections."""
 
     def __init__(
-        self, dispatcher: Dispatcher, hub: Hub, path: str, endpoint: Endpoint, security: TransportSecuritySettings
+        self, dispatcher: Dispatcher, hub: Hub, endpoint: Endpoint, security: TransportSecuritySettings
     ) -> None:
         self.catalog = Catalog(dispatcher.registry, endpoint)
-        server = build_server(dispatcher, hub, endpoint, principal_of, Keeper(dispatcher, path, principal_of))
+        server = build_server(dispatcher, hub, endpoint, principal_of, Keeper(dispatcher, principal_of))
         self._json = StreamableHTTPSessionManager(server, json_response=True, security_settings=security)
         self._stream = StreamableHTTPSessionManager(server, security_settings=security)
-        self._legacy = Connections(server, dispatcher, hub, self.catalog, path, security)
+        self._legacy = Connections(server, dispatcher, hub, self.catalog, security)
         self._legacy_app = RequestBodyLimitMiddleware(self._legacy.handle, DEFAULT_MAX_REQUEST_BODY_SIZE)
 
     @asynccontextmanager

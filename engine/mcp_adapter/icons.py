@@ -13,9 +13,9 @@ _KEY = (
 DEFAULT = "data:image/svg+xml," + quote(_KEY, safe="%/:=' ").replace(" ", "%20")
 
 
-def icons(sources: Iterable[str]) -> list[t.Icon]:
-    """Icons of those addresses (https: or data:)."""
-    return [_icon(source) for source in tuple(sources) or (DEFAULT,)]
+def icons(sources: Iterable[str], *, invented: bool = True) -> list[t.Icon] | None:
+    """Icons of those addresses (https: or data:); without any Turnkeeper's own, or none if none may be invented."""
+    return [_icon(source) for source in tuple(sources) or ((DEFAULT,) if invented else ())] or None
 
 
 def _icon(source: str) -> t.Icon:

@@ -1,8 +1,8 @@
 """Prompts: the authors' own, and for each world one to start and one to resume a session."""
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,9 @@ from engine.errors import InvalidArguments
 from engine.mcp_adapter.asking import Context, InputNeeded, RoundAsking, asking_for
 from engine.mcp_adapter.catalog import Catalog
 from engine.mcp_adapter.icons import icons
+from engine.mcp_adapter.rounds import Round, answers_now, round_before
+from engine.mcp_adapter.taking import taken
+from engine.mcp_adapter.views import handles
 from engine.resources import Prompt
 from engine.types import Json, Principal
 from engine.world import World
@@ -27,14 +30,6 @@ START, RESUME = "start", "resume"
 SESSION = t.PromptArgument(
     name="session", description="The session's handle. Left out: your main session.", required=False
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """What a sealed request state carries between the rounds of a prompt's questions."""
-
-    endpoint: str
-    answers: Mapping[str, Json]
 
 
 def listed(catalog: Catalog, principal: Principal) -> list[t.Prompt]:
@@ -60,21 +55,39 @@ async def get(
         if definition.contract != "exact" and params.name == catalog.joined(definition, START):
             return _said(definition.description, await _starting(definition, catalog, arguments))
         if definition.contract != "exact" and params.name == catalog.joined(definition, RESUME):
-            session = catalog.endpoint.session or arguments.get("session")
+            session = catalog.endpoint.session or taken(arguments, "session", str)
             text = await to_thread.run_sync(partial(_resuming, dispatcher, principal, definition, session))
             return _said(definition.description, text)
+    raise _unknown(catalog, principal, params.name)
+
+
+def completions(
+    dispatcher: Dispatcher, catalog: Catalog, principal: Principal, prompt: str, argument: t.CompletionArgument
+) -> list[str]:
+    """What a prompt's argument may be completed to: the values that its type allows, or handles. Raises MCPError."""
+    found = next((known for known in listed(catalog, principal) if known.name == prompt), None)
+    if found is None:
+        raise _unknown(catalog, principal, prompt)
+    if SESSION in (found.arguments or ()) and argument.name == SESSION.name:
+        world = next(world for world in catalog.worlds if prompt in _names(catalog, world))
+        return handles(dispatcher, principal, world.name, argument.value)
+    parameters = _parameters(catalog, prompt)
+    return [] if parameters is None else _values(parameters, argument.name, argument.value)
+
+
+def _parameters(catalog: Catalog, name: str) -> type[BaseModel] | None:
+    authored = (prompt.parameters for known, _, prompt in catalog.prompts() if known == name)
+    starts = (world.start_parameters for world in catalog.worlds if name == catalog.joined(world, START))
+    return next(authored, None) or next(starts, None)
+
+
+def _names(catalog: Catalog, definition: Definition) -> list[str]:
+    return [catalog.joined(definition, name) for name in (*definition.prompts, START, RESUME)]
+
+
+def _unknown(catalog: Catalog, principal: Principal, name: str) -> MCPError:
     names = ", ".join(prompt.name for prompt in listed(catalog, principal))
-    raise MCPError(t.INVALID_PARAMS, f"Unknown prompt: {params.name[:80]!r}. There are: {names}.")
-
-
-def completions(catalog: Catalog, prompt: str, argument: str, typed: str) -> list[str]:
-    """What a prompt's argument may be completed to: the values that its type allows."""
-    for name, definition, found in catalog.prompts():
-        if name == prompt:
-            return _values(found.parameters, argument, typed)
-        if prompt == catalog.joined(definition, START):
-            return _values(definition.start_parameters, argument, typed)
-    return []
+    return MCPError(t.INVALID_PARAMS, f"Unknown prompt: {name[:80]!r}. There are: {names}.")
 
 
 async def _authored(
@@ -87,11 +100,13 @@ async def _authored(
     prompt: Prompt,
 ) -> t.GetPromptResult | t.InputRequiredResult:
     given: dict[str, Any] = dict(params.arguments or {})
-    session = catalog.endpoint.session or given.pop("session", None)
+    session = catalog.endpoint.session
+    if session is None and _takes_session(definition, prompt):
+        session = taken(given, "session", str)
     arguments = parsed(prompt.parameters, _decoded(prompt.parameters, given))
     if prompt.options.prepare is not None:
-        before = _round(catalog, params)
-        answers = {**before.answers, **((context.params or {}).get("inputResponses") or {})}
+        before = round_before(catalog, params.request_state) or Round(catalog.endpoint.name, {})
+        answers = {**before.answers, **answers_now(context, params.request_state)}
         asking = asking_for(context, answers, rounds=not context.session.can_send_request)
         view = await to_thread.run_sync(partial(_detached, dispatcher, principal, definition, session))
         wanted = {name: arguments[name] for name in prompt.prepare_parameters}
@@ -99,19 +114,11 @@ async def _authored(
             arguments["prepared"] = await prompt.options.prepare(view, asking, **wanted)
         except InputNeeded as needed:
             used = {**before.answers, **(asking.used if isinstance(asking, RoundAsking) else {})}
-            state = json.dumps({"endpoint": catalog.endpoint.name, "answers": used})
-            return t.InputRequiredResult(input_requests=needed.requests, request_state=state)
+            return t.InputRequiredResult(
+                input_requests=needed.requests, request_state=replace(before, answers=used).dump()
+            )
     look = partial(dispatcher.look, principal, definition.name, session, lambda view: prompt.method(view, **arguments))
     return _said(prompt.description, await to_thread.run_sync(look))
-
-
-def _round(catalog: Catalog, params: t.GetPromptRequestParams) -> Round:
-    if params.request_state is None:
-        return Round(catalog.endpoint.name, {})
-    found = Round(**json.loads(params.request_state))
-    if found.endpoint != catalog.endpoint.name:
-        raise MCPError(t.INVALID_PARAMS, "Invalid or expired requestState")
-    return found
 
 
 def _detached(dispatcher: Dispatcher, principal: Principal, definition: Definition, session: str | None) -> World:
@@ -122,19 +129,21 @@ def _detached(dispatcher: Dispatcher, principal: Principal, definition: Definiti
 
 def _own(catalog: Catalog, definition: Definition, prompt: Prompt) -> t.Prompt:
     arguments = _arguments(prompt.parameters)
-    if (
-        definition.contract != "exact"
-        and catalog.endpoint.session is None
-        and "session" not in prompt.parameters.model_fields
-    ):
+    if catalog.endpoint.session is None and _takes_session(definition, prompt):
         arguments.append(SESSION)
+    exact = definition.contract == "exact"
     return t.Prompt(
         name=catalog.joined(definition, prompt.name),
-        title=prompt.options.title or f"{definition.title}: {prompt.name}",
+        title=prompt.options.title or (None if exact else f"{definition.title}: {prompt.name}"),
         description=prompt.description,
         arguments=arguments,
-        icons=icons(prompt.options.icons or definition.icons),
+        icons=icons(prompt.options.icons or definition.icons, invented=not exact),
     )
+
+
+def _takes_session(definition: Definition, prompt: Prompt) -> bool:
+    """Whether the argument `session` is the engine's, and no parameter of the author's."""
+    return definition.contract != "exact" and SESSION.name not in prompt.parameters.model_fields
 
 
 def _built_in(catalog: Catalog, definition: Definition) -> list[t.Prompt]:
@@ -194,27 +203,40 @@ def _arguments(parameters: type[BaseModel]) -> list[t.PromptArgument]:
 
 
 def _decoded(parameters: type[BaseModel], given: Mapping[str, str]) -> dict[str, Any]:
-    """Prompt arguments are always text: read as JSON what is not declared as text."""
+    """Prompt arguments are always text: read as JSON what cannot be text."""
     decoded: dict[str, Any] = dict(given)
-    schema = described(parameters)["properties"]
-    for name in parameters.model_fields:
-        if name in given and schema[name].get("type") not in ("string", None):
+    schema = described(parameters)
+    for name, field in schema["properties"].items():
+        if name in given and not any(_may_be_text(kind) for kind in _kinds(field, schema)):
             try:
                 decoded[name] = json.loads(given[name])
-            except ValueError:
-                raise InvalidArguments(f"$.{name}: {given[name]!r} is not JSON.", path=f"$.{name}") from None
+            except (ValueError, RecursionError):
+                raise InvalidArguments(f"$.{name}: {given[name][:80]!r} is not JSON.", path=f"$.{name}") from None
     return decoded
 
 
 def _values(parameters: type[BaseModel], argument: str, typed: str) -> list[str]:
     schema = described(parameters)
-    found: Any = schema["properties"].get(argument, {})
-    if "$ref" in found:
-        found = schema["$defs"][found["$ref"].rpartition("/")[2]]
-    values: Iterable[Any] = [found["const"]] if "const" in found else found.get("enum", ())
-    if found.get("type") == "boolean":
-        values = ("true", "false")
-    return [str(value) for value in values if str(value).startswith(typed)]
+    found: dict[str, None] = {}
+    for kind in _kinds(schema["properties"].get(argument, {}), schema):
+        values = ["true", "false"] if kind.get("type") == "boolean" else kind.get("enum", [kind.get("const")])
+        found |= {str(value): None for value in values if value is not None}
+    return [value for value in found if value.startswith(typed)]
+
+
+def _kinds(field: Mapping[str, Json], schema: Mapping[str, Json]) -> Iterator[Mapping[str, Json]]:
+    """What a field's schema may stand for: itself, what it refers to, or each of its alternatives."""
+    if "$ref" in field:
+        yield from _kinds(schema["$defs"][field["$ref"].rpartition("/")[2]], schema)
+    elif (parts := field.get("anyOf") or field.get("oneOf")) is not None:
+        for part in parts:
+            yield from _kinds(part, schema)
+    else:
+        yield field
+
+
+def _may_be_text(kind: Mapping[str, Json]) -> bool:
+    return bool(kind.get("type", "string") == "string")
 
 
 def _first_line(definition: Definition) -> str:

@@ -1,9 +1,8 @@
 """The low-level MCP servers, one for each endpoint: handlers that hand over to the modules beside this one."""
 
 import json
-from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import mcp_types as t
 from anyio import to_thread
@@ -20,11 +19,17 @@ from engine.mcp_adapter import calls, prompts, tools, views
 from engine.mcp_adapter.asking import Context
 from engine.mcp_adapter.catalog import Catalog, Endpoint
 from engine.mcp_adapter.envelope import protocol_error, unforeseen
-from engine.mcp_adapter.subscriptions import Hub, readable, topic_of
+from engine.mcp_adapter.subscriptions import Hub, person_of, readable, topic_of
+from engine.settings import own_version
 from engine.types import Principal
 
 LIST_TTL_MS = 300_000
+ANSWER_WITHIN = 24 * 3600.0
+"""Seconds that a person may take to answer; if the session went on meanwhile, its revision tells."""
+
 PrincipalOf = Callable[[Context], Principal]
+P = TypeVar("P")
+R = TypeVar("R")
 
 
 class WorldServer(Server[Any]):
@@ -49,8 +54,7 @@ def build_server(
         handle = None if context.request is None else context.request.path_params.get("session")
         if handle is None:
             return fixed
-        world = await to_thread.run_sync(dispatcher.world_of, principal_of(context), handle)
-        return Catalog(dispatcher.registry, Endpoint(world, handle))
+        return await to_thread.run_sync(catalog_of_session, dispatcher, principal_of(context), handle)
 
     async def list_tools(context: Context, params: t.PaginatedRequestParams | None) -> t.ListToolsResult:
         return t.ListToolsResult(tools=tools.listed(await catalog_of(context), principal_of(context)))
@@ -82,29 +86,31 @@ def build_server(
         return await prompts.get(dispatcher, await catalog_of(context), principal_of(context), context, params)
 
     async def complete(context: Context, params: t.CompleteRequestParams) -> t.CompleteResult:
-        catalog, argument = await catalog_of(context), params.argument
-        found = (
-            prompts.completions(catalog, params.ref.name, argument.name, argument.value)
-            if isinstance(params.ref, t.PromptReference)
-            else []
-        )
-        if not found:
-            arguments = (dispatcher, catalog, principal_of(context), argument.name, argument.value)
-            found = await to_thread.run_sync(views.completions, *arguments)
+        catalog, principal, argument = await catalog_of(context), principal_of(context), params.argument
+        found: list[str] = []
+        if isinstance(params.ref, t.PromptReference):
+            asked = (dispatcher, catalog, principal, params.ref.name, argument)
+            found = await to_thread.run_sync(prompts.completions, *asked)
+        elif argument.name == "session":
+            wanted = (dispatcher, principal, catalog.endpoint.world, argument.value)
+            found = await to_thread.run_sync(views.handles, *wanted)
         return t.CompleteResult(
             completion=t.Completion(values=found[:100], total=len(found), has_more=len(found) > 100)
         )
 
     async def listen(context: Context, params: t.SubscriptionsListenRequestParams) -> t.SubscriptionsListenResult:
         uris = params.notifications.resource_subscriptions or []
-        wanted = await readable(dispatcher, await catalog_of(context), principal_of(context), uris)
-        return await hub.listen(context, params, wanted)
+        principal = principal_of(context)
+        person = await to_thread.run_sync(person_of, dispatcher, principal)
+        wanted = await readable(dispatcher, await catalog_of(context), principal, uris)
+        return await hub.listen(context, params, person, wanted)
 
     async def subscribe(context: Context, params: t.SubscribeRequestParams) -> t.EmptyResult:
+        principal, connection = principal_of(context), connection_id(context)
         address = (await catalog_of(context)).address(params.uri)
-        topic = await topic_of(dispatcher, principal_of(context), address)
-        connection = connection_id(context)
-        hub.connect(connection, topic, params.uri, context.session.send_resource_updated)
+        person = await to_thread.run_sync(person_of, dispatcher, principal)
+        topic = await topic_of(dispatcher, principal, address)
+        hub.connect(connection, person, topic, params.uri, context.session.send_resource_updated)
         if keep is not None:
             await to_thread.run_sync(keep.subscribe, connection, params.uri)
         return t.EmptyResult()
@@ -129,24 +135,26 @@ def build_server(
             CacheHint(ttl_ms=LIST_TTL_MS, scope="private"),
         ),
         get_tool_input_schema=lambda name: _schema(fixed, name),
-        on_list_tools=list_tools,
-        on_call_tool=call_tool,
-        on_list_resources=list_resources,
-        on_list_resource_templates=list_templates,
-        on_read_resource=read_resource,
-        on_subscribe_resource=subscribe,
-        on_unsubscribe_resource=unsubscribe,
-        on_subscriptions_listen=listen,
-        on_list_prompts=list_prompts,
-        on_get_prompt=get_prompt,
-        on_completion=complete,
+        on_list_tools=_ours(list_tools),
+        on_call_tool=_ours(call_tool),
+        on_list_resources=_ours(list_resources),
+        on_list_resource_templates=_ours(list_templates),
+        on_read_resource=_ours(read_resource),
+        on_subscribe_resource=_ours(subscribe),
+        on_unsubscribe_resource=_ours(unsubscribe),
+        on_subscriptions_listen=_ours(listen),
+        on_list_prompts=_ours(list_prompts),
+        on_get_prompt=_ours(get_prompt),
+        on_completion=_ours(complete),
     )
     server.add_request_handler("logging/setLevel", t.SetLevelRequestParams, set_level)
     server.middleware.append(_explain)
     if keep is not None:
         server.middleware.append(keep)
     key = dispatcher.store.write(lambda transaction: transaction.secret("request-state"))
-    security = RequestStateSecurity(keys=[key], bind_principal=lambda context: _bound(principal_of(context)))
+    security = RequestStateSecurity(
+        keys=[key], ttl=ANSWER_WITHIN, bind_principal=lambda context: _bound(principal_of(context))
+    )
     server.middleware.append(RequestStateBoundary(security, default_audience="turnkeeper"))
     return server
 
@@ -157,15 +165,15 @@ class Keeper:
     As middleware it keeps a connection when its `initialize` has succeeded.
     """
 
-    def __init__(self, dispatcher: Dispatcher, endpoint: str, principal_of: PrincipalOf) -> None:
+    def __init__(self, dispatcher: Dispatcher, principal_of: PrincipalOf) -> None:
         self._store = dispatcher.store
-        self._endpoint = endpoint
         self._principal_of = principal_of
 
     async def __call__(self, ctx: Context, call_next: CallNext) -> HandlerResult:
         result = await call_next(ctx)
         if ctx.method == "initialize" and ctx.request is not None:
-            await to_thread.run_sync(self._keep, connection_id(ctx), self._principal_of(ctx), ctx.params)
+            path = ctx.request.scope["path"]
+            await to_thread.run_sync(self._keep, connection_id(ctx), self._principal_of(ctx), path, ctx.params)
         return result
 
     def subscribe(self, connection: str, uri: str) -> None:
@@ -176,11 +184,11 @@ class Keeper:
         """Forget a subscription."""
         self._store.write(lambda transaction: transaction.unsubscribe(connection, uri))
 
-    def _keep(self, connection: str, principal: Principal, params: Any) -> None:
+    def _keep(self, connection: str, principal: Principal, path: str, params: Any) -> None:
         parameters = json.dumps(dict(params or {}))
         self._store.write(
             lambda transaction: transaction.keep_connection(
-                connection, transaction.ensure_person(principal), self._endpoint, parameters
+                connection, transaction.ensure_person(principal), path, parameters
             )
         )
 
@@ -197,12 +205,21 @@ def connection_id(context: Context) -> str:
     return "stdio" if context.request is None else str(context.request.scope.get(CONNECTION, "stateless"))
 
 
-def own_version() -> str:
-    """Turnkeeper's version."""
-    try:
-        return version("turnkeeper")
-    except PackageNotFoundError:
-        return "0"
+def catalog_of_session(dispatcher: Dispatcher, principal: Principal, handle: str) -> Catalog:
+    """The names of a session's own endpoint. Raises NotFound."""
+    return Catalog(dispatcher.registry, Endpoint(dispatcher.world_of(principal, handle), handle))
+
+
+def _ours(handler: Callable[[Context, P], Awaitable[R]]) -> Callable[[Context, P], Awaitable[R]]:
+    """A handler whose validation errors are an author's, not those of the SDK about the request's parameters."""
+
+    async def guarded(context: Context, params: P) -> R:
+        try:
+            return await handler(context, params)
+        except ValidationError as error:
+            raise unforeseen(error) from error
+
+    return guarded
 
 
 async def _explain(ctx: Context, call_next: CallNext) -> HandlerResult:

@@ -4,22 +4,24 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.actions import described
 from engine.dispatch import Dispatcher
-from engine.errors import InvalidArguments
+from engine.errors import InvalidArguments, Refused
 from engine.mcp_adapter.catalog import Catalog
 from engine.mcp_adapter.envelope import Sessionless
+from engine.mcp_adapter.taking import MOST, TEXT_LIMIT
 from engine.operations import Call
 from engine.types import Json, Message, Outcome, Principal, Role
 
-MOST = 2**63 - 1
-"""The largest revision that the database can be asked for."""
-
 ANY_OBJECT: Mapping[str, Json] = {"type": "object"}
+SUBJECT_LIMIT = 255
+"""Characters of a subject (OpenID Connect Core 1.0, section 2)."""
+
+Name = Annotated[str, Field(min_length=1, max_length=TEXT_LIMIT)]
 
 
 class Arguments(BaseModel):
@@ -31,8 +33,8 @@ class Arguments(BaseModel):
 class OfSession(Arguments):
     """Which session: by handle, or the caller's main session of a world."""
 
-    session: str | None = Field(default=None, description="The session's handle (ses_…).")
-    world: str | None = Field(default=None, description="Instead of session: your main session of this world.")
+    session: Name | None = Field(default=None, description="The session's handle (ses_…).")
+    world: Name | None = Field(default=None, description="Instead of session: your main session of this world.")
 
 
 class OfChange(OfSession):
@@ -46,7 +48,7 @@ class OfChange(OfSession):
 class Start(Arguments):
     """What to start."""
 
-    world: str | None = Field(default=None, description="Which world.")
+    world: Name | None = Field(default=None, description="Which world.")
     arguments: dict[str, Any] = Field(default_factory=dict, description="What the world needs to start.")
     main: bool = Field(
         default=False, description="Make it your main session of the world, in place of the present one."
@@ -56,7 +58,7 @@ class Start(Arguments):
 class Listing(Arguments):
     """Which sessions to list."""
 
-    world: str | None = Field(default=None, description="Only sessions of this world.")
+    world: Name | None = Field(default=None, description="Only sessions of this world.")
     limit: int = Field(default=50, ge=1, le=500)
 
 
@@ -76,8 +78,10 @@ class Since(OfSession):
 class Share(OfSession):
     """Whom to share with."""
 
-    person: str = Field(description="Who: the subject they sign in with.")
-    role: Role | None = Field(default=Role.VIEWER, description="viewer reads, editor also acts; null takes it back.")
+    person: str = Field(min_length=1, max_length=SUBJECT_LIMIT, description="Who: the subject they sign in with.")
+    role: Literal["viewer", "editor"] | None = Field(
+        default="viewer", description="viewer reads, editor also acts; null takes it back."
+    )
 
 
 class End(OfSession):
@@ -98,24 +102,51 @@ class Request:
     if_revision: int | None = None
 
     def session(self) -> tuple[str, str]:
-        """The world and handle it is about. Raises NotFound, InvalidArguments."""
-        handle = self.catalog.endpoint.session or self.arguments.session
-        if handle is not None:
-            return self.dispatcher.world_of(self.principal, handle), handle
-        world = self.world()
-        return world, self.dispatcher.main(self.principal, world)
+        """The world and handle it is about. Raises NotFound, InvalidArguments, Refused where none was started."""
+        handle = _agreed("session", self.arguments.session, self.catalog.endpoint.session)
+        if handle is None:
+            return self._main(self.world())
+        world = self.dispatcher.world_of(self.principal, handle)
+        if self.named not in (None, world):
+            raise InvalidArguments(f"{handle} is a session of {world}, not of {self.named}.", path="$.session")
+        return world, handle
+
+    @property
+    def named(self) -> str | None:
+        """The world that the endpoint or the caller names. Raises InvalidArguments where they differ."""
+        return _agreed("world", self.arguments.world, self.catalog.endpoint.world)
 
     def world(self) -> str:
         """The world it is about. Raises InvalidArguments."""
-        named = self.catalog.endpoint.world or self.arguments.world
-        if named is not None:
-            return str(named)
+        if self.named is not None:
+            return self.named
         if len(self.catalog.worlds) == 1:
             return self.catalog.worlds[0].name
         raise InvalidArguments(
             "Neither a session nor a world is given.",
             hint=f"Give `session`, or `world`, one of: {', '.join(w.name for w in self.catalog.worlds)}.",
         )
+
+    def _main(self, world: str) -> tuple[str, str]:
+        now = self.dispatcher.main_now(self.principal, world)
+        if now is None:
+            raise Refused(
+                "not_started",
+                f"You have no main session of {world}.",
+                hint="list_sessions names the others; start_session with main=true starts one.",
+            )
+        return world, now.session
+
+
+def _agreed(name: str, given: str | None, fixed: str | None) -> str | None:
+    """What the caller or the endpoint says. Raises InvalidArguments where they differ."""
+    if given is not None and fixed is not None and given != fixed:
+        raise InvalidArguments(
+            f"$.{name} is {given!r}, but this endpoint is of {fixed} alone.",
+            hint=f"Leave `{name}` out, or use another endpoint.",
+            path=f"$.{name}",
+        )
+    return fixed if given is None else given
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +178,10 @@ class SessionTool:
                 "description": properties["world"]["description"],
             }
         if self.arguments is Start and len(catalog.worlds) == 1:
-            properties["arguments"] = described(catalog.worlds[0].start_parameters)
+            wanted = described(catalog.worlds[0].start_parameters)
+            definitions = wanted.pop("$defs", None)
+            properties["arguments"] = wanted
+            return schema if definitions is None else {**schema, "$defs": definitions}
         return schema
 
 
@@ -159,8 +193,7 @@ def _start(request: Request) -> Outcome:
 
 
 def _list(request: Request) -> Sessionless:
-    world = request.catalog.endpoint.world or request.arguments.world
-    found = request.dispatcher.sessions(request.principal, world)[: request.arguments.limit]
+    found = request.dispatcher.sessions(request.principal, request.named)[: request.arguments.limit]
     return Sessionless({"sessions": [_summary(record, role) for record, role in found]})
 
 
@@ -206,14 +239,31 @@ def _share(request: Request) -> Outcome:
 
 
 def _end(request: Request) -> Outcome | Sessionless:
-    world, handle = request.session()
     if not request.arguments.erase:
-        return request.dispatcher.dispatch(_call(request, world, handle, "end", {}))
+        return _ended_before(request) or _operation("end")(request)
+    _, handle = request.session()
     request.dispatcher.erase(request.principal, handle)
     return Sessionless(None, (Message("info", "erased", f"{handle} and its history are gone."),))
 
 
+def _ended_before(request: Request) -> Outcome | None:
+    """What was answered when a main session was ended with that key: it is no main session any more."""
+    by_handle = (request.catalog.endpoint.session or request.arguments.session) is not None
+    if request.key is None or by_handle:
+        return None
+    for record, role in request.dispatcher.sessions(request.principal, request.world()):
+        if record.ended_at is not None and role is Role.OWNER:
+            try:
+                found = request.dispatcher.recorded(_call(request, record.world, record.handle, "end", {}))
+            except Refused:
+                continue  # There the key was another call's.
+            if found is not None:
+                return found
+    return None
+
+
 def _call(request: Request, world: str, handle: str, action: str, arguments: Mapping[str, Json]) -> Call:
+    given = getattr(request.arguments, "if_revision", None)
     return Call(
         principal=request.principal,
         world=world,
@@ -221,7 +271,7 @@ def _call(request: Request, world: str, handle: str, action: str, arguments: Map
         arguments=arguments,
         session=handle,
         key=request.key,
-        if_revision=getattr(request.arguments, "if_revision", None) or request.if_revision,
+        if_revision=request.if_revision if given is None else given,
     )
 
 
@@ -237,7 +287,7 @@ def _summary(record: Any, role: Role) -> dict[str, Json]:
         "state": record.state,
         "revision": record.revision,
         "role": role.value,
-        "main": record.main_of is not None,
+        "main": record.main_of is not None and role is Role.OWNER,
         "changed_at": record.updated_at,
         "ended": record.ended_at is not None,
     }

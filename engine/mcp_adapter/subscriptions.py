@@ -7,10 +7,8 @@ of a person, so that an alias follows the session that is main now.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Set
 from contextlib import asynccontextmanager
-from functools import partial
-from typing import Any
 
 import anyio
 import mcp_types as t
@@ -38,8 +36,8 @@ class Hub:
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._listeners: dict[object, Callable[[Topic], None]] = {}
-        self._connections: dict[str, dict[Topic, dict[str, Send]]] = defaultdict(lambda: defaultdict(dict))
+        self._streams: set[_Stream] = set()
+        self._connections: dict[str, dict[tuple[Topic, int], dict[str, Send]]] = defaultdict(lambda: defaultdict(dict))
         self._handlers: set[ListenHandler] = set()
         self._tasks: TaskGroup | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -60,25 +58,29 @@ class Hub:
     def tell(self, change: Change) -> None:
         """Pass a change on to whoever subscribed to what it touched; returns at once."""
         loop = self._loop
-        if loop is not None and (self._listeners or self._connections):
-            loop.call_soon_threadsafe(self._fan_out, tuple(topics(self._registry, change)))
+        if loop is not None and (self._streams or self._connections):
+            loop.call_soon_threadsafe(self._fan_out, change)
 
     async def listen(
-        self, context: Context, params: t.SubscriptionsListenRequestParams, wanted: Mapping[Topic, Iterable[str]]
+        self,
+        context: Context,
+        params: t.SubscriptionsListenRequestParams,
+        person: int,
+        wanted: Mapping[Topic, Iterable[str]],
     ) -> t.SubscriptionsListenResult:
-        """Serve a subscriptions/listen stream (MCP 2026-07-28) of the resources wanted, by topic with their URIs."""
+        """Serve a person's subscriptions/listen stream (MCP 2026-07-28) of resources, by topic with their URIs."""
         uris = [uri for found in wanted.values() for uri in found]
         narrowed = t.SubscriptionFilter(resource_subscriptions=uris or None)
-        handler = ListenHandler(_Bus(self, wanted))
+        handler = ListenHandler(_Stream(self._streams, person, wanted))
         self._handlers.add(handler)
         try:
             return await handler(context, params.model_copy(update={"notifications": narrowed}))
         finally:
             self._handlers.discard(handler)
 
-    def connect(self, connection: str, topic: Topic, uri: str, send: Send) -> None:
-        """Have a legacy connection told of a topic, under the URI it asked for."""
-        self._connections[connection][topic][uri] = send
+    def connect(self, connection: str, person: int, topic: Topic, uri: str, send: Send) -> None:
+        """Have a person's legacy connection told of a topic, under the URI it asked for."""
+        self._connections[connection][topic, person][uri] = send
 
     def disconnect(self, connection: str, uri: str | None = None) -> None:
         """Stop telling a legacy connection of a URI, or of all."""
@@ -88,20 +90,26 @@ class Hub:
         for uris in self._connections.get(connection, {}).values():
             uris.pop(uri, None)
 
-    def add(self, listener: Callable[[Topic], None]) -> Callable[[], None]:
-        """Have a function called with every topic; gives the function that ends it."""
-        token = object()
-        self._listeners[token] = listener
-        return lambda: self._listeners.pop(token, None) and None
-
-    def _fan_out(self, touched: Iterable[Topic]) -> None:
-        for topic in touched:
-            for listener in tuple(self._listeners.values()):
-                listener(topic)
-            for connection, known in tuple(self._connections.items()):
-                for uri, send in tuple(known.get(topic, {}).items()):
+    def _fan_out(self, change: Change) -> None:
+        if change.action == "share" and change.arguments["role"] is None:
+            self._withdraw(change.session, change.arguments["person"])
+        touched = frozenset(topics(self._registry, change))
+        for stream in tuple(self._streams):
+            stream.hear(touched)
+        for connection, known in tuple(self._connections.items()):
+            for (topic, _), uris in tuple(known.items()):
+                for uri, send in tuple(uris.items()) if topic in touched else ():
                     if self._tasks is not None:
                         self._tasks.start_soon(self._deliver, connection, uri, send)
+
+    def _withdraw(self, session: str, person: int) -> None:
+        """Tell a person nothing more of a session that is not shared with them any more."""
+        for stream in self._streams:
+            stream.withdraw(session, person)
+        for known in self._connections.values():
+            for topic, whose in tuple(known):
+                if topic[0] == session and whose == person:
+                    del known[topic, whose]
 
     async def _deliver(self, connection: str, uri: str, send: Send) -> None:
         try:
@@ -110,23 +118,36 @@ class Hub:
             self.disconnect(connection)
 
 
-class _Bus:
-    """The hub as the SDK's listen handler knows it, for one stream's topics."""
+class _Stream:
+    """The hub as the SDK's listen handler knows it, for one person's stream and its topics."""
 
-    def __init__(self, hub: Hub, wanted: Mapping[Topic, Iterable[str]]) -> None:
-        self._hub = hub
-        self._wanted = wanted
+    def __init__(self, streams: "set[_Stream]", person: int, wanted: Mapping[Topic, Iterable[str]]) -> None:
+        self._streams = streams
+        self._person = person
+        self._wanted = dict(wanted)
+        self._listeners: list[Callable[[ServerEvent], None]] = []
 
     async def publish(self, event: ServerEvent) -> None:
         """Not used: the hub is told of changes, not of events."""
         raise TypeError("tell the hub of a change instead")
 
     def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
-        def hear(topic: Topic) -> None:
-            for uri in self._wanted.get(topic, ()):
-                listener(ResourceUpdated(uri))
+        """Begin to be told, until what is given is called."""
+        self._listeners.append(listener)
+        self._streams.add(self)
+        return lambda: self._streams.discard(self)
 
-        return self._hub.add(hear)
+    def hear(self, touched: Set[Topic]) -> None:
+        """Pass on what the stream wants of the topics touched."""
+        for topic, uris in self._wanted.items():
+            for uri in uris if topic in touched else ():
+                for listener in self._listeners:
+                    listener(ResourceUpdated(uri))
+
+    def withdraw(self, session: str, person: int) -> None:
+        """Stop telling a person of a session."""
+        if person == self._person:
+            self._wanted = {topic: uris for topic, uris in self._wanted.items() if topic[0] != session}
 
 
 def topics(registry: Registry, change: Change) -> Iterable[Topic]:
@@ -144,8 +165,12 @@ async def topic_of(dispatcher: Dispatcher, principal: Principal, address: Addres
         await to_thread.run_sync(dispatcher.world_of, principal, address.session)
         return address.session, address.name
     await to_thread.run_sync(dispatcher.main, principal, address.definition.name)
-    person: Any = await to_thread.run_sync(partial(dispatcher.store.read, lambda tx: tx.person_id(principal)))
-    return _main(address.definition.name, person), address.name
+    return _main(address.definition.name, await to_thread.run_sync(person_of, dispatcher, principal)), address.name
+
+
+def person_of(dispatcher: Dispatcher, principal: Principal) -> int:
+    """The internal id of who subscribes."""
+    return dispatcher.store.write(lambda transaction: transaction.ensure_person(principal))
 
 
 async def readable(

@@ -43,9 +43,7 @@ def session_tools(catalog: Catalog) -> list[SessionTool]:
 
 
 def input_schema(action: Action, *, bound: bool) -> dict[str, Any]:
-    """An action's input schema: its parameters, and unless its contract is exact, the engine's."""
-    if action.contract == "exact":
-        return dict(action.schema)
+    """An action's input schema: its parameters and the engine's."""
     extra: dict[str, Any] = {} if bound else {"session": dict(SESSION_ARGUMENT)}
     if not action.read_only:
         extra["if_revision"] = dict(REVISION_ARGUMENT)
@@ -53,14 +51,15 @@ def input_schema(action: Action, *, bound: bool) -> dict[str, Any]:
 
 
 def _tool(catalog: Catalog, name: str, definition: Definition, action: Action) -> t.Tool:
+    if action.contract == "exact":
+        return _exact_tool(name, definition, action)
     options = action.options
-    schema = exact_schema(action) if action.contract == "exact" else envelope_schema(result_schema(action))
     return t.Tool(
         name=name,
         title=options.title or action.name.replace("_", " ").capitalize(),
         description=action.description,
         input_schema=input_schema(action, bound=catalog.endpoint.session is not None),
-        output_schema=schema,
+        output_schema=envelope_schema(result_schema(action)),
         annotations=t.ToolAnnotations(
             read_only_hint=action.read_only,
             destructive_hint=options.destructive,
@@ -68,6 +67,26 @@ def _tool(catalog: Catalog, name: str, definition: Definition, action: Action) -
             open_world_hint=options.open_world,
         ),
         icons=icons(options.icons or definition.icons),
+    )
+
+
+def _exact_tool(name: str, definition: Definition, action: Action) -> t.Tool:
+    """What the author said and nothing else."""
+    options = action.options
+    hints = {
+        "read_only_hint": action.read_only or None,
+        "destructive_hint": options.destructive or None,
+        "idempotent_hint": options.idempotent or None,
+        "open_world_hint": options.open_world or None,
+    }
+    return t.Tool(
+        name=name,
+        title=options.title,
+        description=action.description,
+        input_schema=dict(action.schema),
+        output_schema=exact_schema(action),
+        annotations=t.ToolAnnotations(**hints) if any(hints.values()) else None,
+        icons=icons(options.icons or definition.icons, invented=False),
     )
 
 

@@ -12,7 +12,7 @@ from engine.content import contents, indented, jsonable
 from engine.definition import Definition
 from engine.dispatch import Dispatcher
 from engine.errors import InvalidArguments
-from engine.mcp_adapter.catalog import SCHEME, Address, Catalog
+from engine.mcp_adapter.catalog import SCHEME, Address, Catalog, installed
 from engine.mcp_adapter.icons import icons
 from engine.resources import BUILT_IN
 from engine.types import Json, Principal
@@ -57,7 +57,7 @@ def read(dispatcher: Dispatcher, principal: Principal, address: Address) -> dict
     world = address.definition
     handle = address.session
     if handle is not None and handle.startswith("ses_"):
-        world = dispatcher.registry.worlds[dispatcher.world_of(principal, handle)]
+        world = installed(dispatcher.registry, dispatcher.world_of(principal, handle))
     if address.name == "state":
         return contents(address.uri, indented(_state(dispatcher, principal, world, handle)), "application/json")
     if address.name == "history":
@@ -73,11 +73,9 @@ def read(dispatcher: Dispatcher, principal: Principal, address: Address) -> dict
     return contents(address.uri, body, resource.mime_type)
 
 
-def completions(dispatcher: Dispatcher, catalog: Catalog, principal: Principal, name: str, typed: str) -> list[str]:
-    """The handles that a `session` argument may be completed to."""
-    if name != "session":
-        return []
-    found = dispatcher.sessions(principal, catalog.endpoint.world)
+def handles(dispatcher: Dispatcher, principal: Principal, world: str | None, typed: str) -> list[str]:
+    """The handles of a principal's sessions that begin as typed."""
+    found = dispatcher.sessions(principal, world)
     return [record.handle for record, _ in found if record.handle.startswith(typed)]
 
 
@@ -109,10 +107,12 @@ def _template(definition: Definition, name: str, uri: str) -> t.ResourceTemplate
     )
 
 
-def _said(definition: Definition, name: str) -> tuple[str, str, str, list[t.Icon]]:
+def _said(definition: Definition, name: str) -> tuple[str, str, str | None, list[t.Icon] | None]:
     if (found := definition.resources.get(name)) is not None:
-        title = found.options.title or f"{definition.title}: {name}"
-        return found.mime_type, found.description, title, icons(found.options.icons or definition.icons)
+        exact = definition.contract == "exact"
+        title = found.options.title or (None if exact else f"{definition.title}: {name}")
+        icon = icons(found.options.icons or definition.icons, invented=not exact)
+        return found.mime_type, found.description, title, icon
     mime_type, description = _BUILT_IN_SAYS[name]
     return mime_type, description, f"{definition.title}: {name}", icons(definition.icons)
 

@@ -7,7 +7,7 @@ from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -44,12 +44,11 @@ def build_app(dispatcher: Dispatcher, hosts: tuple[str, ...], identity: Middlewa
     hub = Hub(dispatcher.registry)
     dispatcher.listeners.append(hub.tell)
     security = rebinding_protection(hosts)
-    every = McpEndpoint(dispatcher, hub, "/mcp", Endpoint(), security)
+    every = McpEndpoint(dispatcher, hub, Endpoint(), security)
     by_world = {
-        world: McpEndpoint(dispatcher, hub, f"/worlds/{world}/mcp", Endpoint(world=world), security)
-        for world in dispatcher.registry.worlds
+        world: McpEndpoint(dispatcher, hub, Endpoint(world=world), security) for world in dispatcher.registry.worlds
     }
-    by_session = McpEndpoint(dispatcher, hub, "/sessions/{session}/mcp", Endpoint(), security)
+    by_session = McpEndpoint(dispatcher, hub, Endpoint(), security)
 
     async def healthz(request: Request) -> JSONResponse:
         try:
@@ -57,6 +56,10 @@ def build_app(dispatcher: Dispatcher, hosts: tuple[str, ...], identity: Middlewa
         except StoreError as error:
             return JSONResponse({"status": "failing", "reason": str(error)}, status_code=503)
         return JSONResponse({"status": "ok"})
+
+    async def no_such_world(request: Request) -> JSONResponse:
+        reason = f"There is no world {request.path_params['world']!r}. There are: {', '.join(by_world)}."
+        return JSONResponse({"error": "not_found", "reason": reason}, status_code=404)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -71,30 +74,10 @@ def build_app(dispatcher: Dispatcher, hosts: tuple[str, ...], identity: Middlewa
         routes=[
             Route("/mcp", every),
             *(Route(f"/worlds/{world}/mcp", endpoint) for world, endpoint in by_world.items()),
-            Route("/worlds/{world}/mcp", _no_such_world(tuple(by_world))),
+            Route("/worlds/{world}/mcp", no_such_world, methods=["GET", "POST", "DELETE"]),
             Route("/sessions/{session}/mcp", by_session),
             Route("/healthz", healthz),
         ],
         middleware=[identity],
         lifespan=lifespan,
     )
-
-
-def _no_such_world(worlds: tuple[str, ...]) -> ASGIApp:
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        named = scope["path_params"]["world"]
-        reason = f"There is no world {named!r}. There are: {', '.join(worlds)}."
-        response: Response = JSONResponse({"error": "not_found", "reason": reason}, status_code=404)
-        await response(scope, receive, send)
-
-    return _App(answer)
-
-
-class _App:
-    """An ASGI function as Starlette's Route takes it."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, send)

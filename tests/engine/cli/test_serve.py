@@ -78,6 +78,27 @@ def test_serve_on_a_taken_port_is_an_error_not_a_traceback(run_process: Run) -> 
         done = run_process("serve", "--port", str(number), env={"TURNKEEPER_AUTH": "off", "PYTHONWARNINGS": ""})
     assert done.returncode in (1, 3)
     assert done.stderr.startswith(f"error: Cannot listen on 127.0.0.1:{number}")
+    assert done.stdout == ""
+
+
+def test_a_second_server_on_the_same_port_announces_nothing(
+    environment: dict[str, str], run_process: Run, tmp_path: Path, port: int
+) -> None:
+    with serving(environment, tmp_path, "--port", str(port)):
+        assert healthy(f"http://127.0.0.1:{port}/healthz")
+        done = run_process("serve", "--port", str(port), env={"TURNKEEPER_AUTH": "off", "PYTHONWARNINGS": ""})
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: Cannot listen on 127.0.0.1:{port}")
+
+
+def test_a_port_that_the_system_chooses_is_announced(environment: dict[str, str], tmp_path: Path) -> None:
+    with serving(environment, tmp_path, "--port", "0"):
+        deadline = time.monotonic() + 20
+        while not (found := re.search(r"http\S+/healthz", (tmp_path / "said").read_text())):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert ":0/" not in found[0]
+        assert healthy(found[0])
 
 
 def test_serve_without_authorization_it_was_not_told_to_drop_is_refused(run_process: Run) -> None:

@@ -132,6 +132,37 @@ async def test_a_revived_connection_hears_from_its_first_stream_on(mortal: Serve
                         break
 
 
+async def test_a_revived_connection_of_a_session_hears_of_that_session(mortal: Served, person: str) -> None:
+    main = called(mortal, "desk_stamp", {}, person=person)["session"]
+    handle = called(mortal, "start_session", {"world": "desk"}, person=person)["session"]
+    path = f"/sessions/{handle}/mcp"
+    connection = opened(mortal, person, path)
+    body = {"jsonrpc": "2.0", "id": 3, "method": "resources/subscribe", "params": {"uri": "session://desk/ink"}}
+    assert send(mortal, "POST", body, person=person, connection=connection, path=path).status_code == 200
+    for again in (False, True):
+        assert status(mortal, person, connection, f"/sessions/{main}/mcp") == 404
+        if not again:
+            restarted(mortal)
+    headers = {"accept": "text/event-stream", "mcp-session-id": connection, PERSON: person}
+    async with httpx2.AsyncClient(verify=TLS, timeout=SECONDS) as http:
+        async with http.stream("GET", f"{mortal.url}{path}", headers=headers) as stream:
+            assert stream.status_code == 200
+            lines = stream.aiter_lines()
+            called(mortal, "desk_stamp", {"session": main}, person=person)
+            with anyio.move_on_after(0.3) as waited:
+                while not (await anext(lines)).startswith("data: {"):
+                    pass
+            assert waited.cancelled_caught
+    async with httpx2.AsyncClient(verify=TLS, timeout=SECONDS) as http:
+        async with http.stream("GET", f"{mortal.url}{path}", headers=headers) as stream:
+            called(mortal, "desk_stamp", {"session": handle}, person=person)
+            with anyio.fail_after(SECONDS):
+                async for line in stream.aiter_lines():
+                    if line.startswith("data: {"):
+                        assert '"session://desk/ink"' in line
+                        break
+
+
 async def test_a_revived_connection_can_still_be_asked(mortal: Served, person: str) -> None:
     async def confirm(context: Any, params: t.ElicitRequestParams) -> t.ElicitResult:
         return t.ElicitResult(action="accept", content={"confirm": True})

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from mcp.client import Client
 
 from tests.engine.mcp_adapter.answers import ERAS, begun, called, code, footer, schemas, structured, text
@@ -240,3 +241,92 @@ async def test_an_erased_session_is_gone_as_if_it_never_was(served: Served, pers
         assert code(await client.call_tool("get_session", {"session": handle})) == "not_found"
         assert (await ask(client, "list_sessions"))["result"] == {"sessions": []}
         assert (await ask(client, "count"))["result"] == 0
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_tool_acts_on_no_other_session_than_the_one_named(served: Served, person: str, mode: str) -> None:
+    mine, other, total = begun(served, person), begun(served, person), begun(served, person, "counter")
+    async with connected(served, f"/sessions/{mine}/mcp", mode=mode, person=person) as client:
+        for arguments in ({"session": other}, {"world": "counter"}, {"session": ""}, {"session": "x" * 1_000_000}):
+            for tool, more in (("end_session", {"erase": True}), ("undo", {}), ("get_session", {})):
+                refused = await client.call_tool(tool, {**more, **arguments})
+                assert code(refused) == "invalid_arguments"
+                assert len(text(refused)) < 2000
+        assert (await ask(client, "get_session", session=mine, world="desk"))["session"] == mine
+    async with connected(served, "/worlds/desk/mcp", mode=mode, person=person) as client:
+        for tool, arguments in (
+            ("start_session", {"world": "counter"}),
+            ("list_sessions", {"world": "counter"}),
+            ("get_session", {"session": total}),
+            ("end_session", {"session": mine, "world": "counter"}),
+        ):
+            assert code(await client.call_tool(tool, arguments)) == "invalid_arguments", tool
+        for handle in ("", "x" * 201):
+            assert code(await client.call_tool("stamp", {"session": handle})) == "invalid_arguments"
+    async with connected(served, mode=mode, person=person) as client:
+        refused = await client.call_tool("end_session", {"session": mine, "world": "counter"})
+        assert code(refused) == "invalid_arguments"
+        assert all(not s["ended"] for s in (await ask(client, "list_sessions"))["result"]["sessions"])
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_no_session_tool_starts_a_main_session(served: Served, person: str, mode: str) -> None:
+    async with connected(served, "/worlds/desk/mcp", mode=mode, person=person) as client:
+        for tool, arguments in (
+            ("get_session", {}),
+            ("session_history", {}),
+            ("undo", {}),
+            ("redo", {}),
+            ("fork_session", {}),
+            ("share_session", {"person": person}),
+            ("end_session", {}),
+            ("end_session", {"erase": True}),
+        ):
+            assert code(await client.call_tool(tool, arguments)) == "not_started", tool
+        assert (await ask(client, "list_sessions"))["result"] == {"sessions": []}
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_repeated_end_of_a_main_session_ends_nothing_else(served: Served, person: str, mode: str) -> None:
+    meta: Any = {"turnkeeper/key": "the end"}
+    async with connected(served, mode=mode, person=person) as client:
+        handle = (await ask(client, "desk_stamp"))["session"]
+        first = structured(await client.call_tool("end_session", {"world": "desk"}, meta=meta))
+        again = structured(await client.call_tool("end_session", {"world": "desk"}, meta=meta))
+        assert (first["session"], again["session"], again["replayed"]) == (handle, handle, first["revision"])
+        following = (await ask(client, "desk_stamp"))["session"]
+        late = structured(await client.call_tool("end_session", {"world": "desk"}, meta=meta))
+        assert late["session"] == handle
+        assert (await ask(client, "desk_stamp"))["session"] == following
+        long: Any = {"turnkeeper/key": "x" * 201}
+        assert code(await client.call_tool("undo", {"world": "desk"}, meta=long)) == "invalid_arguments"
+
+
+async def test_revision_zero_is_a_revision(served: Served, person: str) -> None:
+    async with connected(served, "/worlds/desk/mcp", person=person) as client:
+        await ask(client, "stamp")
+        beside: Any = {"turnkeeper/if-revision": 2}
+        stale = await client.call_tool("undo", {"if_revision": 0}, meta=beside)
+        assert code(stale) == "stale_revision"
+
+
+async def test_main_is_said_of_ones_own_sessions_and_ownership_is_not_shared(served: Served, person: str) -> None:
+    friend = f"friend-{person}"
+    begun(served, friend)
+    handle = called(served, "desk_stamp", {}, person=person)["session"]
+    assert called(served, "share_session", {"session": handle, "person": friend}, person=person)["revision"] == 3
+    async with connected(served, person=friend) as client:
+        shared = {s["session"]: s["main"] for s in (await ask(client, "list_sessions"))["result"]["sessions"]}
+        assert shared[handle] is False
+    async with connected(served, person=person) as client:
+        (own,) = (await ask(client, "list_sessions"))["result"]["sessions"]
+        assert own["main"] is True
+        refused = await client.call_tool("share_session", {"session": handle, "person": friend, "role": "owner"})
+        assert code(refused) == "invalid_arguments"
+
+
+async def test_the_schema_of_what_a_world_needs_to_start_is_whole(served: Served, person: str) -> None:
+    async with connected(served, "/worlds/desk/mcp", person=person) as client:
+        schema = {tool.name: tool.input_schema for tool in (await client.list_tools()).tools}["start_session"]
+    Draft202012Validator(schema).validate({"arguments": {"colour": "red"}})
+    assert not Draft202012Validator(schema).is_valid({"arguments": {"colour": "pink"}})

@@ -197,3 +197,22 @@ async def test_refused_and_replayed_actions_are_no_news(served: Served, person: 
         with anyio.move_on_after(0.3) as waited:
             await hear()
         assert waited.cancelled_caught
+
+
+@pytest.mark.parametrize("mode", BOTH)
+async def test_who_lost_a_share_hears_no_more(served: Served, person: str, mode: str) -> None:
+    friend = f"friend-{person}"
+    begun(served, friend)
+    theirs, own = begun(served, person), begun(served, friend)
+    share = {"session": theirs, "person": friend}
+    called(served, "share_session", share, person=person)
+    uris = (f"session://{theirs}/ink", f"session://{own}/ink")
+    async with hearing(served, mode, person, uris[0]) as (_, owner_hears):
+        async with hearing(served, mode, friend, *uris) as (_, hear):
+            called(served, "desk_stamp", {"session": theirs}, person=person)
+            assert await hear() == await owner_hears() == uris[0]
+            called(served, "share_session", {**share, "role": None}, person=person)
+            called(served, "desk_stamp", {"session": theirs}, person=person)
+            called(served, "desk_stamp", {"session": own}, person=friend)
+            assert await hear() == uris[1]
+            assert await owner_hears() == uris[0]
