@@ -15,10 +15,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from engine.actions import MARK, Action, Contract, build_action, refuse_async, refuse_secrets, signature_model
+from engine.actions import MARK, Action, Contract, build_action
 from engine.errors import DefinitionError
 from engine.resources import PROMPT_MARK, RESOURCE_MARK, Prompt, Resource, build_prompt, build_resource, uri_shape
 from engine.rows import Row, check_row, snake
+from engine.signatures import refuse_async, refuse_secrets, signature_model
 from engine.statechart import ONLY_STATE, Chart, Transition, problems
 
 SESSION_TOOLS = (

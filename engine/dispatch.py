@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from engine.actions import canonical, parsed
+from engine.arguments import canonical, parsed
 from engine.checks import allow, check_key, check_revision, check_version, find, need, possible
 from engine.definition import Definition
 from engine.errors import Refused

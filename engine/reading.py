@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from engine import history
-from engine.actions import Action, canonical, parsed
+from engine.actions import Action
+from engine.arguments import canonical, parsed
 from engine.checks import allow, check_possible, check_revision, check_version, find, need, possible, role_of
 from engine.content import rendered
 from engine.definition import Definition

@@ -12,9 +12,10 @@ from typing import Any, TypeVar, overload
 
 from pydantic import BaseModel
 
-from engine.actions import Contract, insist_on_method, refuse_async, shown_names, signature_model
+from engine.actions import Contract
 from engine.asking import Prepare, accepted_parameters
 from engine.errors import DefinitionError
+from engine.signatures import insist_on_method, refuse_async, shown_names, signature_model
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine import history
-from engine.actions import canonical, parsed
+from engine.arguments import canonical, parsed
 from engine.checks import possible
 from engine.definition import Definition
 from engine.errors import Refused

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from engine import statechart
-from engine.actions import parsed
+from engine.arguments import parsed
 from engine.asking import Form
 from engine.cli import output, reading
 from engine.cli.lines import COMMAND, arguments, schema_properties, takes_lines

@@ -8,7 +8,8 @@ import mcp_types as t
 from anyio import to_thread
 from mcp.shared.exceptions import MCPError
 
-from engine.actions import Action, canonical, parsed
+from engine.actions import Action
+from engine.arguments import canonical, parsed
 from engine.definition import Definition
 from engine.dispatch import Dispatcher
 from engine.errors import EngineError

@@ -11,7 +11,7 @@ from anyio import to_thread
 from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel
 
-from engine.actions import described, parsed
+from engine.arguments import parsed
 from engine.content import Content, rendered
 from engine.definition import Definition
 from engine.dispatch import Dispatcher
@@ -23,6 +23,7 @@ from engine.mcp_adapter.rounds import Round, answers_now, round_before
 from engine.mcp_adapter.taking import taken
 from engine.mcp_adapter.views import handles
 from engine.resources import Prompt
+from engine.signatures import described
 from engine.types import Json, Principal
 from engine.world import World
 

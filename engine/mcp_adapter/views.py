@@ -7,7 +7,7 @@ from typing import Any
 import mcp_types as t
 
 from engine import statechart
-from engine.actions import parsed
+from engine.arguments import parsed
 from engine.content import contents, indented, jsonable
 from engine.definition import Definition
 from engine.dispatch import Dispatcher

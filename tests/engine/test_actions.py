@@ -15,7 +15,8 @@ import pytest
 from pydantic import BaseModel, Field, Secret, SecretBytes, SecretStr
 
 from engine import Text, World, action
-from engine.actions import Guard, canonical, parsed
+from engine.actions import Guard
+from engine.arguments import canonical, parsed
 from engine.asking import Asking
 from engine.errors import DefinitionError, InvalidArguments
 
@@ -464,7 +465,7 @@ def test_sets_are_canonical_in_one_order_at_any_depth() -> None:
     program = """
 from tests.engine.test_actions import Holding
 from engine import World, action
-from engine.actions import canonical
+from engine.arguments import canonical
 class Bag(World, rows=[]):
     @action
     def fill(self, tags: set[str], groups: dict[str, frozenset[int]], deep: set[frozenset[str]], held: Holding): ...
