@@ -8,11 +8,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from engine.arguments import MOST
 from engine.dispatch import Dispatcher
 from engine.errors import InvalidArguments, Refused
 from engine.mcp_adapter.catalog import Catalog
 from engine.mcp_adapter.envelope import Sessionless
-from engine.mcp_adapter.taking import MOST, TEXT_LIMIT
+from engine.mcp_adapter.taking import TEXT_LIMIT
 from engine.operations import Call
 from engine.signatures import described
 from engine.types import Json, Message, Outcome, Principal, Role

@@ -3,10 +3,8 @@
 import re
 from typing import Any
 
+from engine.arguments import MOST
 from engine.errors import InvalidArguments
-
-MOST = 2**63 - 1
-"""The largest revision that the database can be asked for."""
 
 TEXT_LIMIT = 200
 """Characters of a handle, a key, or the name of a world or person."""
