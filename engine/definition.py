@@ -22,7 +22,7 @@ from engine.rows import Row, check_row, snake
 from engine.signatures import refuse_async, refuse_secrets, signature_model
 from engine.statechart import ONLY_STATE, Chart, Transition, problems
 
-SESSION_TOOLS = (
+TOOL_NAMES = (
     "start_session",
     "list_sessions",
     "get_session",
@@ -35,7 +35,7 @@ SESSION_TOOLS = (
 )
 """What every endpoint offers beside the worlds' actions."""
 
-OPERATIONS = ("start", "undo", "redo", "fork", "share", "end")
+OPERATION_NAMES = ("start", "undo", "redo", "fork", "share", "end")
 """What the journal may hold beside the worlds' actions."""
 
 OWN_NAMES = (
@@ -164,7 +164,7 @@ def _check(definition: Definition) -> None:
     label = definition.cls.__name__
     for action in definition.actions.values():
         _check_name(f"{label}.{action.method.__name__}", action.name)
-        if action.name in (*SESSION_TOOLS, *OPERATIONS):
+        if action.name in (*TOOL_NAMES, *OPERATION_NAMES):
             raise DefinitionError(
                 f"{label}: the action {action.name!r} collides with what every session has.",
                 hint="Choose another name.",

@@ -114,8 +114,7 @@ class Reader:
         definition = self._definition(world)
 
         def work(transaction: Transaction) -> Outcome | None:
-            person = transaction.person_id(principal)
-            record = None if person is None else transaction.main_session(person, world)
+            record = _main_record(transaction, principal, world)
             return None if record is None else now_of(transaction, record, definition, principal)
 
         return self.store.read(work)
@@ -199,19 +198,29 @@ class Reader:
         work: Callable[[Transaction, Record, Definition], T],
     ) -> T:
         definition = self._definition(world)
-        handle = session or self._main_handle(principal, definition)
 
-        def found(transaction: Transaction) -> T:
-            record, _ = find(transaction, principal, handle, world)
+        def attempt(transaction: Transaction, handle: str | None) -> tuple[T] | None:
+            if handle is not None:
+                record, _ = find(transaction, principal, handle, world)
+            elif (main := _main_record(transaction, principal, world)) is not None:
+                record = main
+            else:
+                return None
             allow(principal, definition.read_scope)
             check_version(record, definition)
-            return work(transaction, record, definition)
+            return (work(transaction, record, definition),)
 
-        return self.store.read(found)
+        done = self.store.read(lambda transaction: attempt(transaction, session or None))
+        if done is None:
+            made = self.start_main(principal, definition)
+            done = self.store.read(lambda transaction: attempt(transaction, made))
+        assert done is not None
+        return done[0]
 
-    def _main_handle(self, principal: Principal, definition: Definition) -> str:
-        found = self.main_now(principal, definition.name)
-        return self.start_main(principal, definition) if found is None else found.session
+
+def _main_record(transaction: Transaction, principal: Principal, world: str) -> Record | None:
+    person = transaction.person_id(principal)
+    return None if person is None else transaction.main_session(person, world)
 
 
 def now_of(transaction: Transaction, record: Record, definition: Definition, principal: Principal) -> Outcome:

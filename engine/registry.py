@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import worlds
-from engine.definition import SESSION_TOOLS, Definition
+from engine.definition import TOOL_NAMES, Definition
 from engine.errors import DefinitionError
 from engine.hooks import HOOK_MARK, Hook
 from engine.resources import uri_shape
@@ -66,7 +66,7 @@ def tool_name(definition: Definition, action: str) -> str:
 
 def check_names(definitions: Iterable[Definition]) -> None:
     """Insist that names and addresses differ between worlds where these are together. Raises DefinitionError."""
-    tools, prompts = dict.fromkeys(SESSION_TOOLS, "every session"), dict[str, str]()
+    tools, prompts = dict.fromkeys(TOOL_NAMES, "every session"), dict[str, str]()
     addresses, tables = dict[str, str](), dict[str, str]()
     for definition in definitions:
         for action in definition.actions:

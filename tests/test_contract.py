@@ -11,7 +11,10 @@ import pytest
 import engine
 import engine.errors
 import worlds
+from engine.definition import OPERATION_NAMES, TOOL_NAMES
 from engine.errors import EngineError
+from engine.mcp_adapter.session_tools import SESSION_TOOLS
+from engine.operations import OPERATIONS
 from engine.registry import load
 
 ROOT = Path(__file__).parents[1]
@@ -86,3 +89,8 @@ def test_engine_names_no_world() -> None:
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("worlds."):
                 raise AssertionError(f"{file} imports {node.module}")
     assert names and all(importlib.import_module(f"worlds.{name}") for name in names)
+
+
+def test_names_kept_from_worlds_are_those_of_the_session_tools_and_of_the_engines_operations() -> None:
+    assert {tool.name for tool in SESSION_TOOLS} == set(TOOL_NAMES)
+    assert set(OPERATIONS) | {"start", "fork"} == set(OPERATION_NAMES)

@@ -174,16 +174,6 @@ class Transaction:
         ).fetchone()
         return None if row is None else Role(row[0])
 
-    def shares(self, session_id: int) -> list[tuple[str, str]]:
-        """Whom a session is shared with, as (subject, role)."""
-        return list(
-            self._execute(
-                "select person.subject, role from share join person on person.id = person_id"
-                " where session_id = ? order by person.subject",
-                (session_id,),
-            )
-        )
-
     def share(self, session_id: int, person_id: int, role: Role | None) -> None:
         """Give a person a role in a session, or with None take it back."""
         self._execute("delete from share where session_id = ? and person_id = ?", (session_id, person_id))

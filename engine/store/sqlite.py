@@ -22,7 +22,8 @@ from engine.store.records import Transaction
 T = TypeVar("T")
 
 BUSY_SECONDS = 10
-READERS = 8
+READERS = 40
+"""Reading connections at most, made when needed: one for each of the threads that may ask at once (anyio's limit)."""
 FIXED_IN = (3, 51, 3)
 """The SQLite release that mended the WAL-reset bug of 3.7.0 to 3.51.2 (sqlite.org/wal.html)."""
 
