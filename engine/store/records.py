@@ -37,6 +37,10 @@ class Record:
     created_at: str
     updated_at: str
     ended_at: str | None
+    rows_id: int | None
+    hidden: str | None
+    floor: int
+    stored: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +62,8 @@ class Entry:
     target: int | None
     below: int | None
     at: str
+    adopted: int | None = None
+    shared: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,18 +149,19 @@ class Transaction:
 
     def session(self, handle: str) -> Record | None:
         """The session of that handle."""
-        return self._record("select " + _SESSION + " from session where handle = ?", (handle,))
+        return self._record("select " + _SESSION + " from session where handle = ? and hidden is null", (handle,))
 
     def main_session(self, person_id: int, world: str) -> Record | None:
         """A person's main session of a world."""
-        return self._record("select " + _SESSION + " from session where main_of = ? and world = ?", (person_id, world))
+        statement = "select " + _SESSION + " from session where main_of = ? and world = ? and hidden is null"
+        return self._record(statement, (person_id, world))
 
     def sessions_of(self, person_id: int, world: str | None) -> list[tuple[Record, Role]]:
         """The sessions a person owns or was given a share of, the most recently changed first."""
         found = self._execute(
             f"select {_SESSION}, coalesce(share.role, 'owner') from session"
             " left join share on share.session_id = session.id and share.person_id = ?"
-            " where (owner_id = ? or share.role is not null) and world = coalesce(?, world)"
+            " where (owner_id = ? or share.role is not null) and world = coalesce(?, world) and hidden is null"
             " order by updated_at desc, session.id desc",
             (person_id, person_id, world),
         )
@@ -162,7 +169,10 @@ class Transaction:
 
     def all_sessions(self, world: str | None) -> list[Record]:
         """Every session there is, the most recently changed first."""
-        statement = f"select {_SESSION} from session where world = coalesce(?, world) order by updated_at desc, id desc"
+        statement = (
+            f"select {_SESSION} from session where world = coalesce(?, world) and hidden is null"
+            " order by updated_at desc, id desc"
+        )
         return [Record(*row) for row in self._execute(statement, (world,))]
 
     def role(self, record: Record, person_id: int | None) -> Role | None:

@@ -4,7 +4,7 @@
 name. A person appears elsewhere only as `person.id`. Times are UTC, ISO 8601.
 """
 
-from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import BigInteger, Index, Integer, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 SQLModel.metadata.naming_convention = {
@@ -14,6 +14,10 @@ SQLModel.metadata.naming_convention = {
     "fk": "fk_%(table_name)s_%(column_0_N_name)s",
     "pk": "pk_%(table_name)s",
 }
+
+
+Large = BigInteger().with_variant(Integer(), "sqlite")
+"""Integers of 64 bits on every database."""
 
 
 class PersonRow(SQLModel, table=True):
@@ -32,7 +36,11 @@ class SessionRow(SQLModel, table=True):
 
     `main_of` is the person whose main session of the world it is. `undo_top`
     is the revision that undo would take back next, `redo_top` the undo entry
-    that redo would reverse next.
+    that redo would reverse next. `rows_id` is the row set it shows, if that is
+    not its own: the id under which its rows stand. `hidden` says why no reader
+    may see this row: it is a `batch` being written or a row set of another
+    session, or is `erased` and about to go. `floor` is the first revision
+    whose past is kept, `stored` the bytes of journal and rows, as JSON.
     """
 
     __tablename__ = "session"
@@ -53,6 +61,10 @@ class SessionRow(SQLModel, table=True):
     created_at: str
     updated_at: str
     ended_at: str | None = None
+    rows_id: int | None = None
+    hidden: str | None = None
+    floor: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
+    stored: int = Field(default=0, sa_type=Large, sa_column_kwargs={"server_default": "0"})
 
 
 class JournalRow(SQLModel, table=True):
@@ -61,7 +73,9 @@ class JournalRow(SQLModel, table=True):
     `state` is the state after it; `data` the document after it (JSON `null`: none),
     or SQL null if it stayed the same; `rows` the images `[table, before, after]` of each row
     touched; `target` the revision that an undo or redo is about; `below` what
-    lay under this entry on the undo (for an undo: the redo) stack.
+    lay under this entry on the undo (for an undo: the redo) stack. `adopted` is
+    the row set that the session shows from this entry on, if it changed here;
+    `shared` the images of the shared rows touched.
     """
 
     __tablename__ = "journal"
@@ -81,6 +95,17 @@ class JournalRow(SQLModel, table=True):
     target: int | None = None
     below: int | None = None
     at: str
+    adopted: int | None = None
+    shared: str | None = None
+
+
+class SnapshotRow(SQLModel, table=True):
+    """A session's rows as they were at a revision, so that a far past is near: images by table, as JSON."""
+
+    __tablename__ = "snapshot"
+    session_id: int = Field(primary_key=True, foreign_key="session.id", ondelete="CASCADE")
+    revision: int = Field(primary_key=True)
+    rows: str
 
 
 class StartKeyRow(SQLModel, table=True):
@@ -131,6 +156,16 @@ class SecretRow(SQLModel, table=True):
 
 CORE = frozenset(
     str(row.__tablename__)
-    for row in (PersonRow, SessionRow, JournalRow, StartKeyRow, ShareRow, ConnectionRow, SubscriptionRow, SecretRow)
+    for row in (
+        PersonRow,
+        SessionRow,
+        JournalRow,
+        SnapshotRow,
+        StartKeyRow,
+        ShareRow,
+        ConnectionRow,
+        SubscriptionRow,
+        SecretRow,
+    )
 )
 """The names of the engine's tables."""

@@ -1,0 +1,50 @@
+"""Row sets, hidden sessions, snapshots, shared rows' images, and what limits and retention need."""
+
+import sqlalchemy as sa
+import sqlmodel
+from alembic import op
+
+from engine.store.tables import Large
+
+revision = "0002_strength"
+down_revision = "0001_core"
+branch_labels = None
+depends_on = None
+
+SESSION = (
+    sa.Column("rows_id", sa.Integer(), nullable=True),
+    sa.Column("hidden", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+    sa.Column("floor", sa.Integer(), server_default="1", nullable=False),
+    sa.Column("stored", Large, server_default="0", nullable=False),
+)
+JOURNAL = (
+    sa.Column("adopted", sa.Integer(), nullable=True),
+    sa.Column("shared", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
+)
+
+
+def upgrade() -> None:
+    """Apply the change."""
+    for column in SESSION:
+        op.add_column("session", column._copy())
+    for column in JOURNAL:
+        op.add_column("journal", column._copy())
+    op.create_table(
+        "snapshot",
+        sa.Column("session_id", sa.Integer(), nullable=False),
+        sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("rows", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["session_id"], ["session.id"], name=op.f("fk_snapshot_session_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("session_id", "revision", name=op.f("pk_snapshot")),
+    )
+
+
+def downgrade() -> None:
+    """Take the change back."""
+    op.drop_table("snapshot")
+    for column in JOURNAL:
+        op.drop_column("journal", column.name)
+    for column in SESSION:
+        op.drop_column("session", column.name)
