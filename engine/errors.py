@@ -7,7 +7,8 @@ EngineError
 ├── Unauthenticated       nobody is logged in
 ├── Forbidden             a scope or role is missing that could be granted
 ├── Refused               a rule said no; the rule's name is the code
-│   └── Conflict          the session has moved on since the caller last saw it
+│   ├── Conflict          the session has moved on since the caller last saw it
+│   └── LimitExceeded     there is more of something than the server allows
 ├── CannotAsk             the connection lacks a capability that an action needs
 └── StoreError            the database cannot be used
     └── Busy              it is in use by others for too long
@@ -91,6 +92,19 @@ class Conflict(Refused):
         self.revision = revision
 
 
+class LimitExceeded(Refused):
+    """There is more of something than allowed: `received` where at most `allowed` is taken."""
+
+    code = "limit_exceeded"
+
+    def __init__(
+        self, rule: str, reason: str, *, received: float, allowed: float, hint: str | None = None, path: str = "$"
+    ) -> None:
+        super().__init__(rule, reason, hint=hint, path=path)
+        self.received = received
+        self.allowed = allowed
+
+
 class CannotAsk(EngineError):
     """The client did not declare `capability`, and the action cannot do without."""
 
@@ -108,6 +122,10 @@ class StoreError(EngineError):
 
 
 class Busy(StoreError):
-    """The database is in use by others. Try again."""
+    """The database is in use by others. Try again in `retry_after` seconds."""
 
     code = "busy"
+
+    def __init__(self, reason: str | None = None, *, hint: str | None = None, retry_after: float = 1.0) -> None:
+        super().__init__(reason, hint=hint or f"Try again in {retry_after:g} s.")
+        self.retry_after = retry_after

@@ -1,5 +1,7 @@
 """Settings from the environment, all beginning with `TURNKEEPER_`."""
 
+from dataclasses import fields
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Literal
@@ -9,6 +11,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.errors import StoreError
+from engine.limits import DEFAULT, Limits
 
 
 class Settings(BaseSettings):
@@ -23,6 +26,20 @@ class Settings(BaseSettings):
     public_url: str | None = None
     auth: Literal["oauth", "off"] = "oauth"
     worlds_path: str | None = None
+    journal_retention: timedelta | None = Field(default=None, gt=timedelta())
+    limit_arguments: int = Field(default=DEFAULT.arguments, ge=1)
+    limit_result: int = Field(default=DEFAULT.result, ge=1024)
+    limit_data: int = Field(default=DEFAULT.data, ge=1)
+    limit_rows: int = Field(default=DEFAULT.rows, ge=1)
+    limit_seconds: float = Field(default=DEFAULT.seconds, gt=0, allow_inf_nan=False)
+    limit_waiting: int = Field(default=DEFAULT.waiting, ge=1)
+    limit_sessions: int = Field(default=DEFAULT.sessions, ge=1)
+    limit_stored: int = Field(default=DEFAULT.stored, ge=1)
+
+    @property
+    def limits(self) -> Limits:
+        """How much of anything there may be."""
+        return Limits(**{limit.name: getattr(self, f"limit_{limit.name}") for limit in fields(Limits)})
 
     @property
     def sqlite_path(self) -> str:

@@ -12,6 +12,7 @@ from mcp.shared.exceptions import MCPError
 from engine.actions import Action
 from engine.content import Block, Text, indented
 from engine.errors import (
+    Busy,
     CannotAsk,
     Conflict,
     DefinitionError,
@@ -180,6 +181,8 @@ def protocol_error(error: EngineError, uri: str | None = None) -> MCPError:
     data: dict[str, Json] = {"code": error.rule}
     if isinstance(error, CannotAsk):
         data["requiredCapabilities"] = error.capability
+    if isinstance(error, Busy):
+        data["retryAfter"] = error.retry_after
     if uri is not None:
         data["uri"] = uri
     return MCPError(code, str(error), data)

@@ -1,10 +1,13 @@
 """Settings come from the environment, with defaults that are the user's own."""
 
+from dataclasses import asdict, fields
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from engine.limits import DEFAULT, Limits
 from engine.settings import Settings
 
 
@@ -26,7 +29,30 @@ def test_public_url_loses_its_trailing_slash() -> None:
     assert Settings(public_url="https://example.org/t/").url == "https://example.org/t"
 
 
-@pytest.mark.parametrize("wrong", [{"port": 70000}, {"auth": "none"}])
+def test_each_limit_is_a_setting_of_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().limits == DEFAULT
+    wanted = {limit.name: 2000 + number for number, limit in enumerate(fields(Limits))}
+    for name, value in wanted.items():
+        monkeypatch.setenv(f"TURNKEEPER_LIMIT_{name.upper()}", str(value))
+    assert asdict(Settings().limits) == wanted
+
+
+@pytest.mark.parametrize("said", ["90d", "P90D", "90 days"])
+def test_retention_is_a_duration(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    monkeypatch.setenv("TURNKEEPER_JOURNAL_RETENTION", said)
+    assert Settings().journal_retention == timedelta(days=90)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"port": 70000},
+        {"auth": "none"},
+        {"limit_rows": 0},
+        {"limit_seconds": float("inf")},
+        {"journal_retention": "-1 days"},
+    ],
+)
 def test_wrong_setting_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Settings(**wrong)  # type: ignore[arg-type]
