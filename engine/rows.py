@@ -160,7 +160,8 @@ class Rows:
             _validated(type(row), row.model_dump())
         self._refuse_strangers()
         try:
-            self.db.flush()
+            with self._transaction.journaled():
+                self.db.flush()
         except SQLAlchemyError as error:
             self._failure = error
             raise
@@ -171,6 +172,8 @@ class Rows:
         self.flush()
         found = []
         for (table, _), (before, row) in self._images.items():
+            if row is not None and not inspect(row).persistent:
+                raise TypeError(f"a {type(row).__name__} was taken from its ORM session; remove it with rows(…).remove")
             after = None if row is None else image(row)
             if before != after:
                 found.append(RowChange(table, before, after))
@@ -183,12 +186,13 @@ class Rows:
     def put(self, model: type[SQLModel], before: Mapping[str, Json] | None, after: Mapping[str, Json] | None) -> None:
         """Take out the row of one image and put in that of another: how undo, redo and fork write."""
         table, connection = table_of(model), self.db.connection()
-        if before is not None:
-            values = _python(model, before)
-            key = [table.c[column.name] == values[column.name] for column in _own_key(model)]
-            connection.execute(table.delete().where(table.c.session_id == self._session_id, *key))
-        if after is not None:
-            connection.execute(table.insert().values(session_id=self._session_id, **_python(model, after)))
+        with self._transaction.journaled():
+            if before is not None:
+                values = _python(model, before)
+                key = [table.c[column.name] == values[column.name] for column in _own_key(model)]
+                connection.execute(table.delete().where(table.c.session_id == self._session_id, *key))
+            if after is not None:
+                connection.execute(table.insert().values(session_id=self._session_id, **_python(model, after)))
 
     def _numbered(self, model: type[AnyRow], values: Mapping[str, Any]) -> Mapping[str, Any]:
         table = table_of(model)
@@ -199,11 +203,13 @@ class Rows:
         return values
 
     def _remember(self, rows: Iterable[SQLModel]) -> None:
+        self._transaction.watch()
         for row in rows:
             if _address(row) not in self._images:
                 self._images[_address(row)] = (image(row), row)
 
     def _track(self, row: SQLModel) -> None:
+        self._transaction.watch()
         before, _ = self._images[_address(row)]
         self._images[_address(row)] = (before, row)
 
@@ -219,6 +225,8 @@ class Rows:
     def _refuse_strangers(self) -> None:
         if any(_address(row) not in self._images for row in self.db.new):
             raise TypeError("a new row that the journal does not know; make it with rows(…).add(…)")
+        if any(self._images.get(_address(row), (None, row))[1] is not None for row in self.db.deleted):
+            raise TypeError("a row was deleted behind the journal's back; remove it with rows(…).remove(…)")
 
     def _insist_on_writing(self) -> None:
         if not self.writable:

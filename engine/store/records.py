@@ -6,6 +6,7 @@ the engine runs on the hot path. `rows` gives a world's ORM session on it.
 
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cached_property
@@ -14,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlmodel import Session as DbSession
 
+from engine.store import raw
 from engine.types import Principal, Role
 
 
@@ -109,7 +111,16 @@ class Transaction:
     def close(self) -> None:
         """Let go of what the transaction held in memory."""
         if "db" in vars(self):
+            raw.unwatch(self._connection)
             self.db.close()
+
+    def watch(self) -> None:
+        """Refuse what would escape the journal from here on: a world got a row, which leads to the connection."""
+        raw.watch(self._connection)
+
+    def journaled(self) -> AbstractContextManager[None]:
+        """Let the engine write rows in a block, although a world can reach the connection."""
+        return raw.journaled(self._connection)
 
     # people
 

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from engine.errors import Busy, EngineError, InvalidArguments, Refused, StoreError
+from engine.store import raw
 from engine.store.records import Transaction
 
 T = TypeVar("T")
@@ -119,6 +120,7 @@ class SqliteStore:
             connect_args={"check_same_thread": False, "isolation_level": None, "cached_statements": 512},
         )
         event.listen(engine, "connect", lambda driver, _: _configure(driver, read_only))
+        raw.guard(engine)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
         return engine
 

@@ -9,7 +9,9 @@ from types import new_class
 from typing import Any
 
 import pytest
-from sqlalchemy import JSON, Column, delete, insert, update
+from sqlalchemy import JSON, Column, delete, func, insert, select, text, update
+from sqlalchemy.orm import Session as DbSession
+from sqlalchemy.orm import object_session
 from sqlmodel import CheckConstraint, Field, ForeignKeyConstraint, UniqueConstraint
 
 from engine import Row, World, action
@@ -307,8 +309,6 @@ def test_bulk_statement_is_refused(desk: Callable[..., Outcome], statement: Any)
     desk(lambda world: world.rows(Note).add(text="a"))
 
     def bulk(world: Desk) -> None:
-        from sqlalchemy.orm import object_session
-
         db = object_session(world.rows(Note).where()[0])
         assert db is not None
         db.execute(statement)
@@ -318,12 +318,106 @@ def test_bulk_statement_is_refused(desk: Callable[..., Outcome], statement: Any)
     assert texts(desk) == ["a"]
 
 
+def session_behind(world: Desk) -> DbSession:
+    """The ORM session that the rows lead to."""
+    db = object_session(world.rows(Note).where()[0])
+    assert db is not None
+    return db
+
+
+@pytest.mark.parametrize(
+    "escape",
+    [
+        lambda db: db.execute(text(f"update {NOTES} set text = 'b'")),
+        lambda db: db.execute(text(f"/* quiet */ delete from {NOTES}")),
+        lambda db: db.execute(text(f"with x as (select 1) delete from {NOTES} where 1 in x")),
+        lambda db: db.execute(text(f"drop table {NOTES}")),
+        lambda db: db.execute(text("savepoint mine")),
+        lambda db: db.connection().execute(update(Note.__table__).values(text="b")),  # type: ignore[attr-defined]
+        lambda db: db.connection().execute(delete(Note.__table__)),  # type: ignore[attr-defined]
+        lambda db: db.connection().exec_driver_sql(f"update {NOTES} set text = 'b'"),
+        lambda db: db.connection().exec_driver_sql("pragma foreign_keys = off"),
+        lambda db: db.connection().exec_driver_sql("commit"),
+    ],
+    ids=["text", "comment", "with", "drop", "savepoint", "core update", "core delete", "driver", "pragma", "commit"],
+)
+def test_statement_of_its_own_that_writes_is_refused(desk: Callable[..., Outcome], escape: Callable[..., Any]) -> None:
+    desk(lambda world: world.rows(Note).add(text="a"))
+    with pytest.raises(TypeError, match="would escape the journal; load the rows and change them"):
+        desk(lambda world: escape(session_behind(world)))
+    assert texts(desk) == ["a"]
+
+
+def test_statement_of_its_own_that_writes_is_refused_in_a_resource(desk: Any) -> None:
+    desk(lambda world: world.rows(Note).add(text="a"))
+    with pytest.raises(TypeError, match="would escape the journal"):
+        seen(desk, lambda world: session_behind(world).execute(text(f"delete from {NOTES}")))
+
+
+def test_statement_that_reads_is_allowed(desk: Callable[..., Outcome]) -> None:
+    def read(world: Desk) -> None:
+        world.rows(Note).add(text="a", label="update")
+        db = session_behind(world)
+        labelled = select(func.count()).select_from(Note).filter_by(label="update")
+        assert db.scalars(labelled).all() == [1]
+        assert db.scalar(text(f"select count(*) from {NOTES} where label = :label"), {"label": "update"}) == 1
+        longest = select(func.max(func.length(Note.text)).label("longest")).cte("delete")
+        assert db.scalar(select(longest.c.longest)) == 1
+
+    desk(read)
+    assert texts(desk) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "end",
+    [lambda db: db.rollback(), lambda db: db.connection().commit(), lambda db: db.connection().rollback()],
+    ids=["rollback", "connection commits", "connection rolls back"],
+)
+def test_action_cannot_end_its_transaction(desk: Callable[..., Outcome], end: Callable[..., Any]) -> None:
+    desk(lambda world: world.rows(Note).add(text="a"))
+
+    def ends(world: Desk) -> None:
+        world.rows(Note).where()[0].text = "b"
+        end(session_behind(world))
+
+    with pytest.raises(TypeError, match="one transaction, which the engine ends"):
+        desk(ends)
+    assert texts(desk) == ["a"]
+
+
+@pytest.mark.parametrize("then", [lambda world: world.rows(Square).count(), lambda world: None], ids=["read", "end"])
+def test_row_deleted_behind_the_journals_back_is_refused(
+    desk: Callable[..., Outcome], then: Callable[[Desk], Any]
+) -> None:
+    desk(lambda world: world.rows(Note).add(text="a"))
+
+    def smuggle(world: Desk) -> None:
+        note = world.rows(Note).where()[0]
+        session_behind(world).delete(note)
+        then(world)
+
+    with pytest.raises(TypeError, match=r"remove it with rows\(…\)\.remove"):
+        desk(smuggle)
+    assert texts(desk) == ["a"]
+
+
+def test_row_taken_from_its_orm_session_is_refused(desk: Callable[..., Outcome]) -> None:
+    desk(lambda world: world.rows(Note).add(text="a"))
+
+    def expunge(world: Desk) -> None:
+        note = world.rows(Note).where()[0]
+        session_behind(world).expunge(note)
+        note.text = "b"
+
+    with pytest.raises(TypeError, match="taken from its ORM session"):
+        desk(expunge)
+    assert texts(desk) == ["a"]
+
+
 def test_row_added_behind_the_journals_back_is_refused(desk: Callable[..., Outcome]) -> None:
     desk(lambda world: world.rows(Note).add(text="a"))
 
     def smuggle(world: Desk) -> None:
-        from sqlalchemy.orm import object_session
-
         note = world.rows(Note).where()[0]
         db = object_session(note)
         assert db is not None
