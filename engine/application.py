@@ -16,7 +16,7 @@ from engine.store.sqlite import SqliteStore
 def open_store(settings: Settings) -> SqliteStore:
     """The store that the settings name; its folder is made, unless the name is an SQLite URI. Raises StoreError."""
     if settings.sqlite_path.startswith("file:"):
-        return SqliteStore(settings.sqlite_path)
+        return SqliteStore(settings.sqlite_path, settings.limits)
     path = Path(settings.sqlite_path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -25,7 +25,7 @@ def open_store(settings: Settings) -> SqliteStore:
             f"The folder {path.parent} cannot be made: {error.strerror}.",
             hint="Set TURNKEEPER_DATA_DIR to one you may write to.",
         ) from error
-    return SqliteStore(str(path))
+    return SqliteStore(str(path), settings.limits)
 
 
 @contextmanager

@@ -9,10 +9,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from engine.errors import InvalidArguments
+from engine.limits import DEFAULT, Limits, check_arguments
 from engine.types import Json
 
-ARGUMENTS_LIMIT = 1024 * 1024
-"""Bytes of an action's arguments as canonical JSON."""
 LEAST, MOST = -(2**63), 2**63 - 1
 """Integers that every part of the way can carry: signed, 64 bits."""
 
@@ -27,13 +26,16 @@ def parsed(model: type[BaseModel], arguments: Mapping[str, Json]) -> dict[str, A
     return {name: getattr(value, name) for name in type(value).model_fields}
 
 
-def canonical(model: type[BaseModel], arguments: Mapping[str, Any]) -> str:
-    """The canonical JSON of parsed arguments: sorted keys and sets, no spaces. Raises InvalidArguments."""
+def canonical(model: type[BaseModel], arguments: Mapping[str, Any], limits: Limits = DEFAULT) -> str:
+    """The canonical JSON of parsed arguments: sorted keys and sets, no spaces.
+
+    Raises InvalidArguments; LimitExceeded if it is too large.
+    """
     try:
         plain = _plain(model, arguments)
         _refuse_vast(plain)
         text = _compact(plain)
-        size = len(text.encode())
+        text.isascii() or text.encode()  # which says whether it holds a lone surrogate
     except UnicodeEncodeError as error:
         raise InvalidArguments(f"The arguments hold a lone surrogate, which is no character ({error}).") from None
     except (PydanticSerializationError, UnicodeDecodeError) as error:
@@ -42,11 +44,7 @@ def canonical(model: type[BaseModel], arguments: Mapping[str, Any]) -> str:
         raise InvalidArguments("The arguments are nested too deeply.", hint="Send something flatter.") from None
     except ValueError:
         raise InvalidArguments("The arguments hold a number that is not finite, which JSON cannot carry.") from None
-    if size > ARGUMENTS_LIMIT:
-        raise InvalidArguments(
-            f"The arguments are {size:,} bytes long; at most {ARGUMENTS_LIMIT:,} are taken.",
-            hint="Send less at a time.",
-        )
+    check_arguments(text, limits)
     return text
 
 

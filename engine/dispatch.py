@@ -17,6 +17,7 @@ from engine.checks import allow, check_key, check_revision, check_version, find,
 from engine.definition import Definition
 from engine.errors import Refused
 from engine.journal import replayed, write
+from engine.limits import check_sessions
 from engine.operations import Call as Call
 from engine.operations import Done, Opened, Operation, opened_world
 from engine.reading import Reader, now_of
@@ -60,7 +61,7 @@ class Dispatcher(Reader):
             return self.read(call)
         operation = self._operation(definition, call.action)
         arguments = parsed(operation.parameters, call.arguments)
-        request = canonical(operation.parameters, arguments)
+        request = canonical(operation.parameters, arguments, self.limits)
         check_key(call.key)
         began = time.perf_counter()
         outcome = self._commit(lambda tx: self._carry_out(tx, definition, operation, call, arguments, request))
@@ -81,7 +82,8 @@ class Dispatcher(Reader):
         given = parsed(definition.start_parameters, arguments or {})
         allow(principal, definition.write_scope)
         check_key(key)
-        wanted = Start(principal=principal, definition=definition, arguments=given, main=main, key=key)
+        plain = canonical(definition.start_parameters, given, self.limits)
+        wanted = Start(principal=principal, definition=definition, arguments=given, plain=plain, main=main, key=key)
         began = time.perf_counter()
         outcome = self._commit(lambda tx: self._start_once(tx, wanted))
         _log(outcome, "start", began)
@@ -162,13 +164,19 @@ class Dispatcher(Reader):
         if record is not None:
             return record, Role.OWNER, None
         allow(principal, definition.write_scope)
+        self._check_room(transaction, transaction.ensure_person(principal))
         started = start_main(transaction, principal, definition)
         return started.record, Role.OWNER, started
+
+    def _check_room(self, transaction: Transaction, owner: int) -> None:
+        """Insist that a person may own another session. Raises LimitExceeded."""
+        check_sessions(transaction.owned(owner), self.limits)
 
     def _start_once(self, transaction: Transaction, wanted: Start) -> Kept:
         definition, principal = wanted.definition, wanted.principal
         if (before := begun_before(transaction, definition, principal, wanted.key, wanted.request)) is not None:
             return Kept(before)
+        self._check_room(transaction, transaction.ensure_person(principal))
         made = start(transaction, wanted)
         allowed = possible(
             lambda: opened_world(transaction, definition, made.record, principal), made.record, definition
@@ -185,6 +193,7 @@ class Dispatcher(Reader):
         if (before := begun_before(transaction, definition, principal, key, request)) is not None:
             return Kept(before)
         check_version(origin, definition)
+        self._check_room(transaction, origin.owner_id if principal.operator else transaction.ensure_person(principal))
         return Kept(fork(transaction, principal, definition, origin, at, key=key, request=request))
 
 

@@ -1,46 +1,69 @@
 """The journal: writing what was done, and finding what was done before."""
 
 import json
+from collections.abc import Mapping
 
 from engine import history
 from engine.checks import possible
 from engine.definition import Definition
 from engine.errors import Conflict, Refused
+from engine.limits import check_result, check_stored, size
 from engine.operations import Call, Done, Opened, opened_world
 from engine.store.records import Entry, Record, Transaction
-from engine.types import Change, Json, Message, Outcome, Principal, RowChange
+from engine.types import Change, Json, Message, Outcome, Principal, RowChange, dumped
+
+FREEING = ("undo", "end", "share")
+"""What stays possible in a session that is full."""
 
 
 def write(opened: Opened, done: Done, action: str, request: str, person: int, key: str | None) -> Change:
-    """Write what an operation did: the session's row at its next revision, and the journal entry."""
-    record, transaction = opened.record, opened.transaction
-    state_before, data_before = record.state, record.data
+    """Write what an operation did: the session's row at its next revision, and the journal entry.
+
+    Raises LimitExceeded, Conflict.
+    """
+    record, transaction, state_before = opened.record, opened.transaction, opened.record.state
+    entry, grown = _entry(opened, done, action, request, person, key)
+    record.stored = max(0, record.stored + weight(entry) + grown)
+    if action not in FREEING:
+        check_stored(record.stored, transaction.limits)
     record.state, record.data = done.state, done.data
     record.version = opened.definition.version
-    record.revision += 1
+    record.revision = entry.revision
     record.undo_top, record.redo_top = done.undo_top, done.redo_top
     if not transaction.save(record, expected=record.revision - 1):
         raise Conflict("The session was changed by another at the same instant.", revision=record.revision)
-    value, content = done.value, done.content
+    transaction.append(entry)
+    return _change(opened, entry, state_before, done.rows)
+
+
+def weight(entry: Entry) -> int:
+    """The bytes of what an entry keeps."""
+    return sum(size(text) for text in (entry.arguments, entry.result, entry.data, entry.rows, entry.shared) if text)
+
+
+def _entry(opened: Opened, done: Done, action: str, request: str, person: int, key: str | None) -> tuple[Entry, int]:
+    """The entry of what was done, and by how many bytes the rows grew. Raises LimitExceeded."""
+    rows, grown = _images(done.rows)
+    value, content = dumped(done.value), dumped(done.content)
+    check_result(value, content, opened.transaction.limits)
     entry = Entry(
-        session_id=record.id,
-        revision=record.revision,
+        session_id=opened.record.id,
+        revision=opened.record.revision + 1,
         action=action,
         arguments=request,
         person_id=person,
         key=key,
         version=opened.definition.version,
-        result=_dump({"value": value, "content": list(content)}),
+        result=f'{{"value":{value},"content":{content}}}',
         state=done.state,
-        data=(done.data or "null") if done.data != data_before else None,
-        rows=_dump([[c.table, c.before, c.after] for c in done.rows]) if done.rows else None,
+        data=(done.data or "null") if done.data != opened.record.data else None,
+        rows=rows,
         seed=done.seed,
         target=done.target,
         below=done.below,
-        at=transaction.at,
+        at=opened.transaction.at,
     )
-    transaction.append(entry)
-    return _change(opened, entry, state_before, done.rows)
+    return entry, grown
 
 
 def _change(opened: Opened, entry: Entry, state_before: str, rows: tuple[RowChange, ...]) -> Change:
@@ -114,5 +137,17 @@ def key_reused() -> Refused:
     )
 
 
-def _dump(value: Json) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+def _images(changes: tuple[RowChange, ...]) -> tuple[str | None, int]:
+    """The images as the journal keeps them, and by how many bytes the rows grew."""
+    if not changes:
+        return None, 0
+    parts = [(dumped(change.table), dumped(change.before), dumped(change.after)) for change in changes]
+    grown = sum(
+        _length(change.after, after) - _length(change.before, before)
+        for change, (_, before, after) in zip(changes, parts, strict=True)
+    )
+    return f"[{','.join(f'[{table},{before},{after}]' for table, before, after in parts)}]", grown
+
+
+def _length(image: Mapping[str, Json] | None, text: str) -> int:
+    return 0 if image is None else size(text)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from engine.errors import LimitExceeded
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
@@ -10,7 +12,7 @@ class Limits:
     arguments: int = 1024 * 1024
     """Of an action's arguments."""
     result: int = 1024 * 1024
-    """Of an action's answer, and of a page of what is read."""
+    """Of an action's answer, its value and its content each, and of a page of what is read."""
     data: int = 256 * 1024
     """Of a session's document."""
     rows: int = 50_000
@@ -26,3 +28,80 @@ class Limits:
 
 
 DEFAULT = Limits()
+
+
+def size(text: str) -> int:
+    """The bytes of a text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def check_arguments(text: str, limits: Limits) -> None:
+    """Insist that arguments are not too large. Raises LimitExceeded."""
+    if (received := size(text)) > limits.arguments:
+        raise LimitExceeded(
+            "arguments_too_large",
+            f"The arguments are {received:,} bytes long; at most {limits.arguments:,} are taken.",
+            hint="Send less at a time.",
+            received=received,
+            allowed=limits.arguments,
+        )
+
+
+def check_result(value: str, content: str, limits: Limits) -> None:
+    """Insist that an answer is not too large, as a value and as content. Raises LimitExceeded."""
+    if (received := max(size(value), size(content))) > limits.result:
+        raise LimitExceeded(
+            "result_too_large",
+            f"The answer would be {received:,} bytes long; at most {limits.result:,} are given.",
+            hint="Ask for less at a time, a page say, if the action takes such an argument. Nothing was changed.",
+            received=received,
+            allowed=limits.result,
+        )
+
+
+def check_data(text: str, limits: Limits) -> None:
+    """Insist that a session's document is not too large. Raises LimitExceeded."""
+    if (received := size(text)) > limits.data:
+        raise LimitExceeded(
+            "data_too_large",
+            f"The session's document would be {received:,} bytes long; at most {limits.data:,} are kept.",
+            hint="Keep less in it; what there are many of belongs into rows. Nothing was changed.",
+            received=received,
+            allowed=limits.data,
+        )
+
+
+def check_rows(received: int, limits: Limits) -> None:
+    """Insist that not too many rows are touched. Raises LimitExceeded."""
+    if received > limits.rows:
+        raise LimitExceeded(
+            "too_many_rows",
+            f"This touches more than {limits.rows:,} rows, which is as many as one call may.",
+            hint="Do it in several calls, or read fewer rows: where(…) narrows them, count(…) loads none.",
+            received=received,
+            allowed=limits.rows,
+        )
+
+
+def check_sessions(owned: int, limits: Limits) -> None:
+    """Insist that there is room for another session. Raises LimitExceeded."""
+    if owned >= limits.sessions:
+        raise LimitExceeded(
+            "too_many_sessions",
+            f"The owner has {owned:,} sessions; at most {limits.sessions:,} are kept.",
+            hint="End or erase some that are not needed: list_sessions names them, end_session ends them.",
+            received=owned,
+            allowed=limits.sessions,
+        )
+
+
+def check_stored(received: int, limits: Limits) -> None:
+    """Insist that a session's journal and rows are not too large. Raises LimitExceeded."""
+    if received > limits.stored:
+        raise LimitExceeded(
+            "session_full",
+            f"The session's history and rows would be {received:,} bytes; at most {limits.stored:,} are kept.",
+            hint="It can still be read, undone, forked and shared. Start another one, or end or erase this one.",
+            received=received,
+            allowed=limits.stored,
+        )

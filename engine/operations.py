@@ -17,9 +17,10 @@ from engine.checks import check_possible
 from engine.content import Block, Text, rendered
 from engine.definition import Definition
 from engine.errors import Refused
+from engine.limits import check_data, check_result
 from engine.rows import Rows
 from engine.store.records import Record, Transaction
-from engine.types import Json, Principal, Role, RowChange
+from engine.types import Json, Principal, Role, RowChange, dumped
 from engine.world import Situation, World
 
 
@@ -99,7 +100,11 @@ class Opened:
         value, content = rendered(answer, returns)
         changes = self.rows.changes()
         data = stored(world, self.record.data)
+        if data is not None and data != self.record.data:
+            check_data(data, self.transaction.limits)
         unchanged = self._situation is not None and self._situation.unchanged
+        if unchanged:
+            check_result(dumped(value), dumped(content), self.transaction.limits)
         if unchanged and (changes or world.data != self.view().data or state != self.record.state):
             raise TypeError(f"{self.definition.name}: the action called self.unchanged(), but it changed something")
         return Done(

@@ -13,12 +13,13 @@ from engine.content import rendered
 from engine.definition import Definition
 from engine.errors import Conflict, NotFound, Refused
 from engine.journal import replayed
+from engine.limits import check_result
 from engine.operations import OPERATIONS, Call, Operation, opened_world, operation_of, with_prepared
 from engine.registry import Registry
 from engine.rows import Rows
 from engine.store.records import Record, Transaction
 from engine.store.sqlite import SqliteStore
-from engine.types import Json, Outcome, Principal, Role
+from engine.types import Json, Outcome, Principal, Role, dumped
 from engine.world import Situation, World
 
 T = TypeVar("T")
@@ -30,6 +31,7 @@ class Reader:
     def __init__(self, store: SqliteStore, registry: Registry) -> None:
         self.store = store
         self.registry = registry
+        self.limits = store.limits
 
     def start_main(self, principal: Principal, definition: Definition) -> str:
         """The handle of a main session that is missing. A reader makes none. Raises NotFound."""
@@ -48,7 +50,7 @@ class Reader:
         if not action.read_only:
             raise TypeError(f"{action.name} changes the session: use dispatch")
         arguments = action.parse(call.arguments)
-        canonical(action.parameters, arguments)
+        canonical(action.parameters, arguments, self.limits)
 
         def work(transaction: Transaction, record: Record, definition: Definition) -> Outcome:
             allow(call.principal, definition.scope_of(action))
@@ -57,6 +59,7 @@ class Reader:
             check_possible(world, record, definition, action, arguments)
             answer = action.method(world, **with_prepared(action, arguments, call.prepared))
             value, content = rendered(answer, action.returns)
+            check_result(dumped(value), dumped(content), self.limits)
             allowed = possible(lambda: world, record, definition)
             return Outcome(record.handle, record.world, record.revision, record.state, allowed, value, content)
 
@@ -66,7 +69,7 @@ class Reader:
         """What was answered to the same call before, if it was carried out."""
         definition = self._definition(call.world)
         operation = self._operation(definition, call.action)
-        request = canonical(operation.parameters, parsed(operation.parameters, call.arguments))
+        request = canonical(operation.parameters, parsed(operation.parameters, call.arguments), self.limits)
 
         def work(transaction: Transaction, record: Record, definition: Definition) -> Outcome | None:
             person = transaction.person_id(call.principal)

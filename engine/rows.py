@@ -30,6 +30,7 @@ from sqlmodel import Field, SQLModel
 from sqlmodel import Session as DbSession
 
 from engine.errors import DefinitionError, InvalidArguments, Refused
+from engine.limits import check_rows
 from engine.store.records import Transaction
 from engine.types import Json, RowChange
 
@@ -102,9 +103,10 @@ class Rows:
         """The session's rows of a table that fit."""
         self.flush()
         columns = table_of(model).c
+        most = self._transaction.limits.rows
         statement = select(model).where(columns.session_id == self._session_id, *where).filter_by(**equals)
         ordered = statement.order_by(*table_of(model).primary_key) if order_by is None else statement.order_by(order_by)
-        found = list(self.db.scalars(ordered))
+        found = list(self.db.scalars(ordered.limit(most + 1)))
         self._remember(found)
         return found
 
@@ -134,6 +136,7 @@ class Rows:
             raise Refused("already_there", f"There is a {model.__name__} {key} already.")
         self._images.setdefault(_address(row), (None, None))
         self._track(row)
+        check_rows(len(self._images), self._transaction.limits)
         self.db.add(row)
         self.flush()
         return row
@@ -207,6 +210,7 @@ class Rows:
         for row in rows:
             if _address(row) not in self._images:
                 self._images[_address(row)] = (image(row), row)
+        check_rows(len(self._images), self._transaction.limits)
 
     def _track(self, row: SQLModel) -> None:
         self._transaction.watch()

@@ -24,13 +24,10 @@ class Start:
     principal: Principal
     definition: Definition
     arguments: Mapping[str, Any]
+    plain: str
+    """The arguments as the journal keeps them."""
     main: bool = False
     key: str | None = None
-
-    @property
-    def plain(self) -> str:
-        """The arguments as the journal keeps them."""
-        return canonical(self.definition.start_parameters, self.arguments)
 
     @property
     def request(self) -> str:
@@ -87,7 +84,10 @@ def start_main(transaction: Transaction, principal: Principal, definition: Defin
             hint="Call start_session with main=true.",
         )
     given = parsed(definition.start_parameters, {})
-    return start(transaction, Start(principal=principal, definition=definition, arguments=given, main=True))
+    plain = canonical(definition.start_parameters, given)
+    return start(
+        transaction, Start(principal=principal, definition=definition, arguments=given, plain=plain, main=True)
+    )
 
 
 def fork(

@@ -1,5 +1,6 @@
 """Values that cross modules: who acts, what happened, what came of it."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,6 +9,11 @@ from typing import Any, TypeAlias
 
 Json: TypeAlias = Any
 """A JSON value: None, bool, int, float, str, or a list or str-keyed dict of them."""
+
+
+def dumped(value: Json) -> str:
+    """A JSON value as compact text."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
 class Role(StrEnum):

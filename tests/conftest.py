@@ -7,6 +7,7 @@ import pytest
 
 from engine.dispatch import Dispatcher
 from engine.hooks import Hook
+from engine.limits import DEFAULT, Limits
 from engine.migrate import upgrade
 from engine.registry import Registry
 from engine.store.sqlite import SqliteStore
@@ -24,8 +25,9 @@ def dispatcher_of(tmp_path: Path) -> Iterator[Callable[..., Dispatcher]]:
         listeners: Iterable[Callable[[Change], None]] = (),
         hooks: Iterable[Hook] = (),
         file: str = "turnkeeper.db",
+        limits: Limits = DEFAULT,
     ) -> Dispatcher:
-        stores.append(SqliteStore(str(tmp_path / file)))
+        stores.append(SqliteStore(str(tmp_path / file), limits))
         registry = Registry(worlds, hooks)
         upgrade(stores[-1], registry.worlds.values())
         return Dispatcher(stores[-1], registry, listeners)

@@ -130,9 +130,9 @@ def test_an_unknown_session_is_answered_with_where_to_look(served: Served, perso
 
 def test_arguments_over_a_mebibyte_are_refused_with_their_size(served: Served, person: str) -> None:
     fits = call(served, "desk_write", {"text": "x" * (MIB - 100)}, person)
-    assert not fits["isError"]
+    assert not fits["isError"], fits["content"]
     message = refusal(call(served, "desk_write", {"text": "x" * (MIB + 100)}, person))
-    assert message["code"] == "invalid_arguments"
+    assert message["code"] == "arguments_too_large"
     assert "at most 1,048,576" in message["content"]
     assert call(served, "desk_count", {}, person)["structuredContent"]["result"] == 1
 

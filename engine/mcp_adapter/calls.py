@@ -116,7 +116,7 @@ async def _call_session_tool(asked: ToolCall, tool: SessionTool) -> t.CallToolRe
     session = asked.catalog.endpoint.session
     try:
         given = parsed(tool.arguments, asked.arguments)
-        canonical(tool.arguments, given)
+        canonical(tool.arguments, given, asked.dispatcher.limits)
         arguments = tool.arguments.model_construct(**given)
         session = session or getattr(arguments, "session", None)
         request = Request(asked.dispatcher, asked.catalog, asked.principal, arguments, *asked.retry)

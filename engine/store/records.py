@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlmodel import Session as DbSession
 
+from engine.limits import DEFAULT, Limits
 from engine.store import raw
 from engine.types import Principal, Role
 
@@ -83,7 +84,7 @@ _SESSION = ", ".join(f"session.{field.name}" for field in fields(Record))
 _ENTRY = ", ".join(field.name for field in fields(Entry))
 _SAVE = (
     "update session set main_of = ?, state = ?, data = ?, version = ?, revision = ?, undo_top = ?, redo_top = ?,"
-    " updated_at = ?, ended_at = ? where id = ? and revision = ?"
+    " updated_at = ?, ended_at = ?, stored = ? where id = ? and revision = ?"
 )
 _INSERT_ENTRY = f"insert into journal ({_ENTRY}) values ({', '.join('?' * len(fields(Entry)))})"
 
@@ -91,12 +92,13 @@ _INSERT_ENTRY = f"insert into journal ({_ENTRY}) values ({', '.join('?' * len(fi
 class Transaction:
     """One transaction, for as long as the store holds it open. `now` is its single reading of the clock."""
 
-    def __init__(self, connection: Connection, now: datetime, *, writable: bool) -> None:
+    def __init__(self, connection: Connection, now: datetime, *, writable: bool, limits: Limits = DEFAULT) -> None:
         driver: Any = connection.connection.driver_connection
         self._execute = driver.execute
         self._connection = connection
         self.now = now
         self.writable = writable
+        self.limits = limits
 
     @cached_property
     def db(self) -> DbSession:
@@ -186,6 +188,11 @@ class Transaction:
         )
         return [Record(*row) for row in self._execute(statement, (world,))]
 
+    def owned(self, person_id: int) -> int:
+        """How many sessions a person owns that have not ended."""
+        statement = "select count(*) from session where owner_id = ? and ended_at is null and hidden is null"
+        return int(self._execute(statement, (person_id,)).fetchone()[0])
+
     def role(self, record: Record, person_id: int | None) -> Role | None:
         """What a person may do with a session."""
         if person_id == record.owner_id:
@@ -230,6 +237,7 @@ class Transaction:
             record.redo_top,
             record.updated_at,
             record.ended_at,
+            record.stored,
             record.id,
             expected,
         )

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from engine.errors import Busy, EngineError, InvalidArguments, Refused, StoreError
+from engine.limits import DEFAULT, Limits
 from engine.store import raw
 from engine.store.records import Transaction
 
@@ -45,8 +46,9 @@ SQLITE = sqlite_module()
 class SqliteStore:
     """Transactions on one SQLite file. `offset` shifts the clock, for tests and authors."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, limits: Limits = DEFAULT) -> None:
         self.path = path
+        self.limits = limits
         self.offset = timedelta()
         self._turn = threading.Lock()
         self._writing = self._engine("BEGIN IMMEDIATE", size=1)
@@ -93,7 +95,7 @@ class SqliteStore:
     @contextmanager
     def _transaction(self, engine: Engine, *, writable: bool) -> Iterator[Transaction]:
         with self._explained(), engine.begin() as connection:
-            transaction = Transaction(connection, self.now(), writable=writable)
+            transaction = Transaction(connection, self.now(), writable=writable, limits=self.limits)
             try:
                 yield transaction
             finally:

@@ -19,6 +19,7 @@ from engine.errors import (
     EngineError,
     Forbidden,
     InvalidArguments,
+    LimitExceeded,
     NotFound,
     Refused,
 )
@@ -245,7 +246,7 @@ def test_too_many_bytes_of_arguments_are_refused_with_the_limit(dispatcher_of: C
 
     dispatcher = dispatcher_of(Pad)
     asked = Call(principal=ANN, world="pad", action="write", arguments={"text": "x" * 1024 * 1024})
-    error = refused(dispatcher, InvalidArguments, asked)
+    error = refused(dispatcher, LimitExceeded, asked)
     assert "1,048,576" in str(error)
 
 

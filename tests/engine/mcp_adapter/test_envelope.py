@@ -89,7 +89,8 @@ def test_every_error_outside_tools_has_a_code_and_its_rule() -> None:
         expected = t.INTERNAL_ERROR if isinstance(error, StoreError) else t.INVALID_PARAMS
         assert wire.code == expected
         assert wire.message == str(error)
-        assert wire.data == {"code": error.rule, "uri": "session://x/y"}
+        later = {"retryAfter": error.retry_after} if isinstance(error, Busy) else {}
+        assert wire.data == {"code": error.rule, "uri": "session://x/y", **later}
 
 
 def test_a_missing_capability_is_named() -> None:
