@@ -16,6 +16,7 @@ from engine.arguments import canonical, parsed
 from engine.checks import allow, check_key, check_revision, check_version, find, need, possible
 from engine.definition import Definition
 from engine.errors import Refused
+from engine.failpoints import reach
 from engine.journal import replayed, write
 from engine.limits import check_sessions
 from engine.operations import Call as Call
@@ -65,6 +66,7 @@ class Dispatcher(Reader):
         check_key(call.key)
         began = time.perf_counter()
         outcome = self._commit(lambda tx: self._carry_out(tx, definition, operation, call, arguments, request))
+        reach("before_reply")
         _log(outcome, call.action, began)
         return outcome
 
@@ -132,6 +134,7 @@ class Dispatcher(Reader):
         arguments: Mapping[str, Any],
         request: str,
     ) -> Kept:
+        reach("after_begin")
         person = transaction.ensure_person(call.principal)
         record, role, started = self._find_or_start(transaction, definition, call.session, call.principal)
         need(role, operation.role)

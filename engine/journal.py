@@ -7,6 +7,7 @@ from engine import history
 from engine.checks import possible
 from engine.definition import Definition
 from engine.errors import Conflict, Refused
+from engine.failpoints import reach
 from engine.limits import check_result, check_stored, size
 from engine.operations import Call, Done, Opened, opened_world
 from engine.store.records import Entry, Record, Transaction
@@ -21,6 +22,7 @@ def write(opened: Opened, done: Done, action: str, request: str, person: int, ke
 
     Raises LimitExceeded, Conflict.
     """
+    reach("before_journal")
     record, transaction, state_before = opened.record, opened.transaction, opened.record.state
     entry, grown = _entry(opened, done, action, request, person, key)
     record.stored = max(0, record.stored + weight(entry) + grown)
@@ -33,6 +35,7 @@ def write(opened: Opened, done: Done, action: str, request: str, person: int, ke
     if not transaction.save(record, expected=record.revision - 1):
         raise Conflict("The session was changed by another at the same instant.", revision=record.revision)
     transaction.append(entry)
+    reach("after_journal")
     return _change(opened, entry, state_before, done.rows)
 
 

@@ -17,6 +17,7 @@ from engine.checks import check_possible
 from engine.content import Block, Text, rendered
 from engine.definition import Definition
 from engine.errors import Refused
+from engine.failpoints import reach
 from engine.limits import check_data, check_result
 from engine.rows import Rows
 from engine.store.records import Record, Transaction
@@ -169,8 +170,10 @@ def operation_of(action: Action) -> Operation:
             check_possible(view, opened.record, opened.definition, action, opened.arguments)
         elif not opened.definition.chart.enabled(opened.record.state, action.name):
             check_possible(opened.view(), opened.record, opened.definition, action, opened.arguments)
+        reach("after_guards")
         world = opened.world(action.targets)
         answer = action.method(world, **with_prepared(action, opened.arguments, opened.prepared))
+        reach("after_method")
         state = statechart.take(opened.definition.chart, opened.record.state, action.name, opened.chosen)
         return opened.done(world, answer, state, undo_top=opened.record.revision + 1, returns=action.returns)
 
