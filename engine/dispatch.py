@@ -12,18 +12,23 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from engine.ahead import written_ahead
 from engine.arguments import canonical, parsed
+from engine.batches import delete
 from engine.checks import allow, check_key, check_revision, check_version, find, need, possible
 from engine.definition import Definition
 from engine.errors import Refused
 from engine.failpoints import reach
+from engine.forking import Fork, TooLarge, fork, fork_ahead
+from engine.history import WriteAhead
 from engine.journal import replayed, write
 from engine.limits import check_sessions
 from engine.operations import Call as Call
 from engine.operations import Done, Opened, Operation, opened_world
 from engine.reading import Reader, now_of
 from engine.registry import Registry
-from engine.starting import Start, Started, begun_before, fork, start, start_main
+from engine.starting import Start, Started, begun_before, start, start_main
+from engine.store.hidden import hide
 from engine.store.records import Record, Transaction
 from engine.store.sqlite import SqliteStore
 from engine.types import Change, Json, Outcome, Principal, Role
@@ -65,7 +70,16 @@ class Dispatcher(Reader):
         request = canonical(operation.parameters, arguments, self.limits)
         check_key(call.key)
         began = time.perf_counter()
-        outcome = self._commit(lambda tx: self._carry_out(tx, definition, operation, call, arguments, request))
+
+        def carried_out(call: Call) -> Outcome:
+            return self._commit(lambda tx: self._carry_out(tx, definition, operation, call, arguments, request))
+
+        try:
+            outcome = carried_out(call)
+        except WriteAhead as needed:
+            outcome = written_ahead(
+                self.store, definition, needed, lambda ahead: carried_out(dataclasses.replace(call, prepared=ahead))
+            )
         reach("before_reply")
         _log(outcome, call.action, began)
         return outcome
@@ -94,18 +108,26 @@ class Dispatcher(Reader):
     def fork(self, principal: Principal, session: str, at: int | None = None, *, key: str | None = None) -> Outcome:
         """Make a live session of one's own from a session's past, with its history up to there."""
         check_key(key)
-        return self._commit(lambda tx: self._fork_once(tx, principal, session, at, key))
+        try:
+            return self._commit(lambda tx: self._fork_once(tx, principal, session, at, key))
+        except TooLarge as large:
+            return fork_ahead(self.store, large.wanted, lambda work: self._commit(lambda tx: Kept(work(tx))))
 
     def erase(self, principal: Principal, session: str) -> None:
-        """Delete a session and its journal for good. Raises NotFound, Forbidden."""
+        """Delete a session and its journal for good. Raises NotFound, Forbidden.
 
-        def work(transaction: Transaction) -> None:
+        It is out of everybody's sight at once; what it was is deleted a little at a time.
+        """
+
+        def work(transaction: Transaction) -> Record:
             record, role = find(transaction, principal, session)
             need(role, Role.OWNER)
             allow(principal, f"{record.world}:write")
-            transaction.erase(record.id)
+            hide(transaction, record.id)
+            return record
 
-        self.store.write(work)
+        hidden = self.store.write(work)
+        delete(self.store, self.registry.definition(hidden.world), hidden.id)
 
     def start_main(self, principal: Principal, definition: Definition) -> str:
         """The handle of the caller's main session, made unless another call was faster."""
@@ -196,8 +218,18 @@ class Dispatcher(Reader):
         if (before := begun_before(transaction, definition, principal, key, request)) is not None:
             return Kept(before)
         check_version(origin, definition)
-        self._check_room(transaction, origin.owner_id if principal.operator else transaction.ensure_person(principal))
-        return Kept(fork(transaction, principal, definition, origin, at, key=key, request=request))
+        owner = origin.owner_id if principal.operator else transaction.ensure_person(principal)
+        self._check_room(transaction, owner)
+        wanted = Fork(
+            origin=origin,
+            definition=definition,
+            principal=principal,
+            owner_id=owner,
+            revision=origin.revision if at is None else at,
+            key=key,
+            request=request,
+        )
+        return Kept(fork(transaction, wanted, self.limits.at_once))
 
 
 def _outcome(record: Record, done: Done, change: Change | None, allowed: tuple[str, ...]) -> Outcome:

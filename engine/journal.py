@@ -10,6 +10,8 @@ from engine.errors import Conflict, Refused
 from engine.failpoints import reach
 from engine.limits import check_result, check_stored, size
 from engine.operations import Call, Done, Opened, opened_world
+from engine.pasts import keep_snapshot
+from engine.store.hidden import adopt
 from engine.store.records import Entry, Record, Transaction
 from engine.types import Change, Json, Message, Outcome, Principal, RowChange, dumped
 
@@ -25,7 +27,7 @@ def write(opened: Opened, done: Done, action: str, request: str, person: int, ke
     reach("before_journal")
     record, transaction, state_before = opened.record, opened.transaction, opened.record.state
     entry, grown = _entry(opened, done, action, request, person, key)
-    record.stored = max(0, record.stored + weight(entry) + grown)
+    record.stored = max(0, record.stored + weight(entry) + grown + done.grown)
     if action not in FREEING:
         check_stored(record.stored, transaction.limits)
     record.state, record.data = done.state, done.data
@@ -34,7 +36,11 @@ def write(opened: Opened, done: Done, action: str, request: str, person: int, ke
     record.undo_top, record.redo_top = done.undo_top, done.redo_top
     if not transaction.save(record, expected=record.revision - 1):
         raise Conflict("The session was changed by another at the same instant.", revision=record.revision)
+    if entry.adopted is not None:
+        adopt(transaction, record, entry.adopted)
     transaction.append(entry)
+    if record.revision % transaction.limits.snapshot == 0 and opened.definition.rows:
+        keep_snapshot(transaction, opened.definition, record)
     reach("after_journal")
     return _change(opened, entry, state_before, done.rows)
 
@@ -65,6 +71,7 @@ def _entry(opened: Opened, done: Done, action: str, request: str, person: int, k
         target=done.target,
         below=done.below,
         at=opened.transaction.at,
+        adopted=done.adopted,
     )
     return entry, grown
 
@@ -83,6 +90,7 @@ def _change(opened: Opened, entry: Entry, state_before: str, rows: tuple[RowChan
         rows=rows,
         undone=entry.target,
         main_of=opened.record.main_of,
+        adopted=entry.adopted is not None,
     )
 
 

@@ -17,6 +17,10 @@ class Limits:
     """Of a session's document."""
     rows: int = 50_000
     """Rows that one transaction may touch."""
+    at_once: int = 1_000
+    """Rows and journal entries that undo, redo or a fork writes in one transaction; more are written ahead."""
+    snapshot: int = 500
+    """Changes from one snapshot of a session's rows to the next, at least."""
     seconds: float = 5.0
     """An action's time."""
     waiting: int = 64

@@ -53,6 +53,10 @@ class Done:
     redo_top: int | None = None
     target: int | None = None
     below: int | None = None
+    adopted: int | None = None
+    """The row set that the session is to show from now on, if it changes."""
+    grown: int = 0
+    """By how many bytes that makes its rows more."""
     unchanged: bool = False
 
 
@@ -74,7 +78,7 @@ class Opened:
         self.principal = principal
         self.arguments = arguments
         self.prepared = prepared
-        self.rows = Rows(transaction, record.id)
+        self.rows = Rows(transaction, record.rows_at)
         self._situation: Situation | None = None
 
     def view(self) -> World:
@@ -155,7 +159,7 @@ def stored(world: World, before: str | None) -> str | None:
 
 def opened_world(transaction: Transaction, definition: Definition, record: Record, principal: Principal) -> World:
     """A session to look at, in a transaction."""
-    rows = Rows(transaction, record.id)
+    rows = Rows(transaction, record.rows_at)
     rows.writable = False
     world: World = definition.cls(Situation(record, principal, transaction.now, lambda: nullcontext(rows)))
     return world
@@ -202,11 +206,11 @@ class ShareArguments(BaseModel):
 
 
 def _undo(opened: Opened) -> Done:
-    return _reversed(opened, history.undo(*_parts(opened)), "Undone")
+    return _reversed(opened, history.undo(_desk(opened)), "Undone")
 
 
 def _redo(opened: Opened) -> Done:
-    return _reversed(opened, history.redo(*_parts(opened)), "Done again")
+    return _reversed(opened, history.redo(_desk(opened)), "Done again")
 
 
 def _reversed(opened: Opened, reversal: history.Reversal, word: str) -> Done:
@@ -222,6 +226,7 @@ def _reversed(opened: Opened, reversal: history.Reversal, word: str) -> Done:
         redo_top=reversal.redo_top,
         target=reversal.target,
         below=reversal.below,
+        adopted=reversal.adopted,
     )
 
 
@@ -251,8 +256,11 @@ def _as_it_was(opened: Opened, text: str) -> Done:
     )
 
 
-def _parts(opened: Opened) -> tuple[Transaction, Definition, Record, Rows]:
-    return opened.transaction, opened.definition, opened.record, opened.rows
+def _desk(opened: Opened) -> history.Desk:
+    ahead = opened.prepared if isinstance(opened.prepared, history.Ahead) else None
+    return history.Desk(
+        opened.transaction, opened.definition, opened.record, opened.rows, ahead, opened.transaction.limits.at_once
+    )
 
 
 OPERATIONS: Mapping[str, Operation] = {

@@ -15,6 +15,7 @@ from engine.errors import Conflict, NotFound, Refused
 from engine.journal import replayed
 from engine.limits import check_result
 from engine.operations import OPERATIONS, Call, Operation, opened_world, operation_of, with_prepared
+from engine.pasts import Past, past
 from engine.registry import Registry
 from engine.rows import Rows
 from engine.store.records import Record, Transaction
@@ -94,11 +95,11 @@ class Reader:
         found = self.store.read(work)
         return [(record, role) for record, role in found if principal.allows(f"{record.world}:read")]
 
-    def past(self, principal: Principal, session: str, at: int | None = None) -> tuple[history.Past, Outcome]:
+    def past(self, principal: Principal, session: str, at: int | None = None) -> tuple[Past, Outcome]:
         """A session as it was at a revision, beside how it is now. Raises NotFound."""
 
-        def work(transaction: Transaction, record: Record, definition: Definition) -> tuple[history.Past, Outcome]:
-            then = history.past(transaction, definition, record, record.revision if at is None else at)
+        def work(transaction: Transaction, record: Record, definition: Definition) -> tuple[Past, Outcome]:
+            then = past(transaction, definition, record, record.revision if at is None else at)
             return then, now_of(transaction, record, definition, principal)
 
         return self._reading(principal, self.world_of(principal, session), session, work)
@@ -162,7 +163,7 @@ class Reader:
             with self.store.snapshot() as transaction:
                 current = transaction.session_by_id(record.id)
                 _same(current or record, revision if current else -1)
-                yield Rows(transaction, record.id)
+                yield Rows(transaction, record.rows_at)
 
         view: World = definition.cls(Situation(record, principal, now, rows))
         return view

@@ -79,6 +79,7 @@ class Rows:
     """One session's rows in one transaction, and the images of those it touched."""
 
     def __init__(self, transaction: Transaction, session_id: int) -> None:
+        """`session_id` is the row set: a record's `rows_at`."""
         self._transaction = transaction
         self._session_id = session_id
         self._images: dict[tuple[str, str], tuple[Mapping[str, Json] | None, SQLModel | None]] = {}
@@ -182,20 +183,16 @@ class Rows:
                 found.append(RowChange(table, before, after))
         return tuple(found)
 
-    def defer_references(self) -> None:
-        """Have foreign keys checked at the commit, since `put` writes rows in any order."""
-        self.db.connection().exec_driver_sql("pragma defer_foreign_keys = on")
-
     def put(self, model: type[SQLModel], before: Mapping[str, Json] | None, after: Mapping[str, Json] | None) -> None:
         """Take out the row of one image and put in that of another: how undo, redo and fork write."""
         table, connection = table_of(model), self.db.connection()
         with self._transaction.journaled():
             if before is not None:
-                values = _python(model, before)
+                values = values_of(model, before)
                 key = [table.c[column.name] == values[column.name] for column in _own_key(model)]
                 connection.execute(table.delete().where(table.c.session_id == self._session_id, *key))
             if after is not None:
-                connection.execute(table.insert().values(session_id=self._session_id, **_python(model, after)))
+                connection.execute(table.insert().values(session_id=self._session_id, **values_of(model, after)))
 
     def _numbered(self, model: type[AnyRow], values: Mapping[str, Any]) -> Mapping[str, Any]:
         table = table_of(model)
@@ -358,7 +355,8 @@ def _validated(model: type[AnyRow], values: Mapping[str, Any]) -> AnyRow:
         raise InvalidArguments(f"{model.__name__}.{'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
 
 
-def _python(model: type[SQLModel], values: Mapping[str, Json]) -> dict[str, Any]:
+def values_of(model: type[SQLModel], values: Mapping[str, Json]) -> dict[str, Any]:
+    """The values by column that an image stands for."""
     known = {name: value for name, value in values.items() if name in model.model_fields}
     row = model.model_validate({**known, "session_id": 0})
     return {name: getattr(row, name) for name in known}

@@ -31,6 +31,8 @@ class Settings(BaseSettings):
     limit_result: int = Field(default=DEFAULT.result, ge=1024)
     limit_data: int = Field(default=DEFAULT.data, ge=1)
     limit_rows: int = Field(default=DEFAULT.rows, ge=1)
+    limit_at_once: int = Field(default=DEFAULT.at_once, ge=1)
+    limit_snapshot: int = Field(default=DEFAULT.snapshot, ge=1)
     limit_seconds: float = Field(default=DEFAULT.seconds, gt=0, allow_inf_nan=False)
     limit_waiting: int = Field(default=DEFAULT.waiting, ge=1)
     limit_sessions: int = Field(default=DEFAULT.sessions, ge=1)

@@ -1,4 +1,4 @@
-"""Beginning sessions: starting one, forking one from a past, and finding what a retry began before."""
+"""Beginning sessions: starting one, and finding what a retry began before."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -7,12 +7,10 @@ from typing import Any
 
 from engine import history
 from engine.arguments import canonical, parsed
-from engine.checks import possible
 from engine.definition import Definition
 from engine.errors import Refused
 from engine.journal import again, key_reused, write
-from engine.operations import Done, Opened, opened_world
-from engine.rows import Rows
+from engine.operations import Done, Opened
 from engine.store.records import Record, Transaction
 from engine.types import Change, Message, Outcome, Principal
 
@@ -88,33 +86,6 @@ def start_main(transaction: Transaction, principal: Principal, definition: Defin
     return start(
         transaction, Start(principal=principal, definition=definition, arguments=given, plain=plain, main=True)
     )
-
-
-def fork(
-    transaction: Transaction,
-    principal: Principal,
-    definition: Definition,
-    origin: Record,
-    at: int | None,
-    *,
-    key: str | None,
-    request: str,
-) -> Outcome:
-    """Make a live session from a session's past. The operator's forks stay the owner's. Raises NotFound."""
-    revision = origin.revision if at is None else at
-    history.entry_at(transaction, origin, revision)
-    owner = origin.owner_id if principal.operator else transaction.ensure_person(principal)
-    made = transaction.insert_session(
-        world=origin.world, version=origin.version, owner_id=owner, state=origin.state, data=None
-    )
-    transaction.note_fork(made, origin, revision)
-    history.copy_session(transaction, definition, origin, revision, made, Rows(transaction, made.id))
-    transaction.save(made, expected=0)
-    if key is not None:
-        transaction.keep_start_key(transaction.ensure_person(principal), key, made.id, request)
-    allowed = possible(lambda: opened_world(transaction, definition, made, principal), made, definition)
-    note = Message("info", "forked", f"Forked {origin.handle} at revision {revision}.")
-    return Outcome(made.handle, made.world, revision, made.state, allowed, None, (), (note,))
 
 
 def begun_before(

@@ -60,6 +60,11 @@ class RowChange:
     before: Mapping[str, Json] | None
     after: Mapping[str, Json] | None
 
+    @property
+    def back(self) -> "RowChange":
+        """The change that takes this one back."""
+        return RowChange(self.table, self.after, self.before)
+
 
 @dataclass(frozen=True, slots=True)
 class Change:
@@ -79,6 +84,8 @@ class Change:
     """The revision that this change undid or did again."""
     main_of: int | None = field(default=None, repr=False)
     """The internal id of the person whose main session it is."""
+    adopted: bool = False
+    """Whether all rows changed at once, for others that were written ahead; `rows` is empty then."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from engine import history
 from engine.definition import Definition
 from engine.dispatch import Dispatcher
 from engine.errors import NotFound, Refused
+from engine.pasts import past
 from engine.registry import Registry
 from engine.rows import table_of
 from engine.store.records import Entry, Record, Transaction
@@ -81,14 +82,14 @@ def past_json(dispatcher: Dispatcher, record: Record, at: int | None, principal:
 
     def work(transaction: Transaction) -> Json:
         now = transaction.session_by_id(record.id) or record
-        past = history.past(transaction, definition, now, now.revision if at is None else at)
+        then = past(transaction, definition, now, now.revision if at is None else at)
         return session_json(transaction, now) | {
-            "revision": past.revision,
+            "revision": then.revision,
             "latest_revision": now.revision,
-            "state": past.state,
-            "data": _loaded(past.data),
+            "state": then.state,
+            "data": _loaded(then.data),
             "rows": {
-                table.name: [_in_order(table, row) for row in past.rows.get(table.name, [])]
+                table.name: [_in_order(table, row) for row in then.rows.get(table.name, [])]
                 for table in map(table_of, definition.rows)
             },
         }
@@ -109,7 +110,7 @@ def difference_json(dispatcher: Dispatcher, record: Record, first: int, second: 
     """What differs between two revisions of a session. Raises NotFound."""
     definition = world_named(dispatcher.registry, record.world)
     before, after = dispatcher.store.read(
-        lambda tx: tuple(history.past(tx, definition, record, revision) for revision in (first, second))
+        lambda tx: tuple(past(tx, definition, record, revision) for revision in (first, second))
     )
     return {
         "session": record.handle,

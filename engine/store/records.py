@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Executable
 from sqlmodel import Session as DbSession
 
 from engine.limits import DEFAULT, Limits
@@ -45,6 +45,11 @@ class Record:
     floor: int
     stored: int
 
+    @property
+    def rows_at(self) -> int:
+        """The row set that the session shows: the id under which its rows stand."""
+        return self.id if self.rows_id is None else self.rows_id
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -67,6 +72,15 @@ class Entry:
     at: str
     adopted: int | None = None
     shared: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """What a journal row says of rows, and the world's version that wrote it."""
+
+    revision: int
+    version: int
+    rows: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +137,20 @@ class Transaction:
     def journaled(self) -> AbstractContextManager[None]:
         """Let the engine write rows in a block, although a world can reach the connection."""
         return raw.journaled(self._connection)
+
+    def run(self, statement: Executable, values: Any = None, *, page: int | None = None) -> Any:
+        """What a statement of the engine's own gives, off the hot path; `page` rows at a time if it is much."""
+        options = {} if page is None else {"yield_per": page}
+        with self.journaled():
+            return self.db.connection().execute(statement, values, execution_options=options)
+
+    def defer_references(self) -> None:
+        """Have foreign keys checked at the commit, for rows that are written in any order."""
+        postgres = self._connection.dialect.name == "postgresql"
+        with self.journaled():
+            self._connection.exec_driver_sql(
+                "set constraints all deferred" if postgres else "pragma defer_foreign_keys = on"
+            )
 
     # people
 
@@ -218,12 +246,6 @@ class Transaction:
         ).fetchone()
         return Record(*row)
 
-    def note_fork(self, record: Record, origin: Record, at: int) -> None:
-        """Remember where a session was forked from."""
-        record.forked_from, record.forked_at = origin.handle, at
-        statement = "update session set forked_from = ?, forked_at = ? where id = ?"
-        self._execute(statement, (origin.handle, at, record.id))
-
     def save(self, record: Record, *, expected: int) -> bool:
         """Write a session's row if it is still at the expected revision; whether it was."""
         record.updated_at = self.at
@@ -246,10 +268,6 @@ class Transaction:
     def release_main(self, person_id: int, world: str) -> None:
         """Free a person's place for a main session of a world."""
         self._execute("update session set main_of = null where main_of = ? and world = ?", (person_id, world))
-
-    def erase(self, session_id: int) -> None:
-        """Delete a session and all that hangs on it."""
-        self._execute("delete from session where id = ?", (session_id,))
 
     # the journal
 
@@ -284,6 +302,24 @@ class Transaction:
         ).fetchone()
         return None if row is None or row[0] == "null" else row[0]
 
+    def rows_at(self, session_id: int, revision: int) -> int:
+        """The row set that a session showed at a revision."""
+        row = self._execute(
+            "select adopted from journal where session_id = ? and revision <= ? and adopted is not null"
+            " order by revision desc limit 1",
+            (session_id, revision),
+        ).fetchone()
+        return session_id if row is None else int(row[0])
+
+    def undone_by(self, session_id: int, revision: int) -> int | None:
+        """The row set in which a change is undone already, if it was taken back by switching to one."""
+        row = self._execute(
+            "select adopted from journal where session_id = ? and target = ? and action = 'undo'"
+            " and adopted is not null order by revision desc limit 1",
+            (session_id, revision),
+        ).fetchone()
+        return None if row is None else int(row[0])
+
     # keys of starts
 
     def start_key(self, person_id: int, key: str) -> tuple[int, str] | None:
@@ -299,7 +335,7 @@ class Transaction:
 
     def session_by_id(self, session_id: int) -> Record | None:
         """The session of that internal id."""
-        return self._record("select " + _SESSION + " from session where id = ?", (session_id,))
+        return self._record("select " + _SESSION + " from session where id = ? and hidden is null", (session_id,))
 
     # secrets and legacy connections
 

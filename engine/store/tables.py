@@ -4,7 +4,7 @@
 name. A person appears elsewhere only as `person.id`. Times are UTC, ISO 8601.
 """
 
-from sqlalchemy import BigInteger, Index, Integer, UniqueConstraint
+from sqlalchemy import BigInteger, Index, Integer, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 SQLModel.metadata.naming_convention = {
@@ -18,6 +18,11 @@ SQLModel.metadata.naming_convention = {
 
 Large = BigInteger().with_variant(Integer(), "sqlite")
 """Integers of 64 bits on every database."""
+
+
+def partial_index(where: str, *columns: str) -> Index:
+    """An index of the few rows that fit a condition."""
+    return Index(None, *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
 class PersonRow(SQLModel, table=True):
@@ -38,13 +43,18 @@ class SessionRow(SQLModel, table=True):
     is the revision that undo would take back next, `redo_top` the undo entry
     that redo would reverse next. `rows_id` is the row set it shows, if that is
     not its own: the id under which its rows stand. `hidden` says why no reader
-    may see this row: it is a `batch` being written or a row set of another
-    session, or is `erased` and about to go. `floor` is the first revision
-    whose past is kept, `stored` the bytes of journal and rows, as JSON.
+    may see this row: it is a `batch` being written, only the `rows` of another
+    session (then `rows_id` is that session), or is `erased` and about to go.
+    `floor` is the first revision whose past is kept, `stored` the bytes of
+    journal and rows, as JSON.
     """
 
     __tablename__ = "session"
-    __table_args__ = (UniqueConstraint("main_of", "world"), Index(None, "owner_id", "world"))
+    __table_args__ = (
+        UniqueConstraint("main_of", "world"),
+        Index(None, "owner_id", "world"),
+        partial_index("hidden is not null", "hidden", "rows_id"),
+    )
     id: int | None = Field(default=None, primary_key=True)
     handle: str = Field(unique=True)
     world: str
@@ -79,7 +89,11 @@ class JournalRow(SQLModel, table=True):
     """
 
     __tablename__ = "journal"
-    __table_args__ = (UniqueConstraint("session_id", "person_id", "key"), Index(None, "session_id", "target"))
+    __table_args__ = (
+        UniqueConstraint("session_id", "person_id", "key"),
+        Index(None, "session_id", "target"),
+        partial_index("adopted is not null", "session_id", "revision"),
+    )
     session_id: int = Field(primary_key=True, foreign_key="session.id", ondelete="CASCADE")
     revision: int = Field(primary_key=True)
     action: str

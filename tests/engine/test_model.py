@@ -17,6 +17,7 @@ from sqlmodel import Field
 from engine import Row, World, action
 from engine.dispatch import Dispatcher
 from engine.errors import Conflict, Refused
+from engine.limits import DEFAULT, Limits
 from engine.migrate import upgrade
 from engine.operations import Call
 from engine.registry import Registry
@@ -70,6 +71,20 @@ class Room(World, states=Gate, start=Gate.OPEN, rows=[Item]):
         self.rows(Item).remove(item)
         return item.amount
 
+    @action(source=Gate.OPEN)
+    def fill(self, amount: int) -> None:
+        """Bring three items at once."""
+        self.data.total += 3 * amount
+        for _ in range(3):
+            self.rows(Item).add(amount=amount)
+
+    @action(source=Gate.OPEN, guards=[has_items])
+    def clear(self) -> None:
+        """Take everything away."""
+        self.data.total = 0
+        for item in self.rows(Item):
+            self.rows(Item).remove(item)
+
     @action(source=Gate.OPEN, target=Gate.SHUT)
     def shut(self) -> None: ...
 
@@ -110,6 +125,13 @@ class State:
         self.total += amount
         return self.gate == "open"
 
+    def _fill(self, amount: int) -> bool:
+        return all([self._bring(amount) for _ in range(3)])
+
+    def _clear(self, _: int) -> bool:
+        some, self.items, self.total = bool(self.items), {}, 0
+        return some and self.gate == "open"
+
     def _double(self, _: int) -> bool:
         if self.gate != "open" or not self.items:
             return False
@@ -136,6 +158,8 @@ class State:
 class Rooms(RuleBasedStateMachine):
     """Several sessions of one principal: a started one and its forks."""
 
+    limits = DEFAULT
+
     def __init__(self) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
@@ -146,7 +170,7 @@ class Rooms(RuleBasedStateMachine):
 
     def opened(self) -> None:
         registry = Registry([Room])
-        store = SqliteStore(str(Path(self.folder.name) / "rooms.db"))
+        store = SqliteStore(str(Path(self.folder.name) / "rooms.db"), self.limits)
         upgrade(store, registry.worlds.values())
         self.dispatcher = Dispatcher(store, registry)
 
@@ -160,7 +184,23 @@ class Rooms(RuleBasedStateMachine):
 
     @rule(
         number=st.integers(0, 3),
-        name=st.sampled_from(["bring", "bring", "double", "drop", "shut", "open", "undo", "undo", "redo"]),
+        name=st.sampled_from(
+            [
+                "bring",
+                "bring",
+                "fill",
+                "fill",
+                "double",
+                "drop",
+                "clear",
+                "shut",
+                "open",
+                "undo",
+                "undo",
+                "undo",
+                "redo",
+            ]
+        ),
         amount=st.integers(1, 9),
         keyed=st.booleans(),
         current=st.booleans(),
@@ -168,7 +208,7 @@ class Rooms(RuleBasedStateMachine):
     def call(self, number: int, name: str, amount: int, keyed: bool, current: bool) -> None:
         session = self.pick(number)
         states = self.sessions[session]
-        arguments = {"amount": amount} if name == "bring" else {}
+        arguments = {"amount": amount} if name in ("bring", "fill") else {}
         call = Call(
             principal=LOCAL,
             world="room",
@@ -270,6 +310,8 @@ class Rooms(RuleBasedStateMachine):
         assert [entry.revision for entry in entries] == list(range(1, len(states) + 1))
         rows: dict[int, int] = {}
         for entry, state in zip(entries, states, strict=True):
+            if entry.adopted is not None:
+                rows = dict(state.items)
             for _, before, after in json.loads(entry.rows or "[]"):
                 if before is not None:
                     assert rows.pop(before["id"]) == before["amount"]
@@ -284,8 +326,15 @@ def _items(rows: dict[str, list[Any]]) -> dict[int, int]:
     return {row["id"]: row["amount"] for found in rows.values() for row in found}
 
 
+class BatchedRooms(Rooms):
+    """The same where every fork, and every undo of three rows, is written ahead, and snapshots are many."""
+
+    limits = Limits(at_once=2, snapshot=3)
+
+
 TestRooms = Rooms.TestCase
-TestRooms.settings = settings(
+TestBatchedRooms = BatchedRooms.TestCase
+TestRooms.settings = TestBatchedRooms.settings = settings(
     max_examples=25,
     stateful_step_count=30,
     deadline=None,

@@ -21,6 +21,10 @@ JOURNAL = (
     sa.Column("adopted", sa.Integer(), nullable=True),
     sa.Column("shared", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
 )
+INDEXES = (
+    ("ix_session_hidden_rows_id", "session", ["hidden", "rows_id"], "hidden is not null"),
+    ("ix_journal_session_id_revision", "journal", ["session_id", "revision"], "adopted is not null"),
+)
 
 
 def upgrade() -> None:
@@ -29,6 +33,9 @@ def upgrade() -> None:
         op.add_column("session", column._copy())
     for column in JOURNAL:
         op.add_column("journal", column._copy())
+    for name, table, columns, condition in INDEXES:
+        where = sa.text(condition)
+        op.create_index(op.f(name), table, columns, sqlite_where=where, postgresql_where=where)
     op.create_table(
         "snapshot",
         sa.Column("session_id", sa.Integer(), nullable=False),
@@ -44,6 +51,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take the change back."""
     op.drop_table("snapshot")
+    for name, table, _, _ in INDEXES:
+        op.drop_index(op.f(name), table)
     for column in JOURNAL:
         op.drop_column("journal", column.name)
     for column in SESSION:

@@ -1,0 +1,167 @@
+"""Batches: what exceeds a transaction is written ahead in short ones, where no reader sees it, and shown by one change.
+
+A batch is a hidden row of `session`, with rows, journal and further row sets
+under its id. It is adopted by a change of a session (whose row set it becomes),
+or published as a session of its own; else it is given up and deleted, in short
+transactions too. `sweep` deletes what a killed process left.
+"""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from itertools import chain, groupby, islice
+from typing import TypeVar
+
+from sqlalchemy import Table, select
+
+from engine.copying import Piece, in_parts
+from engine.definition import Definition
+from engine.references import Placed, in_circle, row_groups, table_groups
+from engine.registry import Registry
+from engine.store import hidden
+from engine.store.records import Record, Transaction
+from engine.store.sqlite import SqliteStore
+
+T = TypeVar("T")
+
+SECONDS = 0.01
+"""How long one transaction writes pieces before others get their turn."""
+READ_AHEAD = 16
+"""Pieces that are made before a transaction begins."""
+DELETED = 200
+"""Rows that are deleted at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is being written ahead, under its id."""
+
+    store: SqliteStore
+    definition: Definition
+    owner_id: int
+    id: int
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` in a short transaction. Raises Conflict if the batch was swept meanwhile."""
+
+        def attempt(transaction: Transaction) -> T:
+            hidden.touch(transaction, self.id)
+            return work(transaction)
+
+        return self.store.write(attempt)
+
+    def put(self, pieces: Iterable[Piece]) -> None:
+        """Write pieces, in as many transactions as it takes; they are made while none is open. Raises Conflict."""
+        source, waiting = iter(pieces), deque[Piece]()
+        while True:
+            waiting.extend(islice(source, READ_AHEAD - len(waiting)))
+            if not waiting:
+                return
+            for _ in range(self.write(lambda transaction: _some(transaction, waiting))):
+                waiting.popleft()
+
+    def row_set(self) -> int:
+        """A further row set, that lives and dies with the batch, or with the session that the batch becomes."""
+        name, version = self.definition.name, self.definition.version
+        insert = partial(hidden.insert_hidden, kind="rows", world=name, version=version, owner_id=self.owner_id)
+        return self.write(partial(insert, of=self.id))
+
+    def record(self, transaction: Transaction) -> Record:
+        """The batch's row, to be changed and published. Raises Conflict if it was swept."""
+        return hidden.batch_record(transaction, self.id)
+
+
+@contextmanager
+def begun(store: SqliteStore, definition: Definition, owner_id: int) -> Iterator[Batch]:
+    """A new batch; what is neither adopted nor published when the block ends is deleted."""
+    name, version = definition.name, definition.version
+    insert = partial(hidden.insert_hidden, kind="batch", world=name, version=version, owner_id=owner_id)
+    batch_id = store.write(insert)
+    try:
+        yield Batch(store, definition, owner_id, batch_id)
+    finally:
+        if store.write(partial(hidden.give_up, batch_id=batch_id)):
+            delete(store, definition, batch_id)
+
+
+def delete(store: SqliteStore, definition: Definition | None, session_id: int) -> None:
+    """Delete a hidden session and its row sets, in as many transactions as it takes.
+
+    Where the world is not known here, the database deletes the rows of each with it, in one.
+    """
+    for rows_id in store.read(partial(hidden.row_sets_of, session_id=session_id)):
+        _delete_rows(store, definition, rows_id)
+        store.write(partial(hidden.delete_row, session_id=rows_id))
+    _delete_rows(store, definition, session_id)
+    for table in (hidden.SNAPSHOT, hidden.JOURNAL):
+        _drain(store, partial(hidden.delete_some, table=table, session_id=session_id, most=DELETED))
+    store.write(partial(hidden.delete_row, session_id=session_id))
+
+
+def sweep(store: SqliteStore, registry: Registry, before: datetime) -> int:
+    """Delete erased sessions, and batches that nobody wrote to since `before`; how many it were."""
+    swept = 0
+    for session_id, world, kind in store.read(partial(hidden.left_over, before=before)):
+        if kind == "erased" or store.write(partial(hidden.give_up, batch_id=session_id, before=before)):
+            delete(store, registry.definition(world), session_id)
+            swept += 1
+    return swept
+
+
+def _some(transaction: Transaction, pieces: Sequence[Piece]) -> int:
+    """Write pieces for a while, at least one; how many it were."""
+    until = time.perf_counter() + SECONDS
+    for done, piece in enumerate(pieces, 1):
+        piece(transaction)
+        if time.perf_counter() >= until:
+            return done
+    return len(pieces)
+
+
+def _drain(store: SqliteStore, delete: Callable[[Transaction], int]) -> None:
+    """Delete until nothing is left, each transaction for a while."""
+
+    def work(transaction: Transaction) -> bool:
+        until = time.perf_counter() + SECONDS
+        while delete(transaction):
+            if time.perf_counter() >= until:
+                return True
+        return False
+
+    while store.write(work):
+        pass
+
+
+def _delete_rows(store: SqliteStore, definition: Definition | None, rows_id: int) -> None:
+    for group in reversed(table_groups(() if definition is None else definition.rows)):
+        if in_circle(group):
+            for piece in store.read(partial(_circle, group=group, rows_id=rows_id)):
+                store.write(piece)
+        else:
+            _drain(store, partial(hidden.delete_some, table=group[0], session_id=rows_id, most=DELETED))
+
+
+def _circle(transaction: Transaction, group: list[Table], rows_id: int) -> list[Piece]:
+    """The deletion of rows that may refer to each other: each before those it refers to."""
+    rows: list[Placed] = [
+        (table, dict(row))
+        for table in group
+        for row in transaction.run(select(table).where(table.c.session_id == rows_id)).mappings()
+    ]
+    ordered = list(row_groups(rows))[::-1]
+    return [_deleted(list(chain.from_iterable(some)), rows_id) for some in in_parts(ordered, DELETED)]
+
+
+def _deleted(rows: list[Placed], rows_id: int) -> Piece:
+    def write(transaction: Transaction) -> None:
+        transaction.defer_references()
+        for table, some in groupby(rows, key=lambda row: row[0]):
+            names = [column.name for column in table.primary_key if column.name != "session_id"]
+            keys = [tuple(values[name] for name in names) for _, values in some]
+            hidden.delete_keys(transaction, table, rows_id, keys)
+
+    return write

@@ -1,0 +1,189 @@
+"""What the rows of a session were at a revision: the present ones, or a snapshot's, with what came after taken back."""
+
+import json
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
+
+from sqlalchemy import Select, func, insert, literal, select
+
+from engine.definition import Definition
+from engine.history import entry_at, images, model_of
+from engine.rows import Row, table_of
+from engine.store.hidden import JOURNAL, SNAPSHOT
+from engine.store.records import Images, Record, Transaction
+from engine.types import Json, RowChange
+
+T = TypeVar("T")
+
+SNAPSHOT_ROWS = 1_000
+"""Rows that a snapshot has at most, since the action that comes to it waits for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Laid:
+    """What stands in a row's place: this image, or, if it does not stand, no row."""
+
+    image: Mapping[str, Json]
+    stands: bool
+
+
+Overlay: TypeAlias = dict[str, dict[str, Laid]]
+"""What of a row set is other than it is now, by table and key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """A session as it was at a revision. `rows` are images by table."""
+
+    revision: int
+    state: str
+    data: str | None
+    rows: dict[str, list[Json]]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Which row set a session showed at each of its revisions: `ids` from `revisions` on, before them its own."""
+
+    own: int
+    revisions: tuple[int, ...]
+    ids: tuple[int, ...]
+
+    def at(self, revision: int) -> int:
+        """The row set shown at a revision."""
+        place = bisect_right(self.revisions, revision)
+        return self.ids[place - 1] if place else self.own
+
+    def upto(self, revision: int) -> tuple[int, ...]:
+        """All row sets shown up to a revision, its own first."""
+        return tuple(dict.fromkeys((self.own, *self.ids[: bisect_right(self.revisions, revision)])))
+
+
+def past(transaction: Transaction, definition: Definition, record: Record, revision: int) -> Past:
+    """The session as it was at a revision. Raises NotFound."""
+    entry = entry_at(transaction, record, revision)
+    shown = shown_by(transaction, record)
+    base, upto = _base(transaction, definition, record, shown, revision)
+    overlay = taken_back(transaction, definition, shown, shown.at(revision), after=revision, upto=upto)
+    rows = {table: _sorted(found, overlay.get(table, {})) for table, found in base.items()}
+    return Past(revision, entry.state, transaction.data_at(record.id, revision), rows)
+
+
+def shown_by(transaction: Transaction, record: Record) -> Shown:
+    """Which row set a session showed when."""
+    statement = select(JOURNAL.c.revision, JOURNAL.c.adopted).where(
+        JOURNAL.c.session_id == record.id, JOURNAL.c.adopted.is_not(None)
+    )
+    found = transaction.run(statement.order_by(JOURNAL.c.revision)).all()
+    return Shown(record.id, tuple(row[0] for row in found), tuple(row[1] for row in found))
+
+
+def taken_back(
+    transaction: Transaction, definition: Definition, shown: Shown, rows_id: int, *, after: int, upto: int
+) -> Overlay:
+    """What a row set was after a revision, other than it was after a later one, `upto`."""
+    found: Overlay = {}
+    for entry in _images_between(transaction, shown.own, after, upto):
+        if shown.at(entry.revision) == rows_id:
+            lay(definition, found, tuple(change.back for change in reversed(images(entry))))
+    return found
+
+
+def lay(definition: Definition, overlay: Overlay, changes: tuple[RowChange, ...]) -> Overlay:
+    """An overlay with changes laid over it."""
+    for change in changes:
+        rows = overlay.setdefault(str(model_of(definition, change.table).__tablename__), {})
+        if change.before is not None:
+            rows[address(definition, change.table, change.before)] = Laid(change.before, False)
+        if change.after is not None:
+            rows[address(definition, change.table, change.after)] = Laid(change.after, True)
+    return overlay
+
+
+def address(definition: Definition, table: str, image: Mapping[str, Json]) -> str:
+    """The key of an image, as text."""
+    return _key(model_of(definition, table), image)
+
+
+def keep_snapshot(transaction: Transaction, definition: Definition, record: Record) -> None:
+    """Keep a session's rows as they are if that pays: if at least as many changes of rows came since the last."""
+    latest = _run_one(transaction, select(func.max(SNAPSHOT.c.revision)).where(SNAPSHOT.c.session_id == record.id))
+    since = max(latest or 0, record.revision - SNAPSHOT_ROWS)
+    changed = select(literal(1)).where(
+        JOURNAL.c.session_id == record.id, JOURNAL.c.revision > since, JOURNAL.c.rows.is_not(None)
+    )
+    most = _run_one(transaction, select(func.count()).select_from(changed.subquery()))
+    if most == 0 or count_rows(transaction, definition, record.rows_at, most + 1) > most:
+        return
+    rows = {str(row.__tablename__): list(_images_now(transaction, row, record.rows_at)) for row in definition.rows}
+    kept = {"session_id": record.id, "revision": record.revision, "rows": json.dumps(rows, ensure_ascii=False)}
+    transaction.run(insert(SNAPSHOT).values(**kept))
+
+
+def count_rows(transaction: Transaction, definition: Definition, rows_id: int, most: int) -> int:
+    """How many rows a row set has, counted up to `most` a table."""
+    found = 0
+    for row in definition.rows:
+        some = select(literal(1)).where(table_of(row).c.session_id == rows_id).limit(most)
+        found += _run_one(transaction, select(func.count()).select_from(some.subquery()))
+    return found
+
+
+def _base(
+    transaction: Transaction, definition: Definition, record: Record, shown: Shown, revision: int
+) -> tuple[dict[str, dict[str, Json]], int]:
+    """The nearest rows known of the row set that was shown at a revision, by table and key, and at which revision."""
+    rows_id = shown.at(revision)
+    later = select(SNAPSHOT.c.revision).where(SNAPSHOT.c.session_id == record.id, SNAPSHOT.c.revision >= revision)
+    for at in transaction.run(later.order_by(SNAPSHOT.c.revision)).scalars():
+        if shown.at(at) == rows_id:
+            return _snapshot(transaction, definition, record, at), at
+    tables = {str(row.__tablename__): row for row in definition.rows}
+    return {name: {_key(row, i): i for i in _images_now(transaction, row, rows_id)} for name, row in tables.items()}, (
+        record.revision
+    )
+
+
+def _snapshot(
+    transaction: Transaction, definition: Definition, record: Record, revision: int
+) -> dict[str, dict[str, Json]]:
+    statement = select(SNAPSHOT.c.rows).where(SNAPSHOT.c.session_id == record.id, SNAPSHOT.c.revision == revision)
+    kept: dict[str, list[Json]] = json.loads(_run_one(transaction, statement))
+    found: dict[str, dict[str, Json]] = {str(row.__tablename__): {} for row in definition.rows}
+    for table, rows in kept.items():
+        found[str(model_of(definition, table).__tablename__)] = {address(definition, table, row): row for row in rows}
+    return found
+
+
+def _images_between(transaction: Transaction, session_id: int, after: int, upto: int) -> Iterator[Images]:
+    """What changed rows after a revision and up to another, the newest first."""
+    own = JOURNAL.c
+    statement = select(own.revision, own.version, own.rows).where(
+        own.session_id == session_id, own.revision > after, own.revision <= upto, own.rows.is_not(None)
+    )
+    found = transaction.run(statement.order_by(own.revision.desc()), page=500)
+    return (Images(*row) for row in found)
+
+
+def _images_now(transaction: Transaction, row: type[Row], rows_id: int) -> Iterator[Json]:
+    table = table_of(row)
+    for found in transaction.db.scalars(select(row).where(table.c.session_id == rows_id).order_by(*table.primary_key)):
+        yield found.model_dump(mode="json")
+
+
+def _sorted(base: Mapping[str, Json], overlay: Mapping[str, Laid]) -> list[Json]:
+    rows = {key: row for key, row in base.items() if key not in overlay}
+    rows |= {key: laid.image for key, laid in overlay.items() if laid.stands}
+    return [rows[key] for key in sorted(rows, key=json.loads)]
+
+
+def _key(model: type[Row], image: Mapping[str, Json]) -> str:
+    names = [column.name for column in table_of(model).primary_key if column.name != "session_id"]
+    return json.dumps([image[name] for name in names])
+
+
+def _run_one(transaction: Transaction, statement: "Select[T]") -> T:
+    found: T = transaction.run(statement).scalar_one()
+    return found

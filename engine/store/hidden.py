@@ -1,0 +1,140 @@
+"""What the store keeps out of sight: batches being written, row sets of sessions, and erased sessions on their way out.
+
+Each is a row of `session` with `hidden` set, so that what hangs on it needs no
+tables of its own.
+"""
+
+import secrets
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Table, delete, func, insert, or_, select, tuple_, update
+
+from engine.errors import Conflict
+from engine.store.records import Record, Transaction
+from engine.store.tables import JournalRow, SessionRow, ShareRow, SnapshotRow, StartKeyRow
+
+SESSION: Table = SessionRow.__table__  # type: ignore[attr-defined]
+JOURNAL: Table = JournalRow.__table__  # type: ignore[attr-defined]
+SNAPSHOT: Table = SnapshotRow.__table__  # type: ignore[attr-defined]
+SHARE: Table = ShareRow.__table__  # type: ignore[attr-defined]
+START_KEY: Table = StartKeyRow.__table__  # type: ignore[attr-defined]
+
+
+def new_handle() -> str:
+    """A public name that nobody guesses."""
+    return "ses_" + secrets.token_urlsafe(18)
+
+
+def insert_hidden(
+    transaction: Transaction, kind: str, *, world: str, version: int, owner_id: int, of: int | None = None
+) -> int:
+    """A new hidden row: a `batch`, or the `rows` of the session or batch `of`; its id."""
+    values = {"handle": new_handle(), "world": world, "version": version, "owner_id": owner_id, "state": ""}
+    times = {"created_at": transaction.at, "updated_at": transaction.at}
+    made = insert(SESSION).values(**values, **times, revision=0, hidden=kind, rows_id=of).returning(SESSION.c.id)
+    return int(transaction.run(made).scalar_one())
+
+
+def touch(transaction: Transaction, batch_id: int) -> None:
+    """Note that somebody still writes a batch. Raises Conflict if it was given up."""
+    if not _changed(transaction, batch_id, SESSION.c.hidden == "batch", updated_at=transaction.at):
+        raise _given_up()
+
+
+def batch_record(transaction: Transaction, batch_id: int) -> Record:
+    """A batch's row. Raises Conflict if it was given up."""
+    columns = [SESSION.c[field.name] for field in fields(Record)]
+    found = transaction.run(select(*columns).where(SESSION.c.id == batch_id, SESSION.c.hidden == "batch")).one_or_none()
+    if found is None:
+        raise _given_up()
+    return Record(*found)
+
+
+def publish(transaction: Transaction, record: Record) -> None:
+    """Make a batch a session that can be seen, as its record says. Raises Conflict if it was given up."""
+    record.hidden = None
+    record.updated_at = transaction.at
+    values = {field.name: getattr(record, field.name) for field in fields(Record) if field.name != "id"}
+    if not _changed(transaction, record.id, SESSION.c.hidden == "batch", **values):
+        raise _given_up()
+
+
+def adopt(transaction: Transaction, record: Record, rows_id: int) -> None:
+    """Have a session show another row set: its own, an earlier one or a batch. Raises Conflict if it was given up."""
+    if rows_id != record.id:
+        earlier = (SESSION.c.hidden == "rows") & (SESSION.c.rows_id == record.id)
+        mine = or_(SESSION.c.hidden == "batch", earlier)
+        if not _changed(transaction, rows_id, mine, hidden="rows", rows_id=record.id):
+            raise _given_up()
+    record.rows_id = None if rows_id == record.id else rows_id
+    _changed(transaction, record.id, SESSION.c.hidden.is_(None), rows_id=record.rows_id)
+
+
+def hide(transaction: Transaction, session_id: int) -> None:
+    """Take a session from everybody's sight for good: name, main place, shares and keys are free at once."""
+    _changed(transaction, session_id, SESSION.c.hidden.is_(None), hidden="erased", handle=new_handle(), main_of=None)
+    for table in (SHARE, START_KEY):
+        transaction.run(delete(table).where(table.c.session_id == session_id))
+
+
+def give_up(transaction: Transaction, batch_id: int, before: datetime | None = None) -> bool:
+    """Give a batch up unless it was adopted, published, or written to since `before`; whether it is given up."""
+    stale = SESSION.c.hidden == "batch"
+    if before is not None:
+        stale &= SESSION.c.updated_at < before.isoformat(timespec="microseconds")
+    return _changed(transaction, batch_id, stale, hidden="erased")
+
+
+def left_over(transaction: Transaction, before: datetime) -> list[tuple[int, str, str]]:
+    """What is to be swept, as (id, world, hidden): erased sessions, and batches not written to since `before`."""
+    stale = (SESSION.c.hidden == "batch") & (SESSION.c.updated_at < before.isoformat(timespec="microseconds"))
+    columns = (SESSION.c.id, SESSION.c.world, SESSION.c.hidden)
+    found = transaction.run(select(*columns).where(or_(SESSION.c.hidden == "erased", stale)).order_by(SESSION.c.id))
+    return [(row[0], row[1], row[2]) for row in found]
+
+
+def row_sets_of(transaction: Transaction, session_id: int) -> list[int]:
+    """The row sets of a session beside its own."""
+    mine = select(SESSION.c.id).where(SESSION.c.hidden == "rows", SESSION.c.rows_id == session_id)
+    return list(transaction.run(mine.order_by(SESSION.c.id)).scalars())
+
+
+def delete_some(transaction: Transaction, table: Table, session_id: int, most: int) -> int:
+    """Delete up to `most` of a session's rows of a table; how many it were."""
+    keys = [column for column in table.primary_key if column.name != "session_id"]
+    some = select(*keys).where(table.c.session_id == session_id).limit(most)
+    return delete_keys(transaction, table, session_id, some)
+
+
+def delete_keys(transaction: Transaction, table: Table, session_id: int, keys: Any) -> int:
+    """Delete a session's rows with those keys, as tuples or a query; how many it were."""
+    own = tuple_(*[column for column in table.primary_key if column.name != "session_id"])
+    return int(transaction.run(delete(table).where(table.c.session_id == session_id, own.in_(keys))).rowcount)
+
+
+def delete_row(transaction: Transaction, session_id: int) -> None:
+    """Delete a hidden row, and what still hangs on it."""
+    transaction.run(delete(SESSION).where(SESSION.c.id == session_id, SESSION.c.hidden.is_not(None)))
+
+
+def size_of(transaction: Transaction, session_id: int, revision: int, most: int) -> tuple[int, int]:
+    """Entries and characters of a journal up to a revision, counted up to `most` entries."""
+    own = JOURNAL.c
+    parts = (own.arguments, own.result, func.coalesce(own.data, ""), func.coalesce(own.rows, ""))
+    length = sum((func.length(part) for part in parts[1:]), func.length(parts[0]))
+    some = (
+        select(length.label("length")).where(own.session_id == session_id, own.revision <= revision).limit(most)
+    ).subquery()
+    found = transaction.run(select(func.count(), func.coalesce(func.sum(some.c.length), 0)).select_from(some)).one()
+    return int(found[0]), int(found[1])
+
+
+def _changed(transaction: Transaction, session_id: int, condition: ColumnElement[bool], **values: Any) -> bool:
+    changed = update(SESSION).where(SESSION.c.id == session_id, condition).values(**values)
+    return bool(transaction.run(changed).rowcount == 1)
+
+
+def _given_up() -> Conflict:
+    return Conflict("What was written ahead took too long and was swept.", revision=0, hint="Call again.")

@@ -1,0 +1,442 @@
+"""Batches: what exceeds a transaction is written ahead, unseen, and shown, taken back or swept as a whole."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+from sqlalchemy import Connection, func, literal, select
+from sqlmodel import Field, ForeignKeyConstraint, SQLModel
+
+from engine import Row, World, action
+from engine.ahead import ATTEMPTS, written_ahead
+from engine.batches import Batch, begun, sweep
+from engine.copying import Piece, placed_pieces
+from engine.dispatch import Dispatcher
+from engine.errors import Conflict, NotFound, Refused
+from engine.history import Ahead, WriteAhead
+from engine.journal import write
+from engine.limits import Limits
+from engine.operations import Call, Done, Opened
+from engine.rows import table_of
+from engine.store.hidden import hide
+from engine.store.records import Transaction
+from engine.store.tables import CORE
+from engine.types import LOCAL, Change, Outcome
+
+Make = Callable[..., Dispatcher]
+FEW = Limits(at_once=5, snapshot=4)
+"""So few that nearly everything is written ahead."""
+
+
+class Count(BaseModel):
+    planted: int = 0
+
+
+class Tree(Row, table=True):
+    """A node of a forest, below another; a root may be below itself."""
+
+    __table_args__ = (
+        ForeignKeyConstraint(["session_id", "above"], ["test_batches__tree.session_id", "test_batches__tree.id"]),
+    )
+    __tablename__ = "test_batches__tree"
+    id: int = Field(primary_key=True)
+    above: int | None = None
+    kind: str = "oak"
+
+
+class Nest(Row, table=True):
+    """Something on a tree."""
+
+    __table_args__ = (
+        ForeignKeyConstraint(["session_id", "tree"], ["test_batches__tree.session_id", "test_batches__tree.id"]),
+    )
+    __tablename__ = "test_batches__nest"
+    name: str = Field(primary_key=True)
+    tree: int
+
+
+class Forest(World, rows=[Nest, Tree]):
+    """Trees that refer to each other."""
+
+    data: Count
+
+    @action
+    def plant(self, ids: list[int], above: int | None = None) -> int:
+        """Plant trees below one, a nest on each."""
+        for id in ids:
+            self.rows(Tree).add(id=id, above=above)
+            self.rows(Nest).add(name=f"nest {id}", tree=id)
+        self.data.planted += len(ids)
+        return self.data.planted
+
+    @action
+    def hang(self, id: int, above: int) -> None:
+        """Put a tree below another."""
+        tree = self.rows(Tree).find(id=id)
+        assert tree is not None
+        tree.above = above
+
+    @action
+    def paint(self, kind: str) -> None:
+        """Make all trees of one kind."""
+        for tree in self.rows(Tree):
+            tree.kind = kind
+
+    @action
+    def clear(self) -> None:
+        """Fell everything, the nests first."""
+        for nest in self.rows(Nest):
+            self.rows(Nest).remove(nest)
+        trees = self.rows(Tree).where()
+        for tree in trees:
+            tree.above = None
+        for tree in trees:
+            self.rows(Tree).remove(tree)
+
+
+TREES, SESSIONS = table_of(Tree), SQLModel.metadata.tables["session"]
+Shown = dict[int, tuple[int | None, str]]
+
+
+def act(dispatcher: Dispatcher, action: str, session: str | None = None, **arguments: Any) -> Outcome:
+    return dispatcher.dispatch(
+        Call(principal=LOCAL, world="forest", action=action, arguments=arguments, session=session)
+    )
+
+
+def shown(dispatcher: Dispatcher, session: str) -> Shown:
+    return dispatcher.look(
+        LOCAL, "forest", session, lambda world: {tree.id: (tree.above, tree.kind) for tree in world.rows(Tree)}
+    )
+
+
+def then(dispatcher: Dispatcher, session: str, revision: int) -> Shown:
+    past, _ = dispatcher.past(LOCAL, session, revision)
+    return {tree["id"]: (tree["above"], tree["kind"]) for tree in past.rows[TREES.name]}
+
+
+def counts(dispatcher: Dispatcher) -> dict[str, int]:
+    """How many rows there are in every table but that of people, whoever may see them."""
+    names = (CORE | {TREES.name, table_of(Nest).name}) - {"person"}
+
+    def counted(connection: Connection) -> dict[str, int]:
+        tables = [SQLModel.metadata.tables[name] for name in names]
+        found = {table.name: connection.scalar(select(func.count()).select_from(table)) for table in tables}
+        return {name: number for name, number in found.items() if number}
+
+    return dispatcher.store.read(lambda transaction: counted(transaction.db.connection()))
+
+
+def hidden(dispatcher: Dispatcher) -> list[str]:
+    """Why what is hidden is."""
+    statement = select(SESSIONS.c.hidden).order_by("hidden")
+    found = dispatcher.store.read(lambda tx: list(tx.db.connection().execute(statement).scalars()))
+    return [why for why in found if why is not None]
+
+
+def grown(dispatcher: Dispatcher) -> tuple[str, dict[int, Shown]]:
+    """A session with a long history, some of it written ahead, and what it showed at each revision."""
+    session = dispatcher.start(LOCAL, "forest").session
+    seen = {1: shown(dispatcher, session)}
+    steps: list[tuple[str, dict[str, Any]]] = [
+        ("plant", {"ids": list(range(20, 30))}),
+        ("hang", {"id": 20, "above": 29}),
+        ("hang", {"id": 29, "above": 20}),
+        ("plant", {"ids": list(range(10)), "above": 25}),
+        ("hang", {"id": 5, "above": 5}),
+        ("paint", {"kind": "fir"}),
+        *[("undo", {})] * 3,
+        ("redo", {}),
+        ("plant", {"ids": [77]}),
+        ("undo", {}),
+        *[("redo", {})] * 1,
+        ("paint", {"kind": "elm"}),
+        ("undo", {}),
+        ("redo", {}),
+        ("undo", {}),
+        ("plant", {"ids": [78], "above": 20}),
+    ]
+    for name, arguments in steps:
+        outcome = act(dispatcher, name, session, **arguments)
+        seen[outcome.revision] = shown(dispatcher, session)
+    return session, seen
+
+
+# undo and redo
+
+
+def test_large_undo_is_one_change_and_its_repetition_writes_nothing_more(dispatcher_of: Make) -> None:
+    told: list[Change] = []
+    dispatcher = dispatcher_of(Forest, limits=FEW, listeners=[told.append])
+    session = act(dispatcher, "plant", ids=[1, 2, 3]).session
+    assert act(dispatcher, "undo", session).revision == 3
+    assert (told[-1].adopted, told[-1].rows, told[-1].undone) == (True, (), 2)
+    assert (shown(dispatcher, session), hidden(dispatcher)) == ({}, ["rows"])
+    for _ in range(3):
+        act(dispatcher, "redo", session)
+        assert len(shown(dispatcher, session)) == 3
+        act(dispatcher, "undo", session)
+        assert shown(dispatcher, session) == {}
+    assert hidden(dispatcher) == ["rows"]
+
+
+def test_every_revision_is_read_as_it_was_across_row_sets(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Forest, limits=FEW)
+    session, seen = grown(dispatcher)
+    assert {revision: then(dispatcher, session, revision) for revision in seen} == seen
+    assert hidden(dispatcher) == ["rows"] * 3
+
+
+def test_a_far_past_is_read_from_the_snapshot_after_it(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Forest, limits=Limits(snapshot=4, at_once=5))
+    session = act(dispatcher, "plant", ids=[1, 2]).session
+    for number in range(3, 15):
+        act(dispatcher, "paint", session, kind=f"kind {number}")
+    assert counts(dispatcher)["snapshot"] == 2
+    for handle in (session, dispatcher.fork(LOCAL, session).session):
+        ids = select(SESSIONS.c.id, literal(99), literal("stray")).where(SESSIONS.c.handle == handle)
+        with dispatcher.store.connection() as connection:
+            connection.execute(TREES.insert().from_select(["session_id", "id", "kind"], ids))
+        found = [then(dispatcher, handle, revision) for revision in range(2, 15)]
+        assert [trees[2][1] for trees in found] == ["oak", *(f"kind {number}" for number in range(3, 15))]
+        assert [99 in trees for trees in found] == [False] * 11 + [True] * 2
+
+
+def test_no_snapshot_is_kept_where_it_would_be_larger_than_the_changes_it_spares(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Forest, limits=Limits(snapshot=4))
+    session = act(dispatcher, "plant", ids=list(range(9))).session
+    for number in range(3, 12):
+        act(dispatcher, "plant", session, ids=[number + 10])
+    assert "snapshot" not in counts(dispatcher)
+    act(dispatcher, "clear", session)
+    assert counts(dispatcher)["snapshot"] == 1
+
+
+def test_large_undo_starts_again_when_the_session_went_on(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Forest, limits=FEW)
+    session = act(dispatcher, "plant", ids=[1, 2, 3]).session
+    tries: list[Ahead] = []
+
+    def go_on(ahead: Ahead) -> str:
+        tries.append(ahead)
+        if len(tries) < ATTEMPTS:
+            raise WriteAhead(2, (), dispatcher.store.read(lambda tx: tx.session(session)))  # type: ignore[arg-type]
+        return "done"
+
+    record = dispatcher.store.read(lambda transaction: transaction.session(session))
+    assert record is not None
+    needed = WriteAhead(2, (), record)
+    assert written_ahead(dispatcher.store, Forest.definition, needed, go_on) == "done"
+
+    def always(ahead: Ahead) -> str:
+        raise needed
+
+    with pytest.raises(Conflict, match="The session went on 3 times"):
+        written_ahead(dispatcher.store, Forest.definition, needed, always)
+    assert hidden(dispatcher) == []
+
+
+# forks
+
+
+@pytest.mark.parametrize("revision", [1, 2, 4, 6, 9, 10, 12, 17, 19])
+def test_large_fork_is_the_session_as_it_was_and_goes_on_by_itself(dispatcher_of: Make, revision: int) -> None:
+    dispatcher = dispatcher_of(Forest, limits=FEW)
+    session, seen = grown(dispatcher)
+    fork = dispatcher.fork(LOCAL, session, revision).session
+    assert {at: then(dispatcher, fork, at) for at in range(1, revision + 1)} == {
+        at: seen[at] for at in range(1, revision + 1)
+    }
+    dispatcher.erase(LOCAL, session)
+    assert shown(dispatcher, fork) == seen[revision]
+    act(dispatcher, "clear", fork)
+    act(dispatcher, "undo", fork)
+    assert shown(dispatcher, fork) == seen[revision]
+    with pytest.raises(Refused):
+        for _ in range(revision + 1):
+            act(dispatcher, "undo", fork)
+    assert shown(dispatcher, fork) == {}
+
+
+def test_large_fork_is_the_same_as_one_made_at_once(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Forest, limits=FEW)
+    session, seen = grown(dispatcher)
+    at_once = dispatcher_of(Forest)
+    ahead, small = dispatcher.fork(LOCAL, session, 12), at_once.fork(LOCAL, session, 12)
+    for fork in (ahead, small):
+        assert shown(dispatcher, fork.session) == seen[12]
+    assert dispatcher.history(LOCAL, ahead.session) == dispatcher.history(LOCAL, small.session)
+    assert dispatcher.past(LOCAL, ahead.session)[0] == dispatcher.past(LOCAL, small.session)[0]
+
+
+def test_retry_of_a_large_fork_finds_the_first(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Forest, limits=FEW)
+    session, _ = grown(dispatcher)
+    first = dispatcher.fork(LOCAL, session, 8, key="k")
+    before = counts(dispatcher)
+    assert dispatcher.fork(LOCAL, session, 8, key="k").session == first.session
+    assert counts(dispatcher) == before
+
+
+# erasing
+
+
+def test_erased_session_is_gone_with_all_it_had(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Forest, limits=FEW)
+    session, _ = grown(dispatcher)
+    dispatcher.fork(LOCAL, session, 3, key="k")
+    for record, _ in dispatcher.sessions(LOCAL):
+        dispatcher.erase(LOCAL, record.handle)
+    assert counts(dispatcher) == {}
+
+
+def test_session_on_its_way_out_is_out_of_sight_and_swept(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Forest, limits=FEW)
+    session, _ = grown(dispatcher)
+    main = dispatcher.main(LOCAL, "forest")
+
+    def hidden_now(transaction: Transaction) -> None:
+        for handle in (session, main):
+            record = transaction.session(handle)
+            assert record is not None
+            hide(transaction, record.id)
+
+    dispatcher.store.write(hidden_now)
+    assert dispatcher.sessions(LOCAL) == []
+    with pytest.raises(NotFound):
+        dispatcher.now(LOCAL, session)
+    assert dispatcher.main(LOCAL, "forest") != main
+    assert sweep(dispatcher.store, dispatcher.registry, dispatcher.store.now() - timedelta(hours=1)) == 2
+    assert counts(dispatcher) == {"session": 1, "journal": 1}
+
+
+# batches themselves
+
+
+def trees(batch: Batch, number: int) -> Iterator[Piece]:
+    return placed_pieces(
+        [(TREES, {"id": id, "above": None, "kind": "oak"}) for id in range(number)], batch.id, circle=False
+    )
+
+
+def person(dispatcher: Dispatcher) -> int:
+    return dispatcher.store.write(lambda transaction: transaction.ensure_person(LOCAL))
+
+
+def test_others_act_while_a_batch_is_being_written(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Forest)
+    other = dispatcher.start(LOCAL, "forest").session
+    with begun(dispatcher.store, Forest.definition, person(dispatcher)) as batch:
+
+        def pieces() -> Iterator[Piece]:
+            for number, piece in enumerate(trees(batch, 2000)):
+                act(dispatcher, "plant", other, ids=[number])
+                yield piece
+
+        batch.put(pieces())
+        assert len(shown(dispatcher, other)) == 2000 / 50
+        assert [record.handle for record, _ in dispatcher.sessions(LOCAL)] == [other]
+    assert len(shown(dispatcher, other)) == 2000 / 50 and hidden(dispatcher) == []
+
+
+def test_a_batch_is_adopted_by_one_change_and_taken_back_by_one_undo(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Forest)
+    session = act(dispatcher, "plant", ids=[500]).session
+    with begun(dispatcher.store, Forest.definition, person(dispatcher)) as batch:
+        batch.put(trees(batch, 100))
+
+        def adopted(transaction: Transaction) -> Change:
+            record = transaction.session(session)
+            assert record is not None
+            opened = Opened(transaction, Forest.definition, record, LOCAL, {}, None)
+            done = Done(
+                value=None,
+                content=(),
+                state=record.state,
+                data=record.data,
+                adopted=batch.id,
+                undo_top=record.revision + 1,
+                below=record.undo_top,
+            )
+            return write(opened, done, "import", "{}", record.owner_id, None)
+
+        assert dispatcher.store.write(adopted).adopted
+    assert len(shown(dispatcher, session)) == 100 and hidden(dispatcher) == ["rows"]
+    act(dispatcher, "plant", session, ids=[100])
+    assert [len(then(dispatcher, session, at)) for at in (1, 2, 3, 4)] == [0, 1, 100, 101]
+    act(dispatcher, "undo", session)
+    act(dispatcher, "undo", session)
+    assert list(shown(dispatcher, session)) == [500]
+    act(dispatcher, "redo", session)
+    assert len(shown(dispatcher, session)) == 100
+    fork = dispatcher.fork(LOCAL, session).session
+    assert [len(then(dispatcher, fork, at)) for at in range(1, 8)] == [0, 1, 100, 101, 100, 1, 100]
+
+
+def test_batch_that_fails_leaves_nothing(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Forest)
+    with pytest.raises(ZeroDivisionError), begun(dispatcher.store, Forest.definition, person(dispatcher)) as batch:
+        batch.row_set()
+        batch.put(trees(batch, 2000))
+        raise ZeroDivisionError
+    assert counts(dispatcher) == {}
+
+
+def test_abandoned_batch_is_swept_and_one_being_written_is_not(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Forest)
+    store = dispatcher.store
+    with begun(store, Forest.definition, person(dispatcher)) as batch:
+        batch.put(trees(batch, 100))
+        assert sweep(store, dispatcher.registry, store.now() - timedelta(minutes=5)) == 0
+        store.offset = timedelta(minutes=6)
+        batch.put(trees(batch, 0))
+        batch.write(lambda transaction: None)
+        assert sweep(store, dispatcher.registry, store.now() - timedelta(minutes=5)) == 0
+        store.offset = timedelta(minutes=12)
+        assert sweep(store, dispatcher.registry, store.now() - timedelta(minutes=5)) == 1
+        assert counts(dispatcher) == {}
+        with pytest.raises(Conflict, match="took too long and was swept"):
+            batch.put(trees(batch, 100))
+    assert counts(dispatcher) == {}
+
+
+KILLED = """
+import sys, time
+from engine.batches import begun
+from engine.store.sqlite import SqliteStore
+from tests.engine.test_batches import Forest, trees
+def pieces(batch):
+    yield from trees(batch, 3000)
+    print("written", flush=True)
+    sys.stdin.read()
+with begun(SqliteStore(sys.argv[1]), Forest.definition, 1) as batch:
+    batch.row_set()
+    batch.put(pieces(batch))
+"""
+
+
+def test_process_killed_in_the_middle_leaves_nothing_that_can_be_seen(dispatcher_of: Make, tmp_path: Path) -> None:
+    dispatcher = dispatcher_of(Forest)
+    act(dispatcher, "plant", ids=[1])
+    before = counts(dispatcher)
+    child = subprocess.Popen(
+        [sys.executable, "-c", KILLED, dispatcher.store.path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    with child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "written\n"
+        child.kill()
+    assert len(dispatcher.sessions(LOCAL)) == 1 and hidden(dispatcher) == ["batch", "rows"]
+    assert counts(dispatcher)[TREES.name] > 1000
+    dispatcher.store.offset = timedelta(hours=1)
+    assert sweep(dispatcher.store, dispatcher.registry, dispatcher.store.now() - timedelta(minutes=5)) == 1
+    assert counts(dispatcher) == before
