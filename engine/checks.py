@@ -1,11 +1,13 @@
 """What is asked before anything is done: session, role, scope, revision, state and guards, in the path's order."""
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from engine.actions import Action
 from engine.definition import Definition
 from engine.errors import Conflict, Forbidden, InvalidArguments, NotFound, Refused
+from engine.expiry import expired_at
 from engine.store.records import Entry, Record, Transaction
 from engine.types import Principal, Role
 from engine.world import World
@@ -78,7 +80,7 @@ def check_possible(
 ) -> None:
     """Insist on source state and guards, in order. Raises Refused by the first that says no."""
     if not action.read_only and not definition.chart.enabled(record.state, action.name):
-        allowed = possible(lambda: world, record, definition)
+        allowed = possible(lambda: world, record, definition, world.now)
         raise Refused(
             "wrong_state",
             f"{action.name} is not possible while the session is {record.state}.",
@@ -86,13 +88,19 @@ def check_possible(
         )
     for guard in action.guards:
         if (reason := guard.reason_against(world, arguments)) is not None:
-            allowed = possible(lambda: world, record, definition)
+            allowed = possible(lambda: world, record, definition, world.now)
             raise Refused(guard.name, reason, hint=f"Possible now: {', '.join(allowed) or 'undo, fork_session'}.")
 
 
-def possible(view: Callable[[], World], record: Record, definition: Definition) -> tuple[str, ...]:
-    """The actions that state and the guards without arguments would let pass now; `view` is opened for guards only."""
-    if record.ended_at is not None:
+def possible(
+    view: Callable[[], World], record: Record, definition: Definition, now: datetime | None = None
+) -> tuple[str, ...]:
+    """The actions that state and the guards without arguments would let pass now; `view` is opened for guards only.
+
+    `now` tells whether the session expired; right after a change it may be left out.
+    """
+    expired = now is not None and expired_at(record, definition, now) is not None
+    if expired or record.ended_at is not None:
         return tuple(name for name, action in definition.actions.items() if action.read_only)
     enabled = {
         name: [guard for guard in action.guards if not guard.parameters]

@@ -9,6 +9,7 @@ import re
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,9 @@ OWN_NAMES = (
 )
 """What a World object has of its own: no marked method may be called so."""
 
+LONGEST = timedelta(days=36_500)
+"""How long a session may be idle at most, if it expires at all."""
+
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
@@ -76,6 +80,7 @@ class Definition:
     rows: tuple[type[Row], ...]
     contract: Contract
     icons: tuple[str, ...]
+    expires_after: timedelta | None
 
     @property
     def read_scope(self) -> str:
@@ -123,6 +128,7 @@ def define(
     contract: Contract,
     rows: Iterable[type[Row]] | None,
     icons: Iterable[str],
+    expires_after: timedelta | None,
 ) -> Definition:
     """Collect a world's class body. Raises DefinitionError."""
     name = name or snake(cls.__name__)
@@ -155,6 +161,7 @@ def define(
         rows=_several(cls, "rows", rows, "a list of Row classes") if rows is not None else _rows_of(cls),
         contract=contract,
         icons=_several(cls, "icons", icons, "a list of addresses"),
+        expires_after=_duration(cls, expires_after),
     )
     _check(definition)
     return definition
@@ -229,6 +236,15 @@ def _several(cls: type, option: str, given: Any, right: str) -> tuple[Any, ...]:
     if isinstance(given, str | type) or not isinstance(given, Iterable):
         raise DefinitionError(f"{cls.__name__}: {option}={given!r} is not what {option} takes.", hint=f"Give {right}.")
     return tuple(given)
+
+
+def _duration(cls: type, given: Any) -> timedelta | None:
+    if given is not None and not (isinstance(given, timedelta) and timedelta() < given <= LONGEST):
+        raise DefinitionError(
+            f"{cls.__name__}: expires_after={given!r} is no time after which an idle session expires.",
+            hint=f"Give a timedelta such as timedelta(days=30), of {LONGEST.days:,} days at most; None is for ever.",
+        )
+    return given
 
 
 def _keyed(cls: type, kind: str, items: list[Any]) -> dict[str, Any]:

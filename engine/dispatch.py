@@ -17,7 +17,7 @@ from engine.arguments import canonical, parsed
 from engine.batches import delete
 from engine.checks import allow, check_key, check_revision, check_version, find, need, possible
 from engine.definition import Definition
-from engine.errors import Refused
+from engine.expiry import check_open, expired_at
 from engine.failpoints import reach
 from engine.forking import Fork, TooLarge, fork, fork_ahead
 from engine.history import WriteAhead
@@ -167,10 +167,7 @@ class Dispatcher(Reader):
         # Who has seen no session yet may say 0 for the one that was just made.
         seen = 1 if started is not None and call.if_revision == 0 else call.if_revision
         check_revision(record, seen, lambda since: transaction.entries(record.id, after=since, limit=5))
-        if record.ended_at is not None:
-            raise Refused(
-                "session_ended", f"The session ended at {record.ended_at}.", hint="Start or fork another one."
-            )
+        check_open(record, definition, transaction.now)
         opened = Opened(transaction, definition, record, call.principal, arguments, call.prepared)
         done = operation.carry_out(opened)
         change = None if done.unchanged else write(opened, done, operation.name, request, person, call.key)
@@ -185,17 +182,26 @@ class Dispatcher(Reader):
     ) -> tuple[Record, Role, Started | None]:
         if session is not None:
             return (*find(transaction, principal, session, definition.name), None)
-        record = transaction.main_session(transaction.ensure_person(principal), definition.name)
-        if record is not None:
+        person = transaction.ensure_person(principal)
+        record = transaction.main_session(person, definition.name)
+        if record is not None and expired_at(record, definition, transaction.now) is None:
             return record, Role.OWNER, None
         allow(principal, definition.write_scope)
-        self._check_room(transaction, transaction.ensure_person(principal))
+        self._check_room(transaction, person)
+        transaction.release_main(person, definition.name)
         started = start_main(transaction, principal, definition)
         return started.record, Role.OWNER, started
 
     def _check_room(self, transaction: Transaction, owner: int) -> None:
         """Insist that a person may own another session. Raises LimitExceeded."""
-        check_sessions(transaction.owned(owner), self.limits)
+        owned = transaction.owned(owner)
+        if owned >= self.limits.sessions:
+            owned -= sum(
+                transaction.idle(owner, world.name, transaction.now - world.expires_after)
+                for world in self.registry.worlds.values()
+                if world.expires_after is not None
+            )
+        check_sessions(owned, self.limits)
 
     def _start_once(self, transaction: Transaction, wanted: Start) -> Kept:
         definition, principal = wanted.definition, wanted.principal

@@ -7,6 +7,7 @@ from engine import history
 from engine.checks import possible
 from engine.definition import Definition
 from engine.errors import Conflict, Refused
+from engine.expiry import expired_at
 from engine.failpoints import reach
 from engine.limits import check_result, check_stored, size
 from engine.operations import Call, Done, Opened, opened_world
@@ -123,7 +124,9 @@ def again(
 ) -> Outcome:
     """The recorded answer of an entry, marked as a replay, beside the session as it is now."""
     recorded = json.loads(entry.result)
-    allowed = possible(lambda: opened_world(transaction, definition, record, principal), record, definition)
+    allowed = possible(
+        lambda: opened_world(transaction, definition, record, principal), record, definition, transaction.now
+    )
     at = revision or entry.revision
     note = Message("info", "replayed", f"This was done before, at revision {at}; it was not done again.")
     return Outcome(
@@ -136,6 +139,7 @@ def again(
         tuple(recorded["content"]),
         (note,),
         replayed=at,
+        expired_at=expired_at(record, definition, transaction.now),
     )
 
 

@@ -1,5 +1,6 @@
 """Reading sessions: as they are, as they were, and whose they are. Nothing here writes."""
 
+import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,6 +13,7 @@ from engine.checks import allow, check_possible, check_revision, check_version, 
 from engine.content import rendered
 from engine.definition import Definition
 from engine.errors import Conflict, NotFound, Refused
+from engine.expiry import check_open, expired_at
 from engine.journal import replayed
 from engine.limits import check_result
 from engine.operations import OPERATIONS, Call, Operation, opened_world, operation_of, with_prepared
@@ -61,8 +63,9 @@ class Reader:
             answer = action.method(world, **with_prepared(action, arguments, call.prepared))
             value, content = rendered(answer, action.returns)
             check_result(dumped(value), dumped(content), self.limits)
-            allowed = possible(lambda: world, record, definition)
-            return Outcome(record.handle, record.world, record.revision, record.state, allowed, value, content)
+            return dataclasses.replace(
+                _seen(transaction, record, definition, lambda: world), value=value, content=content
+            )
 
         return self._reading(call.principal, call.world, call.session, work)
 
@@ -95,6 +98,11 @@ class Reader:
         found = self.store.read(work)
         return [(record, role) for record, role in found if principal.allows(f"{record.world}:read")]
 
+    def expired_at(self, record: Record) -> str | None:
+        """When a session expired, if it did."""
+        definition = self.registry.definition(record.world)
+        return None if definition is None else expired_at(record, definition, self.store.now())
+
     def past(self, principal: Principal, session: str, at: int | None = None) -> tuple[Past, Outcome]:
         """A session as it was at a revision, beside how it is now. Raises NotFound."""
 
@@ -118,7 +126,7 @@ class Reader:
         definition = self._definition(world)
 
         def work(transaction: Transaction) -> Outcome | None:
-            record = _main_record(transaction, principal, world)
+            record = _main_record(transaction, principal, definition)
             return None if record is None else now_of(transaction, record, definition, principal)
 
         return self.store.read(work)
@@ -142,6 +150,8 @@ class Reader:
             need(role, Role.VIEWER if action.read_only else Role.EDITOR)
             allow(call.principal, definition.scope_of(action))
             check_revision(record, call.if_revision, lambda since: ())
+            if not action.read_only:
+                check_open(record, definition, transaction.now)
             world = opened_world(transaction, definition, record, call.principal)
             check_possible(world, record, definition, action, arguments)
             return record.handle, record.revision
@@ -206,7 +216,7 @@ class Reader:
         def attempt(transaction: Transaction, handle: str | None) -> tuple[T] | None:
             if handle is not None:
                 record, _ = find(transaction, principal, handle, world)
-            elif (main := _main_record(transaction, principal, world)) is not None:
+            elif (main := _main_record(transaction, principal, definition)) is not None:
                 record = main
             else:
                 return None
@@ -222,15 +232,22 @@ class Reader:
         return done[0]
 
 
-def _main_record(transaction: Transaction, principal: Principal, world: str) -> Record | None:
+def _main_record(transaction: Transaction, principal: Principal, definition: Definition) -> Record | None:
+    """A principal's main session; one that expired has given up its place."""
     person = transaction.person_id(principal)
-    return None if person is None else transaction.main_session(person, world)
+    record = None if person is None else transaction.main_session(person, definition.name)
+    return None if record is None or expired_at(record, definition, transaction.now) else record
 
 
 def now_of(transaction: Transaction, record: Record, definition: Definition, principal: Principal) -> Outcome:
     """A session as it is: revision, state and what is possible."""
-    allowed = possible(lambda: opened_world(transaction, definition, record, principal), record, definition)
-    return Outcome(record.handle, record.world, record.revision, record.state, allowed, None)
+    return _seen(transaction, record, definition, lambda: opened_world(transaction, definition, record, principal))
+
+
+def _seen(transaction: Transaction, record: Record, definition: Definition, view: Callable[[], World]) -> Outcome:
+    allowed = possible(view, record, definition, transaction.now)
+    expired = expired_at(record, definition, transaction.now)
+    return Outcome(record.handle, record.world, record.revision, record.state, allowed, None, expired_at=expired)
 
 
 def _same(record: Record, revision: int) -> None:

@@ -118,4 +118,6 @@ class Outcome:
     messages: tuple[Message, ...] = ()
     replayed: int | None = None
     """The revision at which a repeated call was first carried out."""
+    expired_at: str | None = None
+    """When the session expired, if it did: ISO 8601, UTC."""
     change: Change | None = field(default=None, compare=False)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from random import Random
 from secrets import token_hex
@@ -41,6 +41,7 @@ class World:
     Subclass it: `data: Model` annotates the session's document, `states=`,
     `start=` and `final=` give its states, and its marked methods are what can
     be done. `rows=` names its Row classes if they are not in its own module.
+    `expires_after=` is how long a session lasts that nobody changes.
     """
 
     definition: ClassVar[Definition]
@@ -58,6 +59,7 @@ class World:
         contract: Contract = "envelope",
         rows: Iterable[type[Row]] | None = None,
         icons: Iterable[str] = (),
+        expires_after: timedelta | None = None,
     ) -> None:
         super().__init_subclass__()
         cls.definition = define(
@@ -70,6 +72,7 @@ class World:
             contract=contract,
             rows=rows,
             icons=icons,
+            expires_after=expires_after,
         )
 
     def __init__(self, situation: Situation) -> None:

@@ -32,7 +32,7 @@ def list_sessions(
         if world is not None:
             reading.world_named(dispatcher.registry, world)
         sessions = dispatcher.store.read(
-            lambda tx: [reading.session_json(tx, record) for record in tx.all_sessions(world)]
+            lambda tx: [reading.session_json(dispatcher, tx, record) for record in tx.all_sessions(world)]
         )
     if as_json:
         output.print_json({"sessions": sessions})

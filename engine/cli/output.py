@@ -111,7 +111,8 @@ def print_sessions(console: Console, sessions: Sequence[Json], current: str | No
     """A table of sessions; the current one is marked."""
     made = table("session", "world", "revision", "state", "owner", "changed", "", whole=("session", "changed"))
     for session in sessions:
-        notes = [word for word, true in (("main", session["main"]), ("ended", session["ended_at"])) if true]
+        told = (("main", session["main"]), ("ended", session["ended_at"]), ("expired", session["expired_at"]))
+        notes = [word for word, true in told if true]
         if session["forked_from"]:
             notes.append(f"fork of {session['forked_from'][:10]}… at {session['forked_at']}")
         made.add_row(
@@ -135,9 +136,8 @@ def print_past(console: Console, past: Json) -> None:
         soft_wrap=True,
     )
     facts = [f"owner {safe(past['owner'])}", *(["main session"] if past["main"] else [])]
-    facts += [
-        f"{word} {shown_time(past[f'{word}_at'])}" for word in ("created", "updated", "ended") if past[f"{word}_at"]
-    ]
+    times = ("created", "updated", "ended", "expired")
+    facts += [f"{word} {shown_time(past[f'{word}_at'])}" for word in times if past[f"{word}_at"]]
     facts += [f"forked from {past['forked_from']} at {past['forked_at']}"] if past["forked_from"] else []
     console.print(Text(" · ".join(facts), "dim"), soft_wrap=True)
     if past["allowed_actions"] is not None:

@@ -40,7 +40,9 @@ def own_session(dispatcher: Dispatcher, principal: Principal, world: str, beginn
 
 def own_sessions(dispatcher: Dispatcher, principal: Principal, world: str) -> list[Json]:
     """A principal's sessions of a world, the most recently changed first."""
-    return dispatcher.store.read(lambda tx: [session_json(tx, record) for record in _own(tx, principal, world)])
+    return dispatcher.store.read(
+        lambda tx: [session_json(dispatcher, tx, record) for record in _own(tx, principal, world)]
+    )
 
 
 def world_json(definition: Definition) -> Json:
@@ -59,7 +61,7 @@ def world_json(definition: Definition) -> Json:
     }
 
 
-def session_json(transaction: Transaction, record: Record) -> Json:
+def session_json(dispatcher: Dispatcher, transaction: Transaction, record: Record) -> Json:
     """A session."""
     return {
         "session": record.handle,
@@ -71,6 +73,7 @@ def session_json(transaction: Transaction, record: Record) -> Json:
         "created_at": record.created_at,
         "updated_at": record.updated_at,
         "ended_at": record.ended_at,
+        "expired_at": dispatcher.expired_at(record),
         "forked_from": record.forked_from,
         "forked_at": record.forked_at,
     }
@@ -83,7 +86,7 @@ def past_json(dispatcher: Dispatcher, record: Record, at: int | None, principal:
     def work(transaction: Transaction) -> Json:
         now = transaction.session_by_id(record.id) or record
         then = past(transaction, definition, now, now.revision if at is None else at)
-        return session_json(transaction, now) | {
+        return session_json(dispatcher, transaction, now) | {
             "revision": then.revision,
             "latest_revision": now.revision,
             "state": then.state,

@@ -93,7 +93,8 @@ def envelope(outcome: Outcome) -> dict[str, Json]:
         "result": outcome.value,
         "messages": [message.as_json() for message in outcome.messages],
     }
-    return plain if outcome.replayed is None else {**plain, "replayed": outcome.replayed}
+    extra = {"replayed": outcome.replayed, "expired_at": outcome.expired_at}
+    return plain | {name: value for name, value in extra.items() if value is not None}
 
 
 def envelope_schema(result: Mapping[str, Json] | None) -> dict[str, Json]:
@@ -110,6 +111,7 @@ def envelope_schema(result: Mapping[str, Json] | None) -> dict[str, Json]:
             "result": inner if result is None else {"anyOf": [inner, {"type": "null"}]},
             "messages": {"type": "array", "items": _MESSAGE},
             "replayed": {"type": "integer", "description": "Where this very call was carried out before."},
+            "expired_at": {"type": "string", "description": "When the session expired, if it did."},
         },
         "required": ["session", "revision", "state", "allowed_actions", "result", "messages"],
     }
@@ -202,8 +204,10 @@ def _of(table: Mapping[type[EngineError], Any], error: EngineError) -> Any:
 
 
 def _footer(outcome: Outcome) -> str:
-    can = ", ".join(outcome.allowed_actions) or "undo, fork_session"
-    return f"[{outcome.session} · revision {outcome.revision} · {outcome.state} · possible: {can}]"
+    over = outcome.expired_at is not None
+    can = ", ".join(outcome.allowed_actions) or ("fork_session" if over else "undo, fork_session")
+    state = f"{outcome.state} · expired at {outcome.expired_at}" if over else outcome.state
+    return f"[{outcome.session} · revision {outcome.revision} · {state} · possible: {can}]"
 
 
 def _result(

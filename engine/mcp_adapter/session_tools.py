@@ -195,7 +195,7 @@ def _start(request: Request) -> Outcome:
 
 def _list(request: Request) -> Sessionless:
     found = request.dispatcher.sessions(request.principal, request.named)[: request.arguments.limit]
-    return Sessionless({"sessions": [_summary(record, role) for record, role in found]})
+    return Sessionless({"sessions": [_summary(request, record, role) for record, role in found]})
 
 
 def _get(request: Request) -> Outcome:
@@ -281,7 +281,7 @@ def _about(now: Outcome, value: Json) -> Outcome:
     return dataclasses.replace(now, value=value, content=text)
 
 
-def _summary(record: Any, role: Role) -> dict[str, Json]:
+def _summary(request: Request, record: Any, role: Role) -> dict[str, Json]:
     return {
         "session": record.handle,
         "world": record.world,
@@ -291,6 +291,7 @@ def _summary(record: Any, role: Role) -> dict[str, Json]:
         "main": record.main_of is not None and role is Role.OWNER,
         "changed_at": record.updated_at,
         "ended": record.ended_at is not None,
+        "expired_at": request.dispatcher.expired_at(record),
     }
 
 

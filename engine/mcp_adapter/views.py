@@ -126,6 +126,7 @@ def _state(dispatcher: Dispatcher, principal: Principal, world: Definition, hand
         "revision": past.revision,
         "state": past.state,
         "allowed_actions": list(now.allowed_actions),
+        "expired_at": now.expired_at,
         "data": None if past.data is None else json.loads(past.data),
         "rows": past.rows,
     }

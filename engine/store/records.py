@@ -221,6 +221,15 @@ class Transaction:
         statement = "select count(*) from session where owner_id = ? and ended_at is null and hidden is null"
         return int(self._execute(statement, (person_id,)).fetchone()[0])
 
+    def idle(self, person_id: int, world: str, since: datetime) -> int:
+        """How many of those are of a world and were not changed since a time."""
+        row = self._execute(
+            "select count(*) from session where owner_id = ? and world = ? and updated_at <= ?"
+            " and ended_at is null and hidden is null",
+            (person_id, world, since.isoformat(timespec="microseconds")),
+        ).fetchone()
+        return int(row[0])
+
     def role(self, record: Record, person_id: int | None) -> Role | None:
         """What a person may do with a session."""
         if person_id == record.owner_id:

@@ -245,3 +245,18 @@ def test_control_characters_of_others_do_not_reach_the_terminal(run_process: Run
     handle = json.loads(run_process("sessions", "--json", env=here).stdout)["sessions"][0]["session"]
     for words in (("show", handle), ("history", handle), ("diff", handle, "1", "2")):
         assert "\x1b" not in run_process(*words, env=here).stdout
+
+
+def test_sessions_and_show_say_when_a_session_expired(run_process: Run, tmp_path: Path) -> None:
+    (tmp_path / "worlds").mkdir()
+    source = "from datetime import timedelta\nfrom engine import World, action\n\n\nclass Mayfly(World, {}):\n    {}\n"
+    said = '"""A mayfly."""\n\n    @action\n    def fly(self) -> None:\n        """Fly."""'
+    text = source.format("expires_after=timedelta(microseconds=1)", said)
+    (tmp_path / "worlds" / "mayfly.py").write_text(text)
+    env = {"TURNKEEPER_WORLDS_PATH": str(tmp_path / "worlds")}
+    assert run_process("play", "mayfly", lines="/quit\n", env=env).returncode == 0
+    (listed,) = json.loads(run_process("sessions", "--json", env=env).stdout)["sessions"]
+    shown = json.loads(run_process("show", listed["session"], "--json", env=env).stdout)
+    assert listed["expired_at"] == shown["expired_at"] > listed["updated_at"]
+    assert "expired" in run_process("sessions", env=env).stdout
+    assert f"expired {listed['expired_at'][:10]}" in run_process("show", listed["session"], env=env).stdout
