@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from engine import history
@@ -14,6 +16,8 @@ from engine.content import rendered
 from engine.definition import Definition
 from engine.errors import Conflict, NotFound, Refused
 from engine.expiry import check_open, expired_at
+from engine.files.queries import ROWS, Answer, ask
+from engine.files.writing import Exported, fill, write_file
 from engine.journal import replayed
 from engine.limits import check_result
 from engine.operations import OPERATIONS, Call, Operation, opened_world, operation_of, with_prepared
@@ -120,6 +124,23 @@ class Reader:
             return [history.described(transaction, entry) for entry in entries]
 
         return self._reading(principal, self.world_of(principal, session), session, work)
+
+    def export(self, principal: Principal, session: str, path: Path, *, replace: bool = False) -> Exported:
+        """Write a session into a file. Raises NotFound, Forbidden; Refused if it is there; StoreError."""
+
+        def work(transaction: Transaction, record: Record, definition: Definition) -> Exported:
+            return write_file(transaction, definition, record, path, replace=replace)
+
+        return self._reading(principal, self.world_of(principal, session), session, work)
+
+    def query(self, principal: Principal, session: str, statement: str, *, limit: int = ROWS) -> Answer:
+        """What an SQL statement gives on a copy of one session. Raises NotFound, Forbidden, Refused."""
+
+        with TemporaryDirectory(prefix="turnkeeper-") as folder:
+            copy = Path(folder) / "session.db"
+            world = self.world_of(principal, session)
+            self._reading(principal, world, session, lambda tx, record, d: fill(copy, tx, d, record))
+            return ask(copy, statement, limit=limit, seconds=self.limits.seconds)
 
     def main_now(self, principal: Principal, world: str) -> Outcome | None:
         """The caller's main session of a world as it is, or None where there is none yet."""
