@@ -9,7 +9,7 @@ from engine.definition import Definition
 from engine.errors import Conflict
 from engine.history import Ahead, WriteAhead
 from engine.pasts import lay
-from engine.store.sqlite import SqliteStore
+from engine.store.stores import Store
 
 T = TypeVar("T")
 
@@ -17,7 +17,7 @@ ATTEMPTS = 3
 """How often rows are written ahead for a session that goes on meanwhile."""
 
 
-def written_ahead(store: SqliteStore, definition: Definition, needed: WriteAhead, then: Callable[[Ahead], T]) -> T:
+def written_ahead(store: Store, definition: Definition, needed: WriteAhead, then: Callable[[Ahead], T]) -> T:
     """What `then` gives, called with the rows written ahead. Raises Conflict where the session never stands still."""
     for _ in range(ATTEMPTS):
         with batches.begun(store, definition, needed.record.owner_id) as batch:
@@ -33,7 +33,7 @@ def written_ahead(store: SqliteStore, definition: Definition, needed: WriteAhead
     )
 
 
-def _write(store: SqliteStore, batch: batches.Batch, needed: WriteAhead) -> None:
+def _write(store: Store, batch: batches.Batch, needed: WriteAhead) -> None:
     """Write the session's rows as they will be; nothing if it went on already."""
     with store.snapshot() as source:
         record = source.session_by_id(needed.record.id)

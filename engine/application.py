@@ -11,10 +11,13 @@ from engine.migrate import upgrade
 from engine.registry import Registry, load
 from engine.settings import Settings
 from engine.store.sqlite import SqliteStore
+from engine.store.stores import Store
 
 
-def open_store(settings: Settings) -> SqliteStore:
-    """The store that the settings name; its folder is made, unless the name is an SQLite URI. Raises StoreError."""
+def open_store(settings: Settings) -> Store:
+    """The store that the settings name; an SQLite file's folder is made, unless it is a URI. Raises StoreError."""
+    if settings.is_postgres:
+        return _postgres(settings)
     if settings.sqlite_path.startswith("file:"):
         return SqliteStore(settings.sqlite_path, settings.limits)
     path = Path(settings.sqlite_path)
@@ -26,6 +29,18 @@ def open_store(settings: Settings) -> SqliteStore:
             hint="Set TURNKEEPER_DATA_DIR to one you may write to.",
         ) from error
     return SqliteStore(str(path), settings.limits)
+
+
+def _postgres(settings: Settings) -> Store:
+    try:
+        from engine.store.postgres import PostgresStore  # the driver comes with the extra `postgres` only
+    except ImportError as error:
+        raise StoreError(
+            "TURNKEEPER_DATABASE_URL names PostgreSQL, whose driver is not installed.",
+            hint="Install turnkeeper[postgres].",
+        ) from error
+    writers, readers = settings.database_writers, settings.database_readers
+    return PostgresStore(settings.database_url or "", settings.limits, writers=writers, readers=readers)
 
 
 @contextmanager

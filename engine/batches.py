@@ -24,7 +24,7 @@ from engine.references import Placed, in_circle, row_groups, table_groups
 from engine.registry import Registry
 from engine.store import hidden
 from engine.store.records import Record, Transaction
-from engine.store.sqlite import SqliteStore
+from engine.store.stores import Store
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ DELETED = 200
 class Batch:
     """What is being written ahead, under its id."""
 
-    store: SqliteStore
+    store: Store
     definition: Definition
     owner_id: int
     id: int
@@ -76,7 +76,7 @@ class Batch:
 
 
 @contextmanager
-def begun(store: SqliteStore, definition: Definition, owner_id: int) -> Iterator[Batch]:
+def begun(store: Store, definition: Definition, owner_id: int) -> Iterator[Batch]:
     """A new batch; what is neither adopted nor published when the block ends is deleted."""
     name, version = definition.name, definition.version
     insert = partial(hidden.insert_hidden, kind="batch", world=name, version=version, owner_id=owner_id)
@@ -88,7 +88,7 @@ def begun(store: SqliteStore, definition: Definition, owner_id: int) -> Iterator
             delete(store, definition, batch_id)
 
 
-def delete(store: SqliteStore, definition: Definition | None, session_id: int) -> None:
+def delete(store: Store, definition: Definition | None, session_id: int) -> None:
     """Delete a hidden session and its row sets, in as many transactions as it takes.
 
     Where the world is not known here, the database deletes the rows of each with it, in one.
@@ -102,7 +102,7 @@ def delete(store: SqliteStore, definition: Definition | None, session_id: int) -
     store.write(partial(hidden.delete_row, session_id=session_id))
 
 
-def sweep(store: SqliteStore, registry: Registry, before: datetime) -> int:
+def sweep(store: Store, registry: Registry, before: datetime) -> int:
     """Delete erased sessions, and batches that nobody wrote to since `before`; how many it were."""
     swept = 0
     for session_id, world, kind in store.read(partial(hidden.left_over, before=before)):
@@ -122,7 +122,7 @@ def _some(transaction: Transaction, pieces: Sequence[Piece]) -> int:
     return len(pieces)
 
 
-def _drain(store: SqliteStore, delete: Callable[[Transaction], int]) -> None:
+def _drain(store: Store, delete: Callable[[Transaction], int]) -> None:
     """Delete until nothing is left, each transaction for a while."""
 
     def work(transaction: Transaction) -> bool:
@@ -136,7 +136,7 @@ def _drain(store: SqliteStore, delete: Callable[[Transaction], int]) -> None:
         pass
 
 
-def _delete_rows(store: SqliteStore, definition: Definition | None, rows_id: int) -> None:
+def _delete_rows(store: Store, definition: Definition | None, rows_id: int) -> None:
     for group in reversed(table_groups(() if definition is None else definition.rows)):
         if in_circle(group):
             for piece in store.read(partial(_circle, group=group, rows_id=rows_id)):

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from engine.actions import MARK, Action, Contract, build_action
 from engine.errors import DefinitionError
 from engine.resources import PROMPT_MARK, RESOURCE_MARK, Prompt, Resource, build_prompt, build_resource, uri_shape
-from engine.rows import Row, check_row, snake
+from engine.rows import Row, check_row, fit_row, snake
 from engine.signatures import refuse_async, refuse_secrets, signature_model
 from engine.statechart import ONLY_STATE, Chart, Transition, problems
 
@@ -178,6 +178,7 @@ def _check(definition: Definition) -> None:
             )
     for row in definition.rows:
         check_row(row)
+        fit_row(row)
     for prompt in definition.prompts.values():
         _check_name(f"{label}.{prompt.method.__name__}", prompt.name)
     _check_resources(definition)

@@ -7,6 +7,7 @@ commit. Only then are listeners told.
 
 import dataclasses
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -28,15 +29,24 @@ from engine.operations import Done, Opened, Operation, opened_world
 from engine.reading import Reader, now_of
 from engine.registry import Registry
 from engine.starting import Start, Started, begun_before, start, start_main
+from engine.store.groups import Member
 from engine.store.hidden import hide
 from engine.store.records import Record, Transaction
-from engine.store.sqlite import SqliteStore
+from engine.store.stores import Store
 from engine.types import Change, Json, Outcome, Principal, Role
 
 T = TypeVar("T")
 Listener = Callable[[Change], None]
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a call that was submitted: an outcome, or an error."""
+
+    outcome: Outcome | None
+    error: BaseException | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +60,7 @@ class Kept:
 class Dispatcher(Reader):
     """Carries out calls on a store, one transaction each, and tells listeners of every change after its commit."""
 
-    def __init__(self, store: SqliteStore, registry: Registry, listeners: Iterable[Listener] = ()) -> None:
+    def __init__(self, store: Store, registry: Registry, listeners: Iterable[Listener] = ()) -> None:
         super().__init__(store, registry)
         self.listeners = list(listeners)
 
@@ -61,28 +71,37 @@ class Dispatcher(Reader):
 
         Raises InvalidArguments, NotFound, Forbidden, Refused, Conflict, StoreError; then nothing was changed.
         """
-        definition = self._definition(call.world)
-        action = definition.actions.get(call.action)
+        action = self._definition(call.world).actions.get(call.action)
         if action is not None and action.read_only:
             return self.read(call)
-        operation = self._operation(definition, call.action)
-        arguments = parsed(operation.parameters, call.arguments)
-        request = canonical(operation.parameters, arguments, self.limits)
-        check_key(call.key)
         began = time.perf_counter()
-
-        def carried_out(call: Call) -> Outcome:
-            return self._commit(lambda tx: self._carry_out(tx, definition, operation, call, arguments, request))
-
         try:
-            outcome = carried_out(call)
+            outcome = self._carried_out(call)
         except WriteAhead as needed:
-            outcome = written_ahead(
-                self.store, definition, needed, lambda ahead: carried_out(dataclasses.replace(call, prepared=ahead))
-            )
+            outcome = self._written_ahead(call, needed)
         reach("before_reply")
         _log(outcome, call.action, began)
         return outcome
+
+    def submit(self, call: Call, done: Callable[[Answer], None]) -> None:
+        """Have an action that changes something carried out; `done` gets the answer after the commit, on its thread.
+
+        For the event loop, which cannot wait. Raises what can be seen without the session: InvalidArguments, NotFound,
+        Busy.
+        """
+        began = time.perf_counter()
+
+        def answered(member: Member[Kept]) -> None:
+            if isinstance(member.error, WriteAhead):
+                # It goes on for longer than the writer has time.
+                threading.Thread(target=self._answer_ahead, args=(call, member.error, done)).start()
+                return
+            outcome = None if member.result is None else member.result.outcome
+            if outcome is not None:
+                _log(outcome, call.action, began)
+            done(Answer(outcome, member.error))
+
+        self.store.submit(Member(self._work(call), told=self._tell, done=answered, lane=_lane(call)))
 
     def start(
         self,
@@ -101,7 +120,8 @@ class Dispatcher(Reader):
         plain = canonical(definition.start_parameters, given, self.limits)
         wanted = Start(principal=principal, definition=definition, arguments=given, plain=plain, main=main, key=key)
         began = time.perf_counter()
-        outcome = self._commit(lambda tx: self._start_once(tx, wanted))
+        lane = _main_lane(principal, world) if main else None
+        outcome = self._commit(lambda tx: self._start_once(tx, wanted), lane=lane)
         _log(outcome, "start", began)
         return outcome
 
@@ -137,10 +157,34 @@ class Dispatcher(Reader):
             changes = () if started is None else (started.change,)
             return Kept(now_of(transaction, record, definition, principal), changes)
 
-        return self._commit(work).session
+        return self._commit(work, lane=_main_lane(principal, definition.name)).session
 
-    def _commit(self, work: Callable[[Transaction], Kept]) -> Outcome:
-        return self.store.write(work, self._tell).outcome
+    def _carried_out(self, call: Call) -> Outcome:
+        return self.store.write(self._work(call), self._tell, lane=_lane(call)).outcome
+
+    def _written_ahead(self, call: Call, needed: WriteAhead) -> Outcome:
+        definition = self._definition(call.world)
+        return written_ahead(
+            self.store, definition, needed, lambda ahead: self._carried_out(dataclasses.replace(call, prepared=ahead))
+        )
+
+    def _answer_ahead(self, call: Call, needed: WriteAhead, done: Callable[[Answer], None]) -> None:
+        try:
+            done(Answer(self._written_ahead(call, needed), None))
+        except Exception as error:  # the caller's, whatever it is
+            done(Answer(None, error))
+
+    def _work(self, call: Call) -> Callable[[Transaction], Kept]:
+        """What a call does in its transaction; its arguments are parsed here, by who calls."""
+        definition = self._definition(call.world)
+        operation = self._operation(definition, call.action)
+        arguments = parsed(operation.parameters, call.arguments)
+        request = canonical(operation.parameters, arguments, self.limits)
+        check_key(call.key)
+        return lambda tx: self._carry_out(tx, definition, operation, call, arguments, request)
+
+    def _commit(self, work: Callable[[Transaction], Kept], lane: object = None) -> Outcome:
+        return self.store.write(work, self._tell, lane=lane).outcome
 
     def _tell(self, kept: Kept) -> None:
         for change in kept.changes:
@@ -249,6 +293,15 @@ def _outcome(record: Record, done: Done, change: Change | None, allowed: tuple[s
         done.content,
         change=change,
     )
+
+
+def _lane(call: Call) -> object:
+    """Whom a call waits for: those of its session, or of the caller's main session of the world."""
+    return call.session or _main_lane(call.principal, call.world)
+
+
+def _main_lane(principal: Principal, world: str) -> object:
+    return principal.issuer, principal.subject, world
 
 
 def _log(outcome: Outcome, action: str, began: float) -> None:

@@ -16,7 +16,7 @@ from engine.pasts import shown_by
 from engine.starting import begun_before
 from engine.store import hidden
 from engine.store.records import Record, Transaction
-from engine.store.sqlite import SqliteStore
+from engine.store.stores import Store
 from engine.types import Message, Outcome, Principal
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ def fork(transaction: Transaction, wanted: Fork, most: int) -> Outcome:
     return _published(transaction, wanted, batch_id, into)
 
 
-def fork_ahead(store: SqliteStore, wanted: Fork, commit: Callable[[Callable[[Transaction], Outcome]], T]) -> T:
+def fork_ahead(store: Store, wanted: Fork, commit: Callable[[Callable[[Transaction], Outcome]], T]) -> T:
     """Write a fork ahead, from one snapshot of its origin, and then have it published by `commit`. Raises NotFound."""
     with batches.begun(store, wanted.definition, wanted.owner_id) as batch:
         with store.snapshot() as source:

@@ -20,14 +20,14 @@ from sqlmodel import SQLModel
 
 from engine.definition import Definition
 from engine.errors import StoreError
-from engine.store.sqlite import SqliteStore
+from engine.store.stores import Store
 from engine.store.tables import CORE
 
 FOLDER = Path(__file__).parents[1] / "migrations"
 CORE_VERSIONS = "turnkeeper_version"
 
 
-def upgrade(store: SqliteStore, worlds: Iterable[Definition]) -> None:
+def upgrade(store: Store, worlds: Iterable[Definition]) -> None:
     """Bring the core's tables and every world's up to date. Raises StoreError."""
     with store.connection() as connection:
         _upgrade(config(connection), CORE_VERSIONS, connection)
@@ -39,7 +39,7 @@ def upgrade(store: SqliteStore, worlds: Iterable[Definition]) -> None:
                 _fit(connection, world)
 
 
-def behind(store: SqliteStore, worlds: Iterable[Definition]) -> list[str]:
+def behind(store: Store, worlds: Iterable[Definition]) -> list[str]:
     """The names of what an upgrade would change: `core` and worlds."""
     with store.connection() as connection:
         found = [] if _current(connection, CORE_VERSIONS) == _heads(config(connection)) else ["core"]
@@ -51,7 +51,7 @@ def behind(store: SqliteStore, worlds: Iterable[Definition]) -> list[str]:
     return found
 
 
-def new(store: SqliteStore, world: Definition | None, message: str, folder: Path) -> Path:
+def new(store: Store, world: Definition | None, message: str, folder: Path) -> Path:
     """Write the migration that brings the tables from what they are to what the code says; its file."""
     folder.mkdir(parents=True, exist_ok=True)
     with store.connection() as connection:

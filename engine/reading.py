@@ -25,7 +25,7 @@ from engine.pasts import Past, past
 from engine.registry import Registry
 from engine.rows import Rows
 from engine.store.records import Record, Transaction
-from engine.store.sqlite import SqliteStore
+from engine.store.stores import Store
 from engine.types import Json, Outcome, Principal, Role, dumped
 from engine.world import Situation, World
 
@@ -35,7 +35,7 @@ T = TypeVar("T")
 class Reader:
     """Reads a store's sessions for principals, each answer from one snapshot."""
 
-    def __init__(self, store: SqliteStore, registry: Registry) -> None:
+    def __init__(self, store: Store, registry: Registry) -> None:
         self.store = store
         self.registry = registry
         self.limits = store.limits

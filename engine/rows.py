@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     Float,
     ForeignKeyConstraint,
+    Integer,
     LargeBinary,
     Numeric,
     Table,
@@ -32,6 +33,7 @@ from sqlmodel import Session as DbSession
 from engine.errors import DefinitionError, InvalidArguments, Refused
 from engine.limits import check_rows
 from engine.store.records import Transaction
+from engine.store.tables import Large
 from engine.types import Json, RowChange
 
 NAME_LIMIT = 63
@@ -272,6 +274,15 @@ class RowSet(Generic[AnyRow]):
         """Delete a row."""
         with self._open() as rows:
             rows.remove(row)
+
+
+def fit_row(row: type[SQLModel]) -> None:
+    """Have every database keep a table alike: integers of 64 bits, foreign keys that can wait for the commit."""
+    for column in table_of(row).columns:
+        if type(column.type) is Integer:
+            column.type = Large
+    for constraint in table_of(row).foreign_key_constraints:
+        constraint.deferrable = True
 
 
 def check_row(row: type[Row]) -> None:

@@ -26,6 +26,8 @@ class Settings(BaseSettings):
     public_url: str | None = None
     auth: Literal["oauth", "off"] = "oauth"
     worlds_path: str | None = None
+    database_writers: int = Field(default=8, ge=1)
+    database_readers: int = Field(default=8, ge=1)
     journal_retention: timedelta | None = Field(default=None, gt=timedelta())
     limit_arguments: int = Field(default=DEFAULT.arguments, ge=1)
     limit_result: int = Field(default=DEFAULT.result, ge=1024)
@@ -44,6 +46,11 @@ class Settings(BaseSettings):
         return Limits(**{limit.name: getattr(self, f"limit_{limit.name}") for limit in fields(Limits)})
 
     @property
+    def is_postgres(self) -> bool:
+        """Whether the database is PostgreSQL."""
+        return (self.database_url or "").startswith(("postgresql://", "postgres://"))
+
+    @property
     def sqlite_path(self) -> str:
         """The SQLite file. Raises StoreError for another kind of database."""
         if self.database_url is None:
@@ -51,8 +58,8 @@ class Settings(BaseSettings):
         prefix, _, path = self.database_url.partition("sqlite:///")
         if prefix or not path or path.startswith(":memory:"):
             raise StoreError(
-                f"TURNKEEPER_DATABASE_URL={self.database_url!r} is no SQLite file.",
-                hint="Write sqlite:/// and the file's path, such as sqlite:////var/lib/turnkeeper.db.",
+                "TURNKEEPER_DATABASE_URL is neither an SQLite file nor PostgreSQL.",
+                hint="Write sqlite:////var/lib/turnkeeper.db, or postgresql://user@host/database.",
             )
         return path
 

@@ -1,7 +1,9 @@
-"""What the engine's tests share: a dispatcher on a real, fresh SQLite file."""
+"""What the tests share: stores of both kinds, real and fresh, and dispatchers on them."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -10,15 +12,59 @@ from engine.hooks import Hook
 from engine.limits import DEFAULT, Limits
 from engine.migrate import upgrade
 from engine.registry import Registry
+from engine.store.postgres import PostgresStore
 from engine.store.sqlite import SqliteStore
+from engine.store.stores import Store
 from engine.types import Change
 from engine.world import World
+from tests.postgres import FAST, PostgresServer, postgres
+
+Database = Literal["sqlite", "postgresql"]
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for the whole run, with the core's tables in the template `core`."""
+    with postgres(*FAST) as server:
+        url = server.fresh(name="core")
+        store = PostgresStore(url)
+        upgrade(store, ())
+        store.close()
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest) -> Database:
+    """Which kind of database; a test of one kind says so by `parametrize("database", […], indirect=True)`."""
+    kind: Database = request.param
+    return kind
 
 
 @pytest.fixture
-def dispatcher_of(tmp_path: Path) -> Iterator[Callable[..., Dispatcher]]:
-    """Makes dispatchers of worlds, each on `turnkeeper.db` in the test's folder unless `file` names another."""
-    stores: list[SqliteStore] = []
+def store_of(database: Database, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Store]]:
+    """Opens stores, each on the test's own database of that name; no tables are made."""
+    urls: dict[str, str] = {}
+    with ExitStack() as stack:
+
+        def make(name: str = "turnkeeper.db", limits: Limits = DEFAULT) -> Store:
+            store: Store
+            if database == "sqlite":
+                store = SqliteStore(str(tmp_path / name), limits)
+            else:
+                server: PostgresServer = request.getfixturevalue("postgres_server")
+                if name not in urls:
+                    urls[name] = server.fresh(template="core")
+                    stack.callback(server.drop, urls[name])
+                store = PostgresStore(urls[name], limits, writers=4, readers=4)
+            stack.callback(store.close)
+            return store
+
+        yield make
+
+
+@pytest.fixture
+def dispatcher_of(store_of: Callable[..., Store]) -> Callable[..., Dispatcher]:
+    """Makes dispatchers of worlds, each on the test's own database unless `file` names another."""
 
     def make(
         *worlds: type[World],
@@ -27,11 +73,9 @@ def dispatcher_of(tmp_path: Path) -> Iterator[Callable[..., Dispatcher]]:
         file: str = "turnkeeper.db",
         limits: Limits = DEFAULT,
     ) -> Dispatcher:
-        stores.append(SqliteStore(str(tmp_path / file), limits))
+        store = store_of(file, limits)
         registry = Registry(worlds, hooks)
-        upgrade(stores[-1], registry.worlds.values())
-        return Dispatcher(stores[-1], registry, listeners)
+        upgrade(store, registry.worlds.values())
+        return Dispatcher(store, registry, listeners)
 
-    yield make
-    for store in stores:
-        store.close()
+    return make

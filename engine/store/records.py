@@ -5,19 +5,26 @@ the engine runs on the hot path. `rows` gives a world's ORM session on it.
 """
 
 import secrets
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from operator import attrgetter
+from typing import Any, Literal
 
 from sqlalchemy import Connection, Executable
 from sqlmodel import Session as DbSession
 
+from engine.errors import LimitExceeded
 from engine.limits import DEFAULT, Limits
 from engine.store import raw
 from engine.types import Principal, Role
+
+Execute = Callable[..., Any]
+"""Runs one statement with its values, and gives a cursor."""
+Dialect = Literal["sqlite", "postgresql"]
 
 
 @dataclass(slots=True)
@@ -104,15 +111,37 @@ _INSERT_ENTRY = f"insert into journal ({_ENTRY}) values ({', '.join('?' * len(fi
 
 
 class Transaction:
-    """One transaction, for as long as the store holds it open. `now` is its single reading of the clock."""
+    """One transaction, for as long as the store holds it open. `now` is its single reading of the clock.
 
-    def __init__(self, connection: Connection, now: datetime, *, writable: bool, limits: Limits = DEFAULT) -> None:
-        driver: Any = connection.connection.driver_connection
-        self._execute = driver.execute
+    `deadline` is when it must be done, in seconds of `time.monotonic`; `wrote`
+    names the journal entries that it added, as (session id, revision, time).
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        execute: Execute,
+        now: datetime,
+        *,
+        writable: bool,
+        dialect: Dialect = "sqlite",
+        limits: Limits = DEFAULT,
+    ) -> None:
         self._connection = connection
+        self._execute = execute
+        self._lock = " for no key update" if writable and dialect == "postgresql" else ""
         self.now = now
         self.writable = writable
         self.limits = limits
+        self.dialect = dialect
+        self.deadline = time.monotonic() + limits.seconds
+        self.wrote: list[tuple[int, int, str]] = []
+
+    def check_time(self) -> None:
+        """Insist that there is time left. Raises LimitExceeded."""
+        over = time.monotonic() - self.deadline
+        if over > 0:
+            raise too_long(self.limits.seconds, self.limits.seconds + over)
 
     @cached_property
     def db(self) -> DbSession:
@@ -146,11 +175,10 @@ class Transaction:
 
     def defer_references(self) -> None:
         """Have foreign keys checked at the commit, for rows that are written in any order."""
-        postgres = self._connection.dialect.name == "postgresql"
-        with self.journaled():
-            self._connection.exec_driver_sql(
-                "set constraints all deferred" if postgres else "pragma defer_foreign_keys = on"
-            )
+        if self.dialect == "sqlite":
+            self._execute("pragma defer_foreign_keys = on", ())
+        else:
+            self._execute("set constraints all deferred", ())
 
     # people
 
@@ -190,11 +218,14 @@ class Transaction:
 
     def session(self, handle: str) -> Record | None:
         """The session of that handle."""
-        return self._record("select " + _SESSION + " from session where handle = ? and hidden is null", (handle,))
+        return self._record(
+            "select " + _SESSION + " from session where handle = ? and hidden is null" + self._lock, (handle,)
+        )
 
     def main_session(self, person_id: int, world: str) -> Record | None:
         """A person's main session of a world."""
         statement = "select " + _SESSION + " from session where main_of = ? and world = ? and hidden is null"
+        statement += self._lock
         return self._record(statement, (person_id, world))
 
     def sessions_of(self, person_id: int, world: str | None) -> list[tuple[Record, Role]]:
@@ -282,7 +313,8 @@ class Transaction:
 
     def append(self, entry: Entry) -> None:
         """Add a journal entry."""
-        self._execute(_INSERT_ENTRY, tuple(getattr(entry, field.name) for field in fields(Entry)))
+        self._execute(_INSERT_ENTRY, _values_of(entry))
+        self.wrote.append((entry.session_id, entry.revision, entry.at))
 
     def entry(self, session_id: int, revision: int) -> Entry | None:
         """One journal entry."""
@@ -296,7 +328,10 @@ class Transaction:
         """Journal entries after a revision, oldest first unless `newest`; `limit` -1 means all."""
         order = "desc" if newest else "asc"
         statement = f"select {_ENTRY} from journal where session_id = ? and revision > ? order by revision {order}"
-        return (_entry_of(row) for row in self._execute(statement + " limit ?", (session_id, after, limit)))
+        values: tuple[object, ...] = (session_id, after)
+        if limit >= 0:
+            statement, values = statement + " limit ?", (*values, limit)
+        return (_entry_of(row) for row in self._execute(statement, values))
 
     def latest_about(self, session_id: int, revision: int) -> Entry | None:
         """The last undo or redo of a revision."""
@@ -329,6 +364,15 @@ class Transaction:
         ).fetchone()
         return None if row is None else int(row[0])
 
+    def has(self, session_id: int, revision: int, at: str) -> bool:
+        """Whether the journal has that very entry: how a commit is looked up whose outcome is unknown."""
+        statement = "select 1 from journal where session_id = ? and revision = ? and at = ?"
+        return self._execute(statement, (session_id, revision, at)).fetchone() is not None
+
+    def under_way(self, number: str) -> bool:
+        """Whether another transaction of PostgreSQL, by its number, has not ended yet."""
+        return bool(self._execute("select pg_xact_status(?::xid8) = 'in progress'", (number,)).fetchone()[0])
+
     # keys of starts
 
     def start_key(self, person_id: int, key: str) -> tuple[int, str] | None:
@@ -344,7 +388,8 @@ class Transaction:
 
     def session_by_id(self, session_id: int) -> Record | None:
         """The session of that internal id."""
-        return self._record("select " + _SESSION + " from session where id = ? and hidden is null", (session_id,))
+        statement = "select " + _SESSION + " from session where id = ? and hidden is null" + self._lock
+        return self._record(statement, (session_id,))
 
     # secrets and legacy connections
 
@@ -397,7 +442,19 @@ class Transaction:
         return None if row is None else _entry_of(row)
 
 
+def too_long(allowed: float, received: float) -> LimitExceeded:
+    """The refusal of what takes longer than an action may; both in seconds."""
+    return LimitExceeded(
+        "action_too_long",
+        f"The action took more than {allowed:g} s, which is all that an action may take; it was taken back.",
+        received=received,
+        allowed=allowed,
+        hint="Do less in one call.",
+    )
+
+
 _ENTRY_NAMES = tuple(field.name for field in fields(Entry))
+_values_of = attrgetter(*_ENTRY_NAMES)
 
 
 def _entry_of(row: Sequence[Any]) -> Entry:

@@ -1,9 +1,13 @@
-"""The store on SQLite: WAL, `synchronous=FULL`, one writer a process, a pool of read-only connections.
+"""The store on SQLite: WAL, `synchronous=FULL`, one writer a process with group commit, a pool of readers.
 
-Several processes may use one file; each waits for its turn up to `BUSY_SECONDS`.
+Several processes may use one file: they write in turns (`turns.py`), each
+waiting for its own up to `BUSY_SECONDS`.
 """
 
 import importlib
+import logging
+import math
+import queue
 import sqlite3
 import threading
 import time
@@ -13,21 +17,27 @@ from datetime import UTC, datetime, timedelta
 from types import ModuleType
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
+from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from engine.errors import Busy, EngineError, InvalidArguments, Refused, StoreError
 from engine.limits import DEFAULT, Limits
 from engine.store import raw
-from engine.store.records import Transaction
+from engine.store.groups import Lost, Member, carry_out
+from engine.store.records import Transaction, too_long
+from engine.store.turns import Turns
+from engine.store.waiting import Waiting, written
 
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 BUSY_SECONDS = 10
 READERS = 40
 """Reading connections at most, made when needed: one for each of the threads that may ask at once (anyio's limit)."""
 FIXED_IN = (3, 51, 3)
 """The SQLite release that mended the WAL-reset bug of 3.7.0 to 3.51.2 (sqlite.org/wal.html)."""
+STEPS = 10_000
+"""Steps of SQLite's virtual machine between two looks at the clock."""
 
 
 def sqlite_module() -> ModuleType:
@@ -48,33 +58,50 @@ class SqliteStore:
 
     def __init__(self, path: str, limits: Limits = DEFAULT) -> None:
         self.path = path
+        self.url = f"sqlite:///{path}"
         self.limits = limits
         self.offset = timedelta()
-        self._turn = threading.Lock()
-        self._writing = self._engine("BEGIN IMMEDIATE", size=1)
-        self._reading = self._engine("BEGIN", size=READERS, read_only=True)
+        self._reading = _engine(path, QueuePool, begin="BEGIN", pool_size=READERS, max_overflow=0)
+        self._migrating = _engine(path, NullPool, begin="BEGIN IMMEDIATE")
+        self._turns = Turns(_file(path), BUSY_SECONDS)
+        self._writing = threading.Lock()
+        self._waiting = Waiting(limits.waiting)
+        self._queue: queue.SimpleQueue[Member[Any] | None] = queue.SimpleQueue()
+        self._ground = SqliteGround(self)
+        self._writer = threading.Thread(target=self._write, name="turnkeeper-writer", daemon=True)
+        self._writer.start()
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
         """A connection in a writing transaction, for migrations. Raises StoreError."""
-        with self._turn, self._explained(), self._writing.begin() as connection:
+        with (
+            self._writing,
+            self._turns.turn(),
+            explaining(self.path, self.limits.seconds),
+            self._migrating.begin() as connection,
+        ):
             yield connection
 
     def now(self) -> datetime:
         """The store's clock, UTC."""
         return datetime.now(UTC) + self.offset
 
-    def write(self, work: Callable[[Transaction], T], told: Callable[[T], None] | None = None) -> T:
-        """Run `work` in a transaction of its own; its commit is on disk before this returns. Raises StoreError.
+    def write(
+        self, work: Callable[[Transaction], T], told: Callable[[T], None] | None = None, *, lane: object = None
+    ) -> T:
+        """Run `work` in a transaction; its commit is on disk before this returns. Raises StoreError.
 
         `told` is called after the commit and before the next one, so in their order; it must return at once.
         """
-        with self._turn:
-            with self._transaction(self._writing, writable=True) as transaction:
-                result = work(transaction)
-            if told is not None:
-                told(result)
-            return result
+        if threading.current_thread() is self._writer:
+            raise TypeError("an action cannot dispatch another: it runs inside a transaction; use a hook")
+        return written(self, work, told, lane)
+
+    def submit(self, *members: Member[Any]) -> None:
+        """Queue members for the writer; each is told of its outcome by its `done`. Raises Busy."""
+        for member in members:
+            self._waiting.enter(member.lane)
+            self._queue.put(member)
 
     def read(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` on one unchanging snapshot; it cannot write. Raises StoreError."""
@@ -84,54 +111,199 @@ class SqliteStore:
     @contextmanager
     def snapshot(self) -> Iterator[Transaction]:
         """A reading transaction for as long as the block lasts. Raises StoreError."""
-        with self._transaction(self._reading, writable=False) as transaction:
-            yield transaction
-
-    def close(self) -> None:
-        """Give every connection back."""
-        self._reading.dispose()
-        self._writing.dispose()
-
-    @contextmanager
-    def _transaction(self, engine: Engine, *, writable: bool) -> Iterator[Transaction]:
-        with self._explained(), engine.begin() as connection:
-            transaction = Transaction(connection, self.now(), writable=writable, limits=self.limits)
+        with explaining(self.path, self.limits.seconds), self._reading.begin() as connection:
+            clock: Clock = connection.info["clock"]
+            execute = connection.connection.driver_connection.execute  # type: ignore[union-attr]
+            transaction = Transaction(connection, execute, self.now(), writable=False, limits=self.limits)
+            clock.deadline = transaction.deadline
             try:
                 yield transaction
             finally:
                 transaction.close()
+                clock.deadline = math.inf
 
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def close(self) -> None:
+        """Carry out what was accepted, then give every connection back."""
+        self._queue.put(None)
+        self._writer.join()
+        self._turns.close()
+        self._reading.dispose()
+
+    def _write(self) -> None:
+        """The writer's thread: group after group until the store is closed and everybody has been answered."""
+        open_ = True
+        while open_ or not self._queue.empty():
+            member = self._queue.get()
+            if member is None:
+                open_ = False
+                continue
+            for ran in self._carried_out(member):
+                self._waiting.leave(ran.lane)
+                ran.finish()
+        self._ground.close()
+
+    def _carried_out(self, first: Member[Any]) -> list[Member[Any]]:
+        ended = False
+
+        def more() -> Member[Any] | None:
+            nonlocal ended
+            if ended or self._queue.empty():
+                return None
+            member = self._queue.get()
+            ended = member is None
+            return member
+
         try:
-            yield
-        except OverflowError as error:
-            if "SQLite" not in str(error):
-                raise
-            raise InvalidArguments(f"A number is too large for the database: {error}.") from error
+            with self._writing, self._turns.turn():
+                return carry_out(self._ground, first, more)
+        except EngineError as error:
+            first.error = error
+            return [first]
+        finally:
+            if ended:
+                self._queue.put(None)
+
+
+class SqliteGround:
+    """The writer's connection."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+        self._engine = _engine(store.path, NullPool)
+        self._connection: Connection | None = None
+        self._execute: Any = None
+        self._driver: Any = None
+        self._clock = Clock()
+
+    def begin(self) -> None:
+        """Begin a transaction that may write. Raises Lost."""
+        try:
+            if self._connection is None:
+                self._open()
+            self._execute("BEGIN IMMEDIATE")
         except (SQLAlchemyError, SQLITE.Error) as error:
-            raise explained(error, self.path) from error
+            raise Lost(explained(error, self._store.path, self._store.limits.seconds)) from error
 
-    def _engine(self, begin: str, *, size: int, read_only: bool = False) -> Engine:
-        engine = create_engine(
-            f"sqlite:///{self.path}",
-            module=SQLITE,
-            poolclass=QueuePool,
-            pool_size=size,
-            max_overflow=0,
-            connect_args={"check_same_thread": False, "isolation_level": None, "cached_statements": 512},
-        )
-        event.listen(engine, "connect", lambda driver, _: _configure(driver, read_only))
-        raw.guard(engine)
-        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
-        return engine
+    def savepoint(self) -> Transaction:
+        """Begin a member's part."""
+        assert self._connection is not None
+        self._execute("SAVEPOINT part")
+        now, limits = self._store.now(), self._store.limits
+        transaction = Transaction(self._connection, self._execute, now, writable=True, limits=limits)
+        self._clock.deadline = transaction.deadline
+        return transaction
+
+    def release(self, transaction: Transaction) -> None:
+        """End a member's part."""
+        transaction.check_time()
+        transaction.close()
+        self._clock.deadline = math.inf
+        self._execute("RELEASE part")
+
+    def rollback_to(self, transaction: Transaction | None, error: BaseException) -> BaseException:
+        """Take a member's part back. Raises Lost where SQLite dropped everything, as it does when the disk is full."""
+        self._clock.deadline = math.inf
+        seen = error
+        if isinstance(error, OverflowError | SQLAlchemyError | SQLITE.Error):
+            seen = _chained(explained(error, self._store.path, self._store.limits.seconds), error)
+        if transaction is not None:
+            transaction.close()
+        if not self._driver.in_transaction:
+            self._reopen_unless_sound(error)
+            raise Lost(seen) from error
+        try:
+            self._execute("ROLLBACK TO part")
+            self._execute("RELEASE part")
+        except SQLITE.Error as failure:
+            self.close()
+            raise Lost(seen) from failure
+        return seen
+
+    def commit(self, parts: list[Transaction]) -> None:
+        """Commit; what was written is on disk. Raises Lost."""
+        try:
+            self._execute("COMMIT")
+        except SQLITE.Error as error:
+            seen = _chained(explained(error, self._store.path, self._store.limits.seconds), error)
+            if self._driver.in_transaction:
+                self._execute("ROLLBACK")
+                raise Lost(seen) from error
+            self._reopen_unless_sound(error)
+            raise Lost(seen, committed=self._is_there(parts)) from error
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _open(self) -> None:
+        self._connection = self._engine.connect()
+        self._driver = self._connection.connection.driver_connection
+        self._execute = self._driver.execute
+        self._clock = self._connection.info["clock"]
+
+    def _reopen_unless_sound(self, error: BaseException) -> None:
+        """After an I/O error, what the connection believes of the file may not be what the file holds."""
+        if "I/O error" in str(error):
+            self.close()
+
+    def _is_there(self, parts: list[Transaction]) -> bool:
+        """Whether a commit that failed took effect all the same, looked up by the entries that it would have added.
+
+        What is found was perhaps never synced, so it is carried over into the
+        database file, which is synced, before anybody is told.
+        """
+        entries = [entry for part in parts for entry in part.wrote]
+        try:
+            with self._store.snapshot() as transaction:
+                there = bool(entries) and all(transaction.has(*entry) for entry in entries)
+            return there and self._synced()
+        except (Lost, EngineError, SQLITE.Error):
+            logger.exception("the outcome of a commit on %s cannot be looked up", self._store.path)
+            return False
+
+    def _synced(self) -> bool:
+        self.begin()
+        self._execute("ROLLBACK")
+        busy, *_ = self._execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+        return not busy
 
 
-def explained(error: Exception, path: str) -> EngineError:
-    """What a database error means to an operator, or a broken constraint to a caller, and what to do."""
+class Clock:
+    """When the statement under way must end, in seconds of `time.monotonic`."""
+
+    __slots__ = ("deadline",)
+
+    def __init__(self) -> None:
+        self.deadline = math.inf
+
+    def over(self) -> bool:
+        """Whether that is past; SQLite then interrupts the statement."""
+        return time.monotonic() > self.deadline
+
+
+@contextmanager
+def explaining(path: str, seconds: float) -> Iterator[None]:
+    """Database errors in the block come out as what they mean. Raises StoreError, Refused, InvalidArguments."""
+    try:
+        yield
+    except (OverflowError, SQLAlchemyError, SQLITE.Error) as error:
+        raise explained(error, path, seconds) from error
+
+
+def explained(error: BaseException, path: str, seconds: float = DEFAULT.seconds) -> EngineError:
+    """What a database error means to an operator, or a broken constraint to a caller, and what to do.
+
+    `seconds` is what a statement may take.
+    """
     text = str(error.orig if isinstance(error, DBAPIError) else error)
+    if isinstance(error, OverflowError):
+        return InvalidArguments(f"A number is too large for the database: {text}.")
     if "constraint failed" in text:
         return Refused("constraint", f"A row breaks a rule of its table: {text}.", hint="Nothing was changed.")
+    if text == "interrupted":
+        return too_long(seconds, seconds)
     for sign, reason, hint in _KNOWN:
         if sign in text:
             kind = Busy if "locked" in sign else StoreError
@@ -153,6 +325,35 @@ _KNOWN = (
 )
 
 
+def _chained(error: EngineError, cause: BaseException) -> EngineError:
+    error.__cause__ = cause
+    return error
+
+
+def _engine(path: str, pool: Any, *, begin: str | None = None, **options: Any) -> Engine:
+    """Connections to a file: for reading, for migrations, or with no `begin` for the writer's own statements."""
+    if begin is None:
+        options |= {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
+    engine = create_engine(
+        f"sqlite:///{path}",
+        module=SQLITE,
+        poolclass=pool,
+        connect_args={"check_same_thread": False, "isolation_level": None, "cached_statements": 512},
+        **options,
+    )
+    read_only = begin == "BEGIN"
+    event.listen(engine, "connect", lambda driver, record: _configure(driver, record, read_only))
+    raw.guard(engine)
+    if begin is not None:
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    return engine
+
+
+def _file(path: str) -> str:
+    """The file that a path or SQLite URI names."""
+    return path.removeprefix("file:").partition("?")[0] if path.startswith("file:") else path
+
+
 def _into_wal(driver: Any) -> None:
     """Switch a file to WAL. Where several processes do so to a new file at once, SQLite fails without waiting."""
     until = time.monotonic() + BUSY_SECONDS
@@ -166,7 +367,7 @@ def _into_wal(driver: Any) -> None:
             time.sleep(0.01)
 
 
-def _configure(driver: Any, read_only: bool) -> None:
+def _configure(driver: Any, record: Any, read_only: bool) -> None:
     driver.execute(f"pragma busy_timeout = {BUSY_SECONDS * 1000}")
     if not read_only:
         _into_wal(driver)
@@ -174,3 +375,5 @@ def _configure(driver: Any, read_only: bool) -> None:
         driver.execute(f"pragma {pragma}")
     if read_only:
         driver.execute("pragma query_only = on")
+    record.info["clock"] = clock = Clock()
+    driver.set_progress_handler(clock.over, STEPS)

@@ -408,13 +408,14 @@ def test_abandoned_batch_is_swept_and_one_being_written_is_not(dispatcher_of: Ma
 KILLED = """
 import sys, time
 from engine.batches import begun
-from engine.store.sqlite import SqliteStore
+from engine.application import open_store
+from engine.settings import Settings
 from tests.engine.test_batches import Forest, trees
 def pieces(batch):
     yield from trees(batch, 3000)
     print("written", flush=True)
     sys.stdin.read()
-with begun(SqliteStore(sys.argv[1]), Forest.definition, 1) as batch:
+with begun(open_store(Settings(database_url=sys.argv[1])), Forest.definition, 1) as batch:
     batch.row_set()
     batch.put(pieces(batch))
 """
@@ -425,7 +426,7 @@ def test_process_killed_in_the_middle_leaves_nothing_that_can_be_seen(dispatcher
     act(dispatcher, "plant", ids=[1])
     before = counts(dispatcher)
     child = subprocess.Popen(
-        [sys.executable, "-c", KILLED, dispatcher.store.path],
+        [sys.executable, "-c", KILLED, dispatcher.store.url],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

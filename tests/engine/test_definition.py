@@ -15,6 +15,13 @@ from engine.errors import DefinitionError
 from engine.operations import Call
 from engine.rows import check_row
 from engine.types import LOCAL
+from tests.conftest import Database
+
+
+@pytest.fixture
+def database() -> Database:
+    """What is tested here is the same on every database."""
+    return "sqlite"
 
 
 class Lamp(StrEnum):

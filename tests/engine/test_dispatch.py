@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from sqlalchemy import inspect
 from sqlmodel import Field
 
 from engine import Row, World, action, resource
@@ -185,8 +186,7 @@ def snapshot(dispatcher: Dispatcher) -> dict[str, list[Any]]:
     with dispatcher.store.snapshot() as transaction:
         connection = transaction.db.connection()
         tables = ("session", "journal", "test_dispatch__coin", "start_key", "share")
-        names = [row[0] for row in connection.exec_driver_sql("select name from sqlite_master where type = 'table'")]
-        found = [name for name in names if name in tables or name.endswith("__coin")]
+        found = [name for name in inspect(connection).get_table_names() if name in tables or name.endswith("__coin")]
         return {name: sorted(map(repr, connection.exec_driver_sql(f"select * from {name}"))) for name in found}
 
 

@@ -16,6 +16,14 @@ from engine.operations import Call
 from engine.registry import Registry, collect, load, load_file, tool_name
 from engine.store.sqlite import SqliteStore
 from engine.types import LOCAL
+from tests.conftest import Database
+
+
+@pytest.fixture
+def database() -> Database:
+    """What is tested here is the same on every database."""
+    return "sqlite"
+
 
 ROOT = Path(__file__).parents[2]
 

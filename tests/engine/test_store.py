@@ -21,6 +21,13 @@ from engine.registry import Registry
 from engine.settings import Settings
 from engine.store.sqlite import SqliteStore, explained
 from engine.types import LOCAL
+from tests.conftest import Database
+
+
+@pytest.fixture
+def database() -> Database:
+    """What is tested here is SQLite."""
+    return "sqlite"
 
 
 class Brick(Row, table=True):
@@ -223,7 +230,7 @@ def test_database_errors_say_what_to_do(text: str, kind: type[Exception], said: 
 def test_settings_name_the_users_own_file_unless_told_otherwise(tmp_path: Path) -> None:
     assert Settings(data_dir=tmp_path).sqlite_path == str(tmp_path / "turnkeeper.db")
     assert Settings(database_url="sqlite:////var/t.db").sqlite_path == "/var/t.db"
-    with pytest.raises(StoreError, match=r"is no SQLite file.*Write sqlite:///"):
+    with pytest.raises(StoreError, match=r"neither an SQLite file nor PostgreSQL.*Write sqlite:///"):
         assert Settings(database_url="mysql://x").sqlite_path
 
 

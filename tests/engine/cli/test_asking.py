@@ -18,6 +18,13 @@ from engine.dispatch import Call, Dispatcher
 from engine.errors import CannotAsk, Conflict, Refused
 from engine.preparing import prepared_call
 from engine.types import LOCAL
+from tests.conftest import Database
+
+
+@pytest.fixture
+def database() -> Database:
+    """What is tested here is the same on every database."""
+    return "sqlite"
 
 
 class Typed:

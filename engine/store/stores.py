@@ -1,0 +1,55 @@
+"""What a store is: transactions on a database, the same promises on each of them."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from engine.limits import Limits
+from engine.store.groups import Member
+from engine.store.records import Transaction
+
+T = TypeVar("T")
+
+
+class Store(Protocol):
+    """Transactions on a database. Everything raises StoreError where the database cannot be used."""
+
+    url: str
+    """Where the database is, as the settings name it."""
+    offset: timedelta
+    """What shifts the clock, for tests and authors."""
+
+    @property
+    def limits(self) -> Limits:
+        """The limits in force."""
+
+    def write(
+        self, work: Callable[[Transaction], T], told: Callable[[T], None] | None = None, *, lane: object = None
+    ) -> T:
+        """Run `work` in a transaction; its commit is on disk before this returns. Raises Busy.
+
+        Callers of one `lane` (a session) go one after the other, and not more of
+        them than the limits say may wait. `told` gets the result after the
+        commit and before the next one of that lane; it must return at once.
+        """
+
+    def submit(self, *members: Member[Any]) -> None:
+        """Queue members for the writer; each is told of its outcome by its `done`. Raises Busy."""
+
+    def read(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` on one unchanging snapshot; it cannot write."""
+
+    def snapshot(self) -> AbstractContextManager[Transaction]:
+        """A reading transaction for as long as the block lasts."""
+
+    def connection(self) -> AbstractContextManager[Connection]:
+        """A connection in a writing transaction, for migrations."""
+
+    def now(self) -> datetime:
+        """The store's clock, UTC."""
+
+    def close(self) -> None:
+        """Carry out what was accepted, then give every connection back."""
