@@ -11,7 +11,8 @@ EngineError
 │   └── LimitExceeded     there is more of something than the server allows
 ├── CannotAsk             the connection lacks a capability that an action needs
 └── StoreError            the database cannot be used
-    └── Busy              it is in use by others for too long
+    ├── Busy              it is in use by others for too long
+    └── Disconnected      it cannot be reached
 """
 
 from typing import ClassVar
@@ -129,3 +130,9 @@ class Busy(StoreError):
     def __init__(self, reason: str | None = None, *, hint: str | None = None, retry_after: float = 1.0) -> None:
         super().__init__(reason, hint=hint or f"Try again in {retry_after:g} s.")
         self.retry_after = retry_after
+
+
+class Disconnected(StoreError):
+    """The database cannot be reached."""
+
+    code = "disconnected"

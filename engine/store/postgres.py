@@ -20,7 +20,7 @@ import psycopg
 from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from engine.errors import Busy, EngineError, InvalidArguments, Refused, StoreError
+from engine.errors import Busy, Disconnected, EngineError, InvalidArguments, Refused, StoreError
 from engine.limits import DEFAULT, Limits
 from engine.store import raw
 from engine.store.groups import Lost, Member, carry_out
@@ -266,10 +266,6 @@ class PostgresGround:
             ),
             unknown=True,
         )
-
-
-class Disconnected(StoreError):
-    """The connection to the database broke."""
 
 
 @contextmanager
