@@ -100,7 +100,8 @@ class PostgresStore:
             with self.snapshot() as transaction:
                 return work(transaction)
         except Disconnected:
-            # A pooled connection may have died since it was last used; a fresh one tells whether the server has.
+            # What is in the pool may have died since it was last used; a fresh connection tells whether the server has.
+            self._reading.dispose()
             with self.snapshot() as transaction:
                 return work(transaction)
 
@@ -108,21 +109,28 @@ class PostgresStore:
     def snapshot(self) -> Iterator[Transaction]:
         """A reading transaction for as long as the block lasts. Raises StoreError."""
         with _explaining(self.limits.seconds), self._reading.connect() as connection:
-            execute = _executing(connection)
-            begun = _begun(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT clock_timestamp()")
-            transaction = Transaction(
-                connection,
-                execute,
-                begun[0] + self.offset,
-                writable=False,
-                dialect="postgresql",
-                limits=self.limits,
-            )
             try:
-                yield transaction
+                yield from self._snapshot(connection)
             finally:
-                transaction.close()
-                _driver(connection).rollback()
+                if _driver(connection).closed:
+                    connection.invalidate()
+                else:
+                    _driver(connection).rollback()
+
+    def _snapshot(self, connection: Connection) -> Iterator[Transaction]:
+        begun = _begun(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT clock_timestamp()")
+        transaction = Transaction(
+            connection,
+            _executing(connection),
+            begun[0] + self.offset,
+            writable=False,
+            dialect="postgresql",
+            limits=self.limits,
+        )
+        try:
+            yield transaction
+        finally:
+            transaction.close()
 
     def close(self) -> None:
         """Carry out what was accepted, then give every connection back."""

@@ -1,0 +1,128 @@
+"""The store on PostgreSQL: what only several connections and a server can do to it."""
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import psycopg
+import pytest
+
+from engine.dispatch import Dispatcher
+from engine.errors import Disconnected, StoreError
+from engine.operations import Call
+from engine.settings import Settings
+from engine.store.postgres import PostgresStore
+from engine.store.records import Transaction
+from engine.types import LOCAL, Principal
+from tests.conftest import Database
+from worlds.counter import Counter
+
+Make = Callable[..., Dispatcher]
+
+
+@pytest.fixture
+def database() -> Database:
+    """What is tested here is PostgreSQL."""
+    return "postgresql"
+
+
+def add(dispatcher: Dispatcher, *, by: Principal = LOCAL, key: str | None = None) -> int:
+    call = Call(principal=by, world="counter", action="add", arguments={"a": 1}, key=key)
+    return dispatcher.dispatch(call).revision
+
+
+def together(*works: Callable[[], Any]) -> None:
+    threads = [threading.Thread(target=work) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def first_calls(dispatchers: list[Dispatcher], who: Principal) -> list[int]:
+    """The revisions that as many first calls at once are answered with."""
+    revisions: list[int] = []
+    together(*[partial(lambda each: revisions.append(add(each, by=who)), each) for each in dispatchers])
+    return sorted(revisions)
+
+
+def test_first_calls_of_several_processes_share_one_main_session(dispatcher_of: Make) -> None:
+    dispatchers = [dispatcher_of(Counter) for _ in range(4)]
+    for number in range(5):
+        ann = Principal(issuer="test", subject=f"ann {number}")
+        assert first_calls(dispatchers, ann) == [2, 3, 4, 5] and len(dispatchers[0].sessions(ann)) == 1
+
+
+def test_deadlock_is_tried_again(dispatcher_of: Make) -> None:
+    one, two = dispatcher_of(Counter), dispatcher_of(Counter)
+    handles = [one.start(LOCAL, "counter").session for _ in range(2)]
+    meet = threading.Barrier(2)
+    tries: list[str] = []
+
+    def crossing(first: str, second: str) -> Callable[[Transaction], None]:
+        def work(transaction: Transaction) -> None:
+            transaction.session(first)
+            tries.append(first)
+            if len(tries) <= 2:
+                meet.wait(10)
+            transaction.session(second)
+
+        return work
+
+    together(
+        lambda: one.store.write(crossing(*handles)),
+        lambda: two.store.write(crossing(*reversed(handles))),
+    )
+    assert len(tries) == 3
+
+
+def test_connection_that_is_cut_in_an_action_costs_nothing(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Counter)
+    cut: list[int] = []
+
+    def work(transaction: Transaction) -> int:
+        person = transaction.ensure_person(Principal(issuer="test", subject="ann"))
+        if not cut:
+            row = transaction.db.connection().exec_driver_sql("select pg_backend_pid()").one()
+            cut.append(row[0])
+            with psycopg.connect(dispatcher.store.url, autocommit=True) as other:
+                other.execute("select pg_terminate_backend(%s)", (row[0],))
+        return person
+
+    assert dispatcher.store.write(work) > 0 and len(cut) == 1
+
+
+def test_reading_connection_that_died_in_the_pool_is_replaced(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Counter)
+    add(dispatcher)
+    assert dispatcher.sessions(LOCAL)
+    with psycopg.connect(dispatcher.store.url, autocommit=True) as other:
+        other.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid()"
+        )
+    assert len(dispatcher.sessions(LOCAL)) == 1 and add(dispatcher) == 3
+
+
+def test_server_that_is_not_there_is_named() -> None:
+    store = PostgresStore("postgresql://nobody@/none?host=/nowhere", writers=1, readers=1)
+    with pytest.raises(Disconnected, match="cannot be reached"):
+        store.read(lambda transaction: None)
+    with pytest.raises(StoreError, match="cannot be reached"):
+        store.write(lambda transaction: None)
+    store.close()
+
+
+def test_clock_is_the_databases(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Counter)
+    with psycopg.connect(dispatcher.store.url, autocommit=True) as other:
+        row = other.execute("select clock_timestamp()").fetchone()
+    assert row is not None and row[0] <= dispatcher.store.now()
+
+
+def test_url_names_the_kind_of_database_and_its_password_is_not_repeated() -> None:
+    assert Settings(database_url="postgresql://ann:secret@db/turnkeeper").is_postgres
+    with pytest.raises(StoreError) as raised:
+        assert Settings(database_url="mysql://ann:secret@db/turnkeeper").sqlite_path
+    assert "secret" not in str(raised.value)
