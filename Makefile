@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help setup setup-dev serve play test check bench conformance lock clean
+.PHONY: help setup setup-dev serve play test check crash bench conformance lock clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,6 +42,9 @@ check: .venv/dev ## Lint, types, layers, migrations
 	@set -e; folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	export TURNKEEPER_DATABASE_URL=sqlite:///$$folder/check.db; \
 	$(BIN)/alembic upgrade head; $(BIN)/alembic check
+
+crash: .venv/dev ## Kill servers a thousand times a store, and search long histories for anomalies
+	CRASH_KILLS=1000 ISOLATION_OPERATIONS=100000 $(BIN)/python -m pytest tests/crash tests/isolation
 
 bench: .venv/dev ## Compare speed with other servers, side by side
 	$(BIN)/python -m benchmarks
