@@ -8,6 +8,7 @@ from engine.hooks import after, on_change
 from engine.resources import prompt, resource
 from engine.rows import Row
 from engine.types import Change, Principal
+from engine.upgrades import upgrade
 from engine.world import World
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "on_change",
     "prompt",
     "resource",
+    "upgrade",
 ]

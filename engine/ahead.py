@@ -9,6 +9,7 @@ from engine.definition import Definition
 from engine.errors import Conflict
 from engine.history import Ahead, WriteAhead
 from engine.pasts import lay
+from engine.present import bring
 from engine.store.stores import Store
 
 T = TypeVar("T")
@@ -38,5 +39,6 @@ def _write(store: Store, batch: batches.Batch, needed: WriteAhead) -> None:
     with store.snapshot() as source:
         record = source.session_by_id(needed.record.id)
         if record is not None and record.revision == needed.record.revision:
+            bring(source, batch.definition, record)
             overlay = lay(batch.definition, {}, needed.changes)
             batch.put(row_pieces(source, batch.definition, record.rows_at, overlay, batch.id))

@@ -34,16 +34,6 @@ def role_of(transaction: Transaction, principal: Principal, record: Record) -> R
     return Role.OWNER if principal.operator else transaction.role(record, transaction.person_id(principal))
 
 
-def check_version(record: Record, definition: Definition) -> None:
-    """Insist that the code is not older than what wrote the session. Raises Refused."""
-    if record.version > definition.version:
-        raise Refused(
-            "newer_version",
-            f"The session was written by version {record.version} of {definition.name}; here is {definition.version}.",
-            hint="Install the newer version of the world.",
-        )
-
-
 def need(role: Role | None, needed: Role) -> None:
     """Insist on a role. Raises Forbidden."""
     if role is None or not role.covers(needed):

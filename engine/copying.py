@@ -9,8 +9,8 @@ from typing import Any, TypeAlias, TypeVar
 from sqlalchemy import Table, insert, select
 
 from engine.definition import Definition
-from engine.history import model_of
 from engine.pasts import Overlay, count_rows, shown_by, taken_back
+from engine.present import model_of
 from engine.references import Placed, Values, in_circle, row_groups, table_groups
 from engine.rows import values_of
 from engine.store.hidden import SNAPSHOT, size_of
@@ -91,6 +91,7 @@ def _rows(
     found = source.run(
         select(*columns).where(table.c.session_id == rows_id).order_by(*table.primary_key),
         page=500,
+        of=rows_id,
     )
     for row in found.mappings():
         values: Values = dict(row)

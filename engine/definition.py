@@ -22,6 +22,7 @@ from engine.resources import PROMPT_MARK, RESOURCE_MARK, Prompt, Resource, build
 from engine.rows import Row, check_row, fit_row, snake
 from engine.signatures import refuse_async, refuse_secrets, signature_model
 from engine.statechart import ONLY_STATE, Chart, Transition, problems
+from engine.upgrades import Upgrades, build_upgrades
 
 TOOL_NAMES = (
     "start_session",
@@ -68,6 +69,7 @@ class Definition:
     title: str
     description: str
     version: int
+    upgrades: Upgrades
     cls: type
     states: type[StrEnum] | None
     chart: Chart
@@ -125,6 +127,7 @@ def define(
     start: StrEnum | None,
     final: Iterable[StrEnum],
     version: int,
+    upgrades: Iterable[Callable[..., Any]],
     contract: Contract,
     rows: Iterable[type[Row]] | None,
     icons: Iterable[str],
@@ -144,11 +147,14 @@ def define(
     starter = _starter(cls)
     start_parameters = signature_model(f"{cls.__name__}.start", starter or _no_start)
     refuse_secrets(f"{cls.__name__}.start", start_parameters)
+    tables = _several(cls, "rows", rows, "a list of Row classes") if rows is not None else _rows_of(cls)
+    steps = _several(cls, "upgrades", upgrades, "a list of functions marked @upgrade")
     definition = Definition(
         name=name,
         title=cls.__name__,
         description=inspect.getdoc(cls) or "",
         version=version,
+        upgrades=build_upgrades(cls.__name__, version, steps, tables, states),
         cls=cls,
         states=states,
         chart=_chart(cls, states, start, final, actions.values()),
@@ -158,7 +164,7 @@ def define(
         actions=actions,
         resources=resources,
         prompts=prompts,
-        rows=_several(cls, "rows", rows, "a list of Row classes") if rows is not None else _rows_of(cls),
+        rows=tables,
         contract=contract,
         icons=_several(cls, "icons", icons, "a list of addresses"),
         expires_after=_duration(cls, expires_after),

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from engine.ahead import written_ahead
 from engine.arguments import canonical, parsed
 from engine.batches import delete
-from engine.checks import allow, check_key, check_revision, check_version, find, need, possible
+from engine.checks import allow, check_key, check_revision, find, need, possible
 from engine.definition import Definition
 from engine.expiry import check_open, expired_at
 from engine.failpoints import reach
@@ -26,6 +26,7 @@ from engine.journal import replayed, write
 from engine.limits import check_sessions
 from engine.operations import Call as Call
 from engine.operations import Done, Opened, Operation, opened_world
+from engine.present import bring
 from engine.reading import Reader, now_of
 from engine.registry import Registry
 from engine.starting import Start, Started, begun_before, start, start_main
@@ -205,7 +206,7 @@ class Dispatcher(Reader):
         record, role, started = self._find_or_start(transaction, definition, call.session, call.principal)
         need(role, operation.role)
         allow(call.principal, operation.scope(definition))
-        check_version(record, definition)
+        bring(transaction, definition, record)
         if (before := replayed(transaction, definition, record, person, call, request)) is not None:
             return Kept(before)
         # Who has seen no session yet may say 0 for the one that was just made.
@@ -267,7 +268,7 @@ class Dispatcher(Reader):
         request = f"fork {origin.handle} {at}"
         if (before := begun_before(transaction, definition, principal, key, request)) is not None:
             return Kept(before)
-        check_version(origin, definition)
+        bring(transaction, definition, origin)
         owner = origin.owner_id if principal.operator else transaction.ensure_person(principal)
         self._check_room(transaction, owner)
         wanted = Fork(

@@ -13,6 +13,7 @@ from engine.errors import NotFound
 from engine.history import entry_at, stacks
 from engine.operations import opened_world
 from engine.pasts import shown_by
+from engine.present import bring, document_at, state
 from engine.starting import begun_before
 from engine.store import hidden
 from engine.store.records import Record, Transaction
@@ -69,6 +70,7 @@ def fork_ahead(store: Store, wanted: Fork, commit: Callable[[Callable[[Transacti
             origin = source.session_by_id(wanted.origin.id)
             if origin is None:
                 raise NotFound(f"The session {wanted.origin.handle} was erased meanwhile.")
+            bring(source, wanted.definition, origin)
             into = _targets(source, wanted, batch.id, batch.row_set)
             batch.put(session_pieces(source, wanted.definition, origin, wanted.revision, into))
         return commit(lambda transaction: _published_once(transaction, wanted, batch.id, into))
@@ -91,7 +93,8 @@ def _published(transaction: Transaction, wanted: Fork, batch_id: int, into: dict
     then = entry_at(transaction, origin, wanted.revision)
     rows_id = into[transaction.rows_at(origin.id, wanted.revision)]
     made.rows_id = None if rows_id == made.id else rows_id
-    made.state, made.data = then.state, transaction.data_at(origin.id, wanted.revision)
+    made.state = state(wanted.definition, then.version, then.state)
+    made.data = document_at(transaction, wanted.definition, origin, wanted.revision)
     made.revision, made.floor, made.stored = wanted.revision, origin.floor, origin.stored
     made.undo_top, made.redo_top = stacks(transaction, origin, then)
     made.forked_from, made.forked_at = origin.handle, wanted.revision

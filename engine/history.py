@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from engine.definition import Definition
 from engine.errors import NotFound, Refused
-from engine.rows import Row, Rows
-from engine.store.records import Entry, Images, Record, Transaction
+from engine.present import changes, document_at, model_of, shown_state, state
+from engine.rows import Rows
+from engine.store.records import Entry, Record, Transaction
 from engine.types import Json, RowChange
 
 
@@ -94,12 +95,12 @@ def undo(desk: Desk) -> Reversal:
             hint=f"Fork the session at revision {entry.revision - 1} instead.",
         )
     before = entry_at(transaction, record, entry.revision - 1)
-    changes, adopted = _taken_back(desk, entry)
+    written, adopted = _taken_back(desk, entry)
     return Reversal(
         target=entry.revision,
-        state=before.state,
-        data=transaction.data_at(record.id, before.revision),
-        rows=changes,
+        state=state(desk.definition, before.version, before.state),
+        data=document_at(transaction, desk.definition, record, before.revision),
+        rows=written,
         undo_top=entry.below,
         redo_top=record.revision + 1,
         below=record.redo_top,
@@ -115,14 +116,14 @@ def redo(desk: Desk) -> Reversal:
     undone = entry_at(transaction, record, record.redo_top)
     entry = entry_at(transaction, record, undone.target or 0)
     if undone.adopted is None:
-        changes, adopted = desk.write(entry.revision, images(entry))
+        written, adopted = desk.write(entry.revision, changes(desk.definition, entry))
     else:
-        changes, adopted = (), transaction.rows_at(record.id, undone.revision - 1)
+        written, adopted = (), transaction.rows_at(record.id, undone.revision - 1)
     return Reversal(
         target=entry.revision,
-        state=entry.state,
-        data=transaction.data_at(record.id, entry.revision),
-        rows=changes,
+        state=state(desk.definition, entry.version, entry.state),
+        data=document_at(transaction, desk.definition, record, entry.revision),
+        rows=written,
         undo_top=entry.revision,
         redo_top=undone.below,
         below=undone.below,
@@ -134,12 +135,12 @@ def _taken_back(desk: Desk, entry: Entry) -> tuple[tuple[RowChange, ...], int | 
     """Take the rows of an entry back: what was written, and the row set to show."""
     if entry.adopted is not None:
         return (), desk.transaction.rows_at(desk.record.id, entry.revision - 1)
-    changes = tuple(change.back for change in reversed(images(entry)))
-    if len(changes) > desk.most:
+    inverse = tuple(change.back for change in reversed(changes(desk.definition, entry)))
+    if len(inverse) > desk.most:
         earlier = desk.transaction.undone_by(desk.record.id, entry.revision)
         if earlier is not None:
             return (), earlier
-    return desk.write(entry.revision, changes)
+    return desk.write(entry.revision, inverse)
 
 
 def stands(transaction: Transaction, entry: Entry) -> bool:
@@ -150,7 +151,7 @@ def stands(transaction: Transaction, entry: Entry) -> bool:
     return about is None or about.action == "redo"
 
 
-def described(transaction: Transaction, entry: Entry) -> dict[str, Json]:
+def described(transaction: Transaction, definition: Definition, entry: Entry) -> dict[str, Json]:
     """A journal entry for people and models."""
     plain: dict[str, Json] = {
         "revision": entry.revision,
@@ -158,16 +159,11 @@ def described(transaction: Transaction, entry: Entry) -> dict[str, Json]:
         "arguments": json.loads(entry.arguments),
         "by": transaction.person_name(entry.person_id),
         "at": entry.at,
-        "state": entry.state,
+        "state": shown_state(definition, entry.version, entry.state),
         "result": json.loads(entry.result)["value"],
         "stands": stands(transaction, entry),
     }
     return plain if entry.target is None else {**plain, "about": entry.target}
-
-
-def images(entry: Entry | Images) -> tuple[RowChange, ...]:
-    """The row images of an entry, in order."""
-    return tuple(RowChange(*parts) for parts in json.loads(entry.rows or "[]"))
 
 
 def _write(transaction: Transaction, definition: Definition, rows: Rows, changes: tuple[RowChange, ...]) -> None:
@@ -177,18 +173,6 @@ def _write(transaction: Transaction, definition: Definition, rows: Rows, changes
         rows.put(model_of(definition, change.table), change.before, None)
     for change in changes:
         rows.put(model_of(definition, change.table), None, change.after)
-
-
-def model_of(definition: Definition, table: str) -> type[Row]:
-    """The Row class of a table. Raises Refused if the world has it no more."""
-    found = next((row for row in definition.rows if row.__tablename__ == table), None)
-    if found is None:
-        raise Refused(
-            "unknown_table",
-            f"The past of this session has rows of {table}, which {definition.name} does not have any more.",
-            hint="Keep the Row class, or install the version of the world that had it.",
-        )
-    return found
 
 
 def stacks(transaction: Transaction, record: Record, entry: Entry) -> tuple[int | None, int | None]:

@@ -2,14 +2,16 @@
 
 import json
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
 from sqlalchemy import Select, func, insert, literal, select
 
 from engine.definition import Definition
-from engine.history import entry_at, images, model_of
+from engine.history import entry_at
+from engine.present import bring, changes, document_at, image, model_of, state
 from engine.rows import Row, table_of
 from engine.store.hidden import JOURNAL, SNAPSHOT
 from engine.store.records import Images, Record, Transaction
@@ -62,13 +64,15 @@ class Shown:
 
 
 def past(transaction: Transaction, definition: Definition, record: Record, revision: int) -> Past:
-    """The session as it was at a revision. Raises NotFound."""
+    """The session as it was at a revision, in the world's present version. Raises NotFound, Refused."""
+    bring(transaction, definition, record)
     entry = entry_at(transaction, record, revision)
     shown = shown_by(transaction, record)
     base, upto = _base(transaction, definition, record, shown, revision)
     overlay = taken_back(transaction, definition, shown, shown.at(revision), after=revision, upto=upto)
     rows = {table: _sorted(found, overlay.get(table, {})) for table, found in base.items()}
-    return Past(revision, entry.state, transaction.data_at(record.id, revision), rows)
+    document = document_at(transaction, definition, record, revision)
+    return Past(revision, state(definition, entry.version, entry.state), document, rows)
 
 
 def shown_by(transaction: Transaction, record: Record) -> Shown:
@@ -85,15 +89,16 @@ def taken_back(
 ) -> Overlay:
     """What a row set was after a revision, other than it was after a later one, `upto`."""
     found: Overlay = {}
-    for entry in _images_between(transaction, shown.own, after, upto):
-        if shown.at(entry.revision) == rows_id:
-            lay(definition, found, tuple(change.back for change in reversed(images(entry))))
+    with closing(_images_between(transaction, shown.own, after, upto)) as entries:
+        for entry in entries:
+            if shown.at(entry.revision) == rows_id:
+                lay(definition, found, tuple(change.back for change in reversed(changes(definition, entry))))
     return found
 
 
-def lay(definition: Definition, overlay: Overlay, changes: tuple[RowChange, ...]) -> Overlay:
+def lay(definition: Definition, overlay: Overlay, over: tuple[RowChange, ...]) -> Overlay:
     """An overlay with changes laid over it."""
-    for change in changes:
+    for change in over:
         rows = overlay.setdefault(str(model_of(definition, change.table).__tablename__), {})
         if change.before is not None:
             rows[address(definition, change.table, change.before)] = Laid(change.before, False)
@@ -149,27 +154,32 @@ def _base(
 def _snapshot(
     transaction: Transaction, definition: Definition, record: Record, revision: int
 ) -> dict[str, dict[str, Json]]:
+    """A snapshot, which is of the version of the world that made its revision."""
     statement = select(SNAPSHOT.c.rows).where(SNAPSHOT.c.session_id == record.id, SNAPSHOT.c.revision == revision)
     kept: dict[str, list[Json]] = json.loads(_run_one(transaction, statement))
+    version = entry_at(transaction, record, revision).version
     found: dict[str, dict[str, Json]] = {str(row.__tablename__): {} for row in definition.rows}
     for table, rows in kept.items():
-        found[str(model_of(definition, table).__tablename__)] = {address(definition, table, row): row for row in rows}
+        for row in rows:
+            if (now := image(definition, version, table, row)) is not None:
+                found[table][address(definition, table, now)] = now
     return found
 
 
-def _images_between(transaction: Transaction, session_id: int, after: int, upto: int) -> Iterator[Images]:
+def _images_between(transaction: Transaction, session_id: int, after: int, upto: int) -> Generator[Images]:
     """What changed rows after a revision and up to another, the newest first."""
     own = JOURNAL.c
     statement = select(own.revision, own.version, own.rows).where(
         own.session_id == session_id, own.revision > after, own.revision <= upto, own.rows.is_not(None)
     )
-    found = transaction.run(statement.order_by(own.revision.desc()), page=500)
-    return (Images(*row) for row in found)
+    with transaction.run(statement.order_by(own.revision.desc()), page=500) as found:
+        yield from (Images(*row) for row in found)
 
 
 def _images_now(transaction: Transaction, row: type[Row], rows_id: int) -> Iterator[Json]:
     table = table_of(row)
-    for found in transaction.db.scalars(select(row).where(table.c.session_id == rows_id).order_by(*table.primary_key)):
+    rows = select(row).where(table.c.session_id == rows_id).order_by(*table.primary_key)
+    for found in transaction.db_of(rows_id).scalars(rows):
         yield found.model_dump(mode="json")
 
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 from engine import history
 from engine.actions import Action
 from engine.arguments import canonical, parsed
-from engine.checks import allow, check_possible, check_revision, check_version, find, need, possible, role_of
+from engine.checks import allow, check_possible, check_revision, find, need, possible, role_of
 from engine.content import rendered
 from engine.definition import Definition
 from engine.errors import Conflict, NotFound, Refused
@@ -22,6 +22,7 @@ from engine.journal import replayed
 from engine.limits import check_result
 from engine.operations import OPERATIONS, Call, Operation, opened_world, operation_of, with_prepared
 from engine.pasts import Past, past
+from engine.present import bring, shown_state
 from engine.registry import Registry
 from engine.rows import Rows
 from engine.store.records import Record, Transaction
@@ -100,6 +101,8 @@ class Reader:
             return [] if person is None else transaction.sessions_of(person, world)
 
         found = self.store.read(work)
+        for record, _ in found:
+            record.state = shown_state(self.registry.definition(record.world), record.version, record.state)
         return [(record, role) for record, role in found if principal.allows(f"{record.world}:read")]
 
     def expired_at(self, record: Record) -> str | None:
@@ -121,7 +124,7 @@ class Reader:
 
         def work(transaction: Transaction, record: Record, definition: Definition) -> list[dict[str, Json]]:
             entries = transaction.entries(record.id, after=since, limit=limit)
-            return [history.described(transaction, entry) for entry in entries]
+            return [history.described(transaction, definition, entry) for entry in entries]
 
         return self._reading(principal, self.world_of(principal, session), session, work)
 
@@ -184,7 +187,9 @@ class Reader:
         definition = self._definition(world)
 
         def work(transaction: Transaction) -> tuple[Record, datetime]:
-            return find(transaction, principal, session)[0], transaction.now
+            record, _ = find(transaction, principal, session)
+            bring(transaction, definition, record)
+            return record, transaction.now
 
         record, now = self.store.read(work)
         _same(record, revision)
@@ -194,6 +199,7 @@ class Reader:
             with self.store.snapshot() as transaction:
                 current = transaction.session_by_id(record.id)
                 _same(current or record, revision if current else -1)
+                bring(transaction, definition, current or record)
                 yield Rows(transaction, record.rows_at)
 
         view: World = definition.cls(Situation(record, principal, now, rows))
@@ -242,7 +248,7 @@ class Reader:
             else:
                 return None
             allow(principal, definition.read_scope)
-            check_version(record, definition)
+            bring(transaction, definition, record)
             return (work(transaction, record, definition),)
 
         done = self.store.read(lambda transaction: attempt(transaction, session or None))
@@ -261,7 +267,8 @@ def _main_record(transaction: Transaction, principal: Principal, definition: Def
 
 
 def now_of(transaction: Transaction, record: Record, definition: Definition, principal: Principal) -> Outcome:
-    """A session as it is: revision, state and what is possible."""
+    """A session as it is: revision, state and what is possible. Raises Refused if the code is older than it."""
+    bring(transaction, definition, record)
     return _seen(transaction, record, definition, lambda: opened_world(transaction, definition, record, principal))
 
 

@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.util
+import inspect
 import pkgutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,6 +17,7 @@ from engine.errors import DefinitionError
 from engine.hooks import HOOK_MARK, Hook
 from engine.resources import uri_shape
 from engine.types import Change
+from engine.upgrades import UPGRADE_MARK
 from engine.world import World
 
 NAME_LIMIT = 64
@@ -56,7 +58,20 @@ def collect(modules: Iterable[ModuleType]) -> Registry:
     found = list(dict.fromkeys(modules))
     classes = [value for module in found for value in _own(module, World)]
     hooks = [hook for module in found for value in vars(module).values() for hook in _hooks(value)]
+    _check_upgrades(found, classes)
     return Registry(dict.fromkeys(classes), dict.fromkeys(hooks))
+
+
+def _check_upgrades(modules: Iterable[ModuleType], classes: Iterable[type[World]]) -> None:
+    """Insist that a world lists each function that is marked as an upgrade, since else it does nothing."""
+    listed = {step for cls in classes for steps in cls.definition.upgrades.steps.values() for _, step in steps}
+    for module in modules:
+        for name, value in vars(module).items():
+            if inspect.isfunction(value) and hasattr(value, UPGRADE_MARK) and value not in listed:
+                raise DefinitionError(
+                    f"{module.__name__}.{name} is marked @upgrade, but no world lists it.",
+                    hint=f"Say which world's it is: `class …(World, version=…, upgrades=[{name}])`.",
+                )
 
 
 def tool_name(definition: Definition, action: str) -> str:

@@ -92,7 +92,7 @@ class Rows:
     @property
     def db(self) -> DbSession:
         """The ORM session, watched."""
-        db = self._transaction.db
+        db = self._transaction.db_of(self._session_id)
         if not self._used:
             self._used = True
             event.listen(db, "do_orm_execute", _refuse_bulk)

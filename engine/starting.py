@@ -11,6 +11,7 @@ from engine.definition import Definition
 from engine.errors import Refused
 from engine.journal import again, key_reused, write
 from engine.operations import Done, Opened
+from engine.present import bring
 from engine.store.records import Record, Transaction
 from engine.types import Change, Message, Outcome, Principal
 
@@ -100,6 +101,7 @@ def begun_before(
     record = transaction.session_by_id(session_id)
     if before != request or record is None:
         raise key_reused()
+    bring(transaction, definition, record)
     entry = history.entry_at(transaction, record, 1)
     outcome = again(transaction, definition, record, entry, principal, revision=record.forked_at or 1)
     return outcome if record.forked_at is None else dataclasses.replace(outcome, value=None, content=())

@@ -9,14 +9,33 @@ from random import Random
 from secrets import token_hex
 from typing import Any, ClassVar, TypeVar
 
+from pydantic import BaseModel, ValidationError
+
 from engine.actions import Contract
 from engine.definition import Definition, define
-from engine.errors import DefinitionError
+from engine.errors import DefinitionError, Refused
 from engine.rows import Row, Rows, RowSet
 from engine.store.records import Record
 from engine.types import Principal
 
 AnyRow = TypeVar("AnyRow", bound=Row)
+
+
+def _document(definition: Definition, stored: str | None) -> BaseModel | None:
+    """A session's document, as its model. Raises Refused if it is not of this model."""
+    if definition.data is None or stored is None:
+        return None if definition.data is None else definition.data()
+    try:
+        return definition.data.model_validate_json(stored)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"]))
+        raise Refused(
+            "unreadable_document",
+            f"The session's document is no {definition.data.__name__} of version {definition.version}"
+            f" of {definition.name}: {place}: {first['msg']}.",
+            hint="Where the model changed, raise version= and say in a function marked @upgrade what becomes of it.",
+        ) from None
 
 
 @dataclass(slots=True)
@@ -40,7 +59,8 @@ class World:
 
     Subclass it: `data: Model` annotates the session's document, `states=`,
     `start=` and `final=` give its states, and its marked methods are what can
-    be done. `rows=` names its Row classes if they are not in its own module.
+    be done. `rows=` names its Row classes if they are not in its own module,
+    `upgrades=` what became of the content of versions before this one.
     `expires_after=` is how long a session lasts that nobody changes.
     """
 
@@ -56,6 +76,7 @@ class World:
         start: StrEnum | None = None,
         final: Iterable[StrEnum] = (),
         version: int = 1,
+        upgrades: Iterable[Callable[..., Any]] = (),
         contract: Contract = "envelope",
         rows: Iterable[type[Row]] | None = None,
         icons: Iterable[str] = (),
@@ -69,6 +90,7 @@ class World:
             start=start,
             final=final,
             version=version,
+            upgrades=upgrades,
             contract=contract,
             rows=rows,
             icons=icons,
@@ -77,8 +99,7 @@ class World:
 
     def __init__(self, situation: Situation) -> None:
         self._situation = situation
-        model, stored = self.definition.data, situation.record.data
-        self.data = None if model is None else model() if stored is None else model.model_validate_json(stored)
+        self.data = _document(self.definition, situation.record.data)
 
     @property
     def session(self) -> str:

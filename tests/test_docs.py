@@ -1,6 +1,8 @@
 """The documentation is true: its code runs, and it names what there is."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -66,6 +68,26 @@ def test_the_shopping_list_of_the_docs_works(tmp_path: Path) -> None:
 def test_the_tea_room_of_the_docs_loads(tmp_path: Path) -> None:
     dispatcher = dispatcher_of(tmp_path, loaded(tmp_path, "docs_tea", blocks("docs/worlds.md", "python asking")[0]))
     assert dispatcher.registry.worlds["tea_room"].actions["serve"].asks
+
+
+def test_the_reading_list_of_the_docs_is_upgraded(tmp_path: Path) -> None:
+    first, second = (blocks("docs/worlds.md", f"python books {version}")[0] for version in (1, 2))
+    (tmp_path / "docs_books.py").write_text(first)
+    program = f"""
+from pathlib import Path
+from engine.registry import load_file
+from tests.test_docs import call, dispatcher_of
+folder = Path({str(tmp_path)!r})
+call(dispatcher_of(folder, load_file(folder / "docs_books.py")), "books", "add", title="Emma", pages=474)
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+    new = dispatcher_of(tmp_path, loaded(tmp_path, "docs_books", second))
+    call(new, "books", "add", title="Candide", pages=129)
+    (handle,) = (record.handle for record, _ in new.sessions(LOCAL))
+    for revision, expected in ((2, [True]), (3, [False, True])):
+        past, _ = new.past(LOCAL, handle, revision)
+        assert past.state == "reading" and past.data == '{"first":"Ada","last":"Lovelace"}'
+        assert [row["long"] for row in past.rows["docs_books__book"]] == expected
 
 
 def test_the_guestbook_of_the_readme_works(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from engine.definition import Definition
 from engine.dispatch import Dispatcher
 from engine.errors import NotFound, Refused
 from engine.pasts import past
+from engine.present import shown_state
 from engine.registry import Registry
 from engine.rows import table_of
 from engine.store.records import Entry, Record, Transaction
@@ -67,7 +68,7 @@ def session_json(dispatcher: Dispatcher, transaction: Transaction, record: Recor
         "session": record.handle,
         "world": record.world,
         "revision": record.revision,
-        "state": record.state,
+        "state": shown_state(dispatcher.registry.definition(record.world), record.version, record.state),
         "owner": transaction.person_name(record.owner_id),
         "main": record.main_of is not None,
         "created_at": record.created_at,
@@ -104,8 +105,9 @@ def past_json(dispatcher: Dispatcher, record: Record, at: int | None, principal:
 
 def history_json(dispatcher: Dispatcher, record: Record, since: int = 0) -> list[Json]:
     """The journal entries after a revision, oldest first."""
+    definition = dispatcher.registry.definition(record.world)
     return dispatcher.store.read(
-        lambda tx: [_entry_json(tx, entry) for entry in list(tx.entries(record.id, after=since))]
+        lambda tx: [_entry_json(tx, definition, entry) for entry in list(tx.entries(record.id, after=since))]
     )
 
 
@@ -144,14 +146,14 @@ def _chosen(records: Sequence[Record], beginning: str) -> Record:
     )
 
 
-def _entry_json(transaction: Transaction, entry: Entry) -> Json:
+def _entry_json(transaction: Transaction, definition: Definition | None, entry: Entry) -> Json:
     return {
         "revision": entry.revision,
         "at": entry.at,
         "who": transaction.person_name(entry.person_id),
         "action": entry.action,
         "arguments": json.loads(entry.arguments),
-        "state": entry.state,
+        "state": shown_state(definition, entry.version, entry.state),
         "target": entry.target,
         "undone": entry.target is None and not history.stands(transaction, entry),
     }

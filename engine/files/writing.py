@@ -142,7 +142,7 @@ class _Writing:
     def _images(self, model: type[Row], rows_id: int) -> Iterator[dict[str, Json]]:
         table = table_of(model)
         statement = select(model).where(table.c.session_id == rows_id).order_by(*table.primary_key)
-        db = self._transaction.db
+        db = self._transaction.db_of(rows_id)
         for row in db.scalars(statement, execution_options={"yield_per": PAGE}):
             yield row.model_dump(mode="json")
             db.expunge(row)

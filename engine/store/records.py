@@ -130,6 +130,7 @@ class Transaction:
         self._connection = connection
         self._execute = execute
         self._lock = " for no key update" if writable and dialect == "postgresql" else ""
+        self._elsewhere: dict[int, DbSession] = {}
         self.now = now
         self.writable = writable
         self.limits = limits
@@ -148,6 +149,14 @@ class Transaction:
         """The ORM session of worlds' rows, in this transaction."""
         return DbSession(self._connection, autoflush=False)
 
+    def db_of(self, rows_id: int) -> DbSession:
+        """The ORM session that a session's rows are read from."""
+        return self._elsewhere.get(rows_id) or self.db
+
+    def read_elsewhere(self, rows_id: int, db: DbSession) -> None:
+        """From now on, read a session's rows from a private copy, which is thrown away with the transaction."""
+        self._elsewhere[rows_id] = db
+
     @property
     def at(self) -> str:
         """The time of this transaction as the tables keep it."""
@@ -158,6 +167,9 @@ class Transaction:
         if "db" in vars(self):
             raw.unwatch(self._connection)
             self.db.close()
+        for copy in set(self._elsewhere.values()):
+            copy.close()
+            copy.get_bind().engine.dispose()
 
     def watch(self) -> None:
         """Refuse what would escape the journal from here on: a world got a row, which leads to the connection."""
@@ -167,11 +179,15 @@ class Transaction:
         """Let the engine write rows in a block, although a world can reach the connection."""
         return raw.journaled(self._connection)
 
-    def run(self, statement: Executable, values: Any = None, *, page: int | None = None) -> Any:
-        """What a statement of the engine's own gives, off the hot path; `page` rows at a time if it is much."""
+    def run(self, statement: Executable, values: Any = None, *, page: int | None = None, of: int | None = None) -> Any:
+        """What a statement of the engine's own gives, off the hot path; `page` rows at a time if it is much.
+
+        `of` is the row set that it reads, in present form where a session of an older version was brought to it.
+        """
         options = {} if page is None else {"yield_per": page}
+        db = self.db if of is None else self.db_of(of)
         with self.journaled():
-            return self.db.connection().execute(statement, values, execution_options=options)
+            return db.connection().execute(statement, values, execution_options=options)
 
     def defer_references(self) -> None:
         """Have foreign keys checked at the commit, for rows that are written in any order."""
@@ -337,14 +353,20 @@ class Transaction:
         """The last undo or redo of a revision."""
         return self._entry("where session_id = ? and target = ? order by revision desc limit 1", (session_id, revision))
 
-    def data_at(self, session_id: int, revision: int) -> str | None:
-        """The document as it was at a revision."""
+    def data_at(self, session_id: int, revision: int) -> tuple[str | None, int]:
+        """The document as it was stored for a revision, and the world's version that stored it."""
         row = self._execute(
-            "select data from journal where session_id = ? and revision <= ? and data is not null"
+            "select data, version from journal where session_id = ? and revision <= ? and data is not null"
             " order by revision desc limit 1",
             (session_id, revision),
         ).fetchone()
-        return None if row is None or row[0] == "null" else row[0]
+        return (None, 0) if row is None else (None if row[0] == "null" else row[0], row[1])
+
+    def store_present(self, record: Record, version: int) -> bool:
+        """Write a session's state and document as the world's version has them now, unless another did; whether."""
+        statement = "update session set state = ?, data = ?, version = ? where id = ? and version = ?"
+        values = (record.state, record.data, record.version, record.id, version)
+        return bool(self._execute(statement, values).rowcount == 1)
 
     def rows_at(self, session_id: int, revision: int) -> int:
         """The row set that a session showed at a revision."""

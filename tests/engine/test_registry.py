@@ -128,6 +128,28 @@ def test_world_in_one_file_is_added_through_a_folder(tmp_path: Path) -> None:
     store.close()
 
 
+def test_upgrade_that_no_world_lists_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "attic.py").write_text(
+        dedent('''
+        """An attic."""
+
+        from engine import World, upgrade
+
+
+        @upgrade(to=2)
+        def tidied(document: dict) -> dict:
+            return document
+
+
+        class Attic(World, version=2):
+            """An attic."""
+        ''')
+    )
+    with pytest.raises(DefinitionError, match=r"attic\.tidied is marked @upgrade, but no world lists it") as raised:
+        load(str(tmp_path))
+    assert "upgrades=[tidied]" in str(raised.value)
+
+
 def test_setting_names_the_folder_of_worlds(tmp_path: Path) -> None:
     (tmp_path / "yard.py").write_text(
         '"""A yard."""\n\nfrom engine import World\n\n\nclass Yard(World):\n    """Y."""\n'

@@ -1,0 +1,269 @@
+"""What older versions of a world stored, as its present version reads it: every read passes through here.
+
+A session's state and document, its rows and their images in the journal keep
+the version that wrote them. Reading one of an older version changes nothing
+stored; what is written in a transaction that writes is stored in present form
+first, which is no change of the session and has no entry of its own.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Enum,
+    StaticPool,
+    String,
+    create_engine,
+    select,
+    type_coerce,
+)
+from sqlmodel import Session as DbSession
+
+from engine.definition import Definition
+from engine.errors import Conflict, Refused
+from engine.rows import Row, table_of
+from engine.store.hidden import row_sets_of
+from engine.store.records import Entry, Images, Record, Transaction
+from engine.store.sqlite import SQLITE
+from engine.types import Json, RowChange
+from engine.upgrades import DOCUMENT, STATE
+
+Image = Mapping[str, Json]
+
+
+def bring(transaction: Transaction, definition: Definition, record: Record) -> None:
+    """Bring a session to the present version: stored, if the transaction writes, else for its reads. Raises Refused."""
+    version = record.version
+    if version > definition.version:
+        raise Refused(
+            "newer_version",
+            f"The session was written by version {version} of {definition.name}; here is {definition.version}.",
+            hint="Install the newer version of the world.",
+        )
+    record.state = state(definition, version, record.state)
+    if version == definition.version:
+        return
+    record.data, record.version = document(definition, version, record.data), definition.version
+    changed = any(definition.upgrades.after(version, table) for table in definition.tables)
+    if transaction.writable:
+        if not transaction.store_present(record, version):
+            raise Conflict("The session was changed by another at the same instant.", revision=record.revision)
+        for rows_id in _row_sets(transaction, record) if changed else ():
+            _store_rows(transaction, definition, version, rows_id)
+    elif changed:
+        ids = _row_sets(transaction, record)
+        copy = _copied(transaction, definition, version, ids)
+        for rows_id in ids:
+            transaction.read_elsewhere(rows_id, copy)
+
+
+def state(definition: Definition, version: int, stored: str) -> str:
+    """A state's name in the present version. Raises Refused if the world has it no longer."""
+    found = stored if version == definition.version else _stepped(definition, version, STATE, stored, str)
+    if found not in definition.chart.states:
+        raise Refused(
+            "unknown_state",
+            f"The session was in the state {stored!r} in version {version} of {definition.name},"
+            f" which version {definition.version} does not have.",
+            hint=f"Its states are {', '.join(definition.chart.states)}; a new version= with a function marked"
+            " @upgrade(to=…, of=…) of its states says what became of the old one.",
+        )
+    return str(found)
+
+
+def shown_state(definition: Definition | None, version: int, stored: str) -> str:
+    """A state's name for a list: in the present version if that has it, else as it was stored."""
+    if definition is None or version > definition.version:
+        return stored
+    try:
+        return state(definition, version, stored)
+    except Refused:
+        return stored
+
+
+def document(definition: Definition, version: int, stored: str | None) -> str | None:
+    """A document's JSON in the present version. Raises Refused if it does not fit."""
+    if stored is None or version == definition.version:
+        return stored
+    if definition.data is None:
+        return None
+    found = _stepped(definition, version, DOCUMENT, json.loads(stored), dict)
+    try:
+        model = definition.data.model_validate_json(json.dumps(found))
+    except ValidationError as error:
+        raise _unfit(definition, version, "document", DOCUMENT, error) from None
+    return model.model_dump_json(by_alias=True, round_trip=True)
+
+
+def document_at(transaction: Transaction, definition: Definition, record: Record, revision: int) -> str | None:
+    """The document as it was at a revision, in the present version. Raises Refused."""
+    stored, version = transaction.data_at(record.id, revision)
+    return document(definition, version, stored)
+
+
+def changes(definition: Definition, entry: Entry | Images) -> tuple[RowChange, ...]:
+    """The row images of a journal entry, in order and in the present version. Raises Refused."""
+    found = []
+    for table, before, after in json.loads(entry.rows or "[]"):
+        was = None if before is None else image(definition, entry.version, table, before)
+        became = None if after is None else image(definition, entry.version, table, after)
+        if was is not None or became is not None:
+            found.append(RowChange(table, was, became))
+    return tuple(found)
+
+
+def image(definition: Definition, version: int, table: str, stored: Image) -> Image | None:
+    """A row's image in the present version: it has the columns that the table has now. Raises Refused.
+
+    None if the row is no more: that is for an upgrade to say, and for it alone.
+    """
+    touched = version != definition.version and bool(definition.upgrades.after(version, table))
+    found: Image | None = _stepped(definition, version, table, dict(stored), dict) if touched else stored
+    if found is None:
+        return None
+    model = model_of(definition, table)
+    columns = _columns(model)
+    if not touched and found.keys() == columns:
+        return found
+    given = {name: found[name] if name in found else _absent(model, name) for name in columns}
+    try:
+        known = {name: value for name, value in given.items() if value is not _ABSENT}
+        return model.model_validate({**known, "session_id": 0}).model_dump(mode="json")
+    except ValidationError as error:
+        raise _unfit(definition, version, f"row of {table}", f"rows of {table}", error) from None
+
+
+def model_of(definition: Definition, table: str) -> type[Row]:
+    """The Row class of a table. Raises Refused if the world has it no more."""
+    found = next((row for row in definition.rows if row.__tablename__ == table), None)
+    if found is None:
+        raise Refused(
+            "unknown_table",
+            f"The past of this session has rows of {table}, which {definition.name} does not have any more.",
+            hint=f"Keep the Row class, or say that they are gone: a function marked @upgrade(to=…, of={table!r})"
+            " that returns None.",
+        )
+    return found
+
+
+def _stepped(definition: Definition, version: int, of: str, stored: Any, kind: type) -> Any:
+    """What the steps make of something stored; None ends them, where rows may be no more. Raises Refused."""
+    for step in definition.upgrades.after(version, of):
+        try:
+            stored = step(stored)
+        except Exception as error:  # an author's code, which may raise anything
+            raise _failed(definition, version, of, f"{step.__qualname__} raised {error!r}") from error
+        if stored is None and of not in (DOCUMENT, STATE):
+            return None
+        if not isinstance(stored, kind):
+            said = f"{step.__qualname__} returned {stored!r:.80}, not a {kind.__name__}"
+            raise _failed(definition, version, of, said)
+    return stored
+
+
+def _failed(definition: Definition, version: int, of: str, said: str) -> Refused:
+    return Refused(
+        "cannot_upgrade",
+        f"Content of version {version} of {definition.name} cannot be upgraded: {said}, for {of}.",
+        hint="Mend that function; nothing was changed.",
+    )
+
+
+def _unfit(definition: Definition, version: int, what: str, of: str, error: ValidationError) -> Refused:
+    first = error.errors(include_url=False)[0]
+    place = ".".join(map(str, first["loc"]))
+    return Refused(
+        "cannot_upgrade",
+        f"A {what} of version {version} does not fit version {definition.version} of {definition.name}:"
+        f" {place}: {first['msg']}.",
+        hint=f"Have a function marked @upgrade, for {of}, return what fits, or give the field a default.",
+    )
+
+
+_ABSENT = object()
+"""What neither an image nor a migration gives."""
+
+
+@cache
+def _columns(model: type[Row]) -> frozenset[str]:
+    """The columns of an image."""
+    return frozenset(model.model_fields) - {"session_id"}
+
+
+def _absent(model: type[Row], name: str) -> Any:
+    """What a column has in rows that were there before it: what the migration that added it gave them."""
+    column = table_of(model).c[name]
+    default: Any = getattr(column.server_default, "arg", None)
+    if default is not None:
+        text = str(getattr(default, "text", default)).strip("'")
+        return json.loads(text) if isinstance(column.type, JSON) else text
+    return None if column.nullable else _ABSENT
+
+
+def _row_sets(transaction: Transaction, record: Record) -> list[int]:
+    """The row sets of a session, those at rest too: all are of its version."""
+    return [record.id, *row_sets_of(transaction, record.id)]
+
+
+def _store_rows(transaction: Transaction, definition: Definition, version: int, rows_id: int) -> None:
+    """Write the rows of a row set in present form: all that changed are taken out, then put in again."""
+    transaction.defer_references()
+    for model in definition.rows:
+        table = table_of(model)
+        if not definition.upgrades.after(version, table.name):
+            continue
+        found = list(_upgraded(transaction, definition, version, model, rows_id))
+        transaction.run(table.delete().where(table.c.session_id == rows_id))
+        if found:
+            transaction.run(table.insert(), found)
+
+
+def _copied(transaction: Transaction, definition: Definition, version: int, ids: list[int]) -> DbSession:
+    """Row sets in present form, in a database in memory, where conditions see them as they will be stored."""
+    engine = create_engine("sqlite://", module=SQLITE, poolclass=StaticPool)
+    copy = DbSession(engine, autoflush=False)
+    for model in definition.rows:
+        table = table_of(model)
+        table.create(copy.connection())
+        for rows_id in ids:
+            found = list(_upgraded(transaction, definition, version, model, rows_id))
+            if found:
+                copy.connection().execute(table.insert(), found)
+    return copy
+
+
+def _upgraded(
+    transaction: Transaction, definition: Definition, version: int, model: type[Row], rows_id: int
+) -> Iterator[dict[str, Any]]:
+    """The live rows of a table in present form, as values by column."""
+    table = table_of(model)
+    touched = bool(definition.upgrades.after(version, table.name))
+    query = select(*map(_raw, table.c)).where(table.c.session_id == rows_id).order_by(*table.primary_key)
+    for values in transaction.run(query).mappings():
+        if not touched:
+            yield dict(values)
+        elif (found := image(definition, version, table.name, _plain(model, dict(values)))) is not None:
+            row = model.model_validate({**found, "session_id": rows_id})
+            yield {column.name: getattr(row, column.name) for column in table.c}
+
+
+def _raw(column: Any) -> ColumnElement[Any]:
+    """A column as it is stored, where the type might refuse what an older version had."""
+    return type_coerce(column, String).label(column.name) if isinstance(column.type, Enum) else column
+
+
+def _plain(model: type[Row], values: dict[str, Any]) -> dict[str, Json]:
+    """A stored row as the journal would have it: an Enum's member by its value, if it still is one."""
+    named = {
+        column.name: column.type.enum_class[values[column.name]]
+        for column in table_of(model).c
+        if isinstance(column.type, Enum)
+        and column.type.enum_class is not None
+        and values[column.name] in column.type.enum_class.__members__
+    }
+    return model(**{**values, **named}).model_dump(mode="json", warnings=False)
