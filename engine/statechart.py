@@ -6,7 +6,7 @@ a world without declared states has the single state `open`.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, count
 
 import networkx
@@ -34,6 +34,10 @@ class Chart:
     initial: str
     finals: frozenset[str]
     transitions: tuple[Transition, ...]
+    _by_event: dict[str, Transition] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_event", {way.event: way for way in self.transitions})
 
     def enabled(self, state: str, event: str) -> bool:
         """Whether `event` may be taken in `state`. A final state takes none, unless it names it."""
@@ -42,7 +46,7 @@ class Chart:
 
     def transition(self, event: str) -> Transition:
         """The transition of that name."""
-        return next(way for way in self.transitions if way.event == event)
+        return self._by_event[event]
 
     def leaving(self, transition: Transition) -> Iterable[str]:
         """The states a transition can be taken from."""

@@ -25,8 +25,11 @@ class Role(StrEnum):
 
     def covers(self, needed: "Role") -> bool:
         """Whether this role includes `needed`."""
-        order = list(Role)
-        return order.index(self) >= order.index(needed)
+        return _ROLES.index(self) >= _ROLES.index(needed)
+
+
+_ROLES = tuple(Role)
+"""From the one that may do least."""
 
 
 @dataclass(frozen=True, slots=True)

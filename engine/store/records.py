@@ -137,6 +137,7 @@ class Transaction:
         self.dialect = dialect
         self.deadline = time.monotonic() + limits.seconds
         self.wrote: list[tuple[int, int, str]] = []
+        self._people: dict[tuple[str, str], int] = {}
 
     def check_time(self) -> None:
         """Insist that there is time left. Raises LimitExceeded."""
@@ -200,10 +201,13 @@ class Transaction:
 
     def person_id(self, principal: Principal) -> int | None:
         """The internal id of a principal, or None for one who was never here."""
-        row = self._execute(
-            "select id from person where issuer = ? and subject = ?", (principal.issuer, principal.subject)
-        ).fetchone()
-        return None if row is None else row[0]
+        names = (principal.issuer, principal.subject)
+        if names not in self._people:
+            row = self._execute("select id from person where issuer = ? and subject = ?", names).fetchone()
+            if row is None:
+                return None
+            self._people[names] = row[0]
+        return self._people[names]
 
     def ensure_person(self, principal: Principal) -> int:
         """The internal id of a principal, made if need be."""

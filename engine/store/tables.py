@@ -20,9 +20,9 @@ Large = BigInteger().with_variant(Integer(), "sqlite")
 """Integers of 64 bits on every database."""
 
 
-def partial_index(where: str, *columns: str) -> Index:
+def partial_index(where: str, *columns: str, unique: bool = False) -> Index:
     """An index of the few rows that fit a condition."""
-    return Index(None, *columns, sqlite_where=text(where), postgresql_where=text(where))
+    return Index(None, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
 
 
 class PersonRow(SQLModel, table=True):
@@ -90,8 +90,8 @@ class JournalRow(SQLModel, table=True):
 
     __tablename__ = "journal"
     __table_args__ = (
-        UniqueConstraint("session_id", "person_id", "key"),
-        Index(None, "session_id", "target"),
+        partial_index("key is not null", "session_id", "person_id", "key", unique=True),
+        partial_index("target is not null", "session_id", "target"),
         partial_index("adopted is not null", "session_id", "revision"),
     )
     session_id: int = Field(primary_key=True, foreign_key="session.id", ondelete="CASCADE")

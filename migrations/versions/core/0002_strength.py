@@ -22,20 +22,26 @@ JOURNAL = (
     sa.Column("shared", sqlmodel.sql.sqltypes.AutoString(), nullable=True),
 )
 INDEXES = (
-    ("ix_session_hidden_rows_id", "session", ["hidden", "rows_id"], "hidden is not null"),
-    ("ix_journal_session_id_revision", "journal", ["session_id", "revision"], "adopted is not null"),
+    ("ix_session_hidden_rows_id", "session", ["hidden", "rows_id"], "hidden is not null", False),
+    ("ix_journal_session_id_revision", "journal", ["session_id", "revision"], "adopted is not null", False),
+    ("ix_journal_session_id_target", "journal", ["session_id", "target"], "target is not null", False),
+    ("ix_journal_session_id_person_id_key", "journal", ["session_id", "person_id", "key"], "key is not null", True),
 )
+"""Indexes without the many rows that they have nothing to say of: name, table, columns, condition, uniqueness."""
 
 
 def upgrade() -> None:
     """Apply the change."""
     for column in SESSION:
         op.add_column("session", column._copy())
-    for column in JOURNAL:
-        op.add_column("journal", column._copy())
-    for name, table, columns, condition in INDEXES:
+    op.drop_index("ix_journal_session_id_target", "journal")
+    with op.batch_alter_table("journal") as batch:
+        batch.drop_constraint("uq_journal_session_id_person_id_key", type_="unique")
+        for column in JOURNAL:
+            batch.add_column(column._copy())
+    for name, table, columns, condition, unique in INDEXES:
         where = sa.text(condition)
-        op.create_index(op.f(name), table, columns, sqlite_where=where, postgresql_where=where)
+        op.create_index(op.f(name), table, columns, unique=unique, sqlite_where=where, postgresql_where=where)
     op.create_table(
         "snapshot",
         sa.Column("session_id", sa.Integer(), nullable=False),
@@ -51,9 +57,12 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take the change back."""
     op.drop_table("snapshot")
-    for name, table, _, _ in INDEXES:
+    for name, table, *_ in INDEXES:
         op.drop_index(op.f(name), table)
-    for column in JOURNAL:
-        op.drop_column("journal", column.name)
+    with op.batch_alter_table("journal") as batch:
+        for column in JOURNAL:
+            batch.drop_column(column.name)
+        batch.create_unique_constraint(op.f("uq_journal_session_id_person_id_key"), ["session_id", "person_id", "key"])
+    op.create_index(op.f("ix_journal_session_id_target"), "journal", ["session_id", "target"])
     for column in SESSION:
         op.drop_column("session", column.name)
