@@ -56,14 +56,15 @@ SQLITE = sqlite_module()
 class SqliteStore:
     """Transactions on one SQLite file. `offset` shifts the clock, for tests and authors."""
 
-    def __init__(self, path: str, limits: Limits = DEFAULT) -> None:
+    def __init__(self, path: str, limits: Limits = DEFAULT, *, busy_seconds: float = BUSY_SECONDS) -> None:
         self.path = path
         self.url = f"sqlite:///{path}"
         self.limits = limits
+        self.busy_seconds = busy_seconds
         self.offset = timedelta()
-        self._reading = _engine(path, QueuePool, begin="BEGIN", pool_size=READERS, max_overflow=0)
-        self._migrating = _engine(path, NullPool, begin="BEGIN IMMEDIATE")
-        self._turns = Turns(_file(path), BUSY_SECONDS)
+        self._reading = _engine(path, QueuePool, busy_seconds, begin="BEGIN", pool_size=READERS, max_overflow=0)
+        self._migrating = _engine(path, NullPool, busy_seconds, begin="BEGIN IMMEDIATE")
+        self._turns = Turns(_file(path), busy_seconds)
         self._writing = threading.Lock()
         self._waiting = Waiting(limits.waiting)
         self._queue: queue.SimpleQueue[Member[Any] | None] = queue.SimpleQueue()
@@ -138,9 +139,24 @@ class SqliteStore:
                 open_ = False
                 continue
             for ran in self._carried_out(member):
-                self._waiting.leave(ran.lane)
-                ran.finish()
+                self._answer(ran)
+            if isinstance(member.error, Busy):
+                self._turn_away(member.error)
         self._ground.close()
+
+    def _answer(self, member: Member[Any]) -> None:
+        self._waiting.leave(member.lane)
+        member.finish()
+
+    def _turn_away(self, error: Busy) -> None:
+        """Tell all who wait what the first of them waited for in vain, so that they do not wait as long again each."""
+        for _ in range(self._queue.qsize()):
+            member = self._queue.get()
+            if member is None:
+                self._queue.put(None)
+            else:
+                member.error = error
+                self._answer(member)
 
     def _carried_out(self, first: Member[Any]) -> list[Member[Any]]:
         ended = False
@@ -169,7 +185,7 @@ class SqliteGround:
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
-        self._engine = _engine(store.path, NullPool)
+        self._engine = _engine(store.path, NullPool, store.busy_seconds)
         self._connection: Connection | None = None
         self._execute: Any = None
         self._driver: Any = None
@@ -330,7 +346,7 @@ def _chained(error: EngineError, cause: BaseException) -> EngineError:
     return error
 
 
-def _engine(path: str, pool: Any, *, begin: str | None = None, **options: Any) -> Engine:
+def _engine(path: str, pool: Any, busy_seconds: float, *, begin: str | None = None, **options: Any) -> Engine:
     """Connections to a file: for reading, for migrations, or with no `begin` for the writer's own statements."""
     if begin is None:
         options |= {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
@@ -342,7 +358,7 @@ def _engine(path: str, pool: Any, *, begin: str | None = None, **options: Any) -
         **options,
     )
     read_only = begin == "BEGIN"
-    event.listen(engine, "connect", lambda driver, record: _configure(driver, record, read_only))
+    event.listen(engine, "connect", lambda driver, record: _configure(driver, record, busy_seconds, read_only))
     raw.guard(engine)
     if begin is not None:
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
@@ -354,9 +370,9 @@ def _file(path: str) -> str:
     return path.removeprefix("file:").partition("?")[0] if path.startswith("file:") else path
 
 
-def _into_wal(driver: Any) -> None:
+def _into_wal(driver: Any, busy_seconds: float) -> None:
     """Switch a file to WAL. Where several processes do so to a new file at once, SQLite fails without waiting."""
-    until = time.monotonic() + BUSY_SECONDS
+    until = time.monotonic() + busy_seconds
     while True:
         try:
             driver.execute("pragma journal_mode = wal")
@@ -367,10 +383,10 @@ def _into_wal(driver: Any) -> None:
             time.sleep(0.01)
 
 
-def _configure(driver: Any, record: Any, read_only: bool) -> None:
-    driver.execute(f"pragma busy_timeout = {BUSY_SECONDS * 1000}")
+def _configure(driver: Any, record: Any, busy_seconds: float, read_only: bool) -> None:
+    driver.execute(f"pragma busy_timeout = {math.ceil(busy_seconds * 1000)}")
     if not read_only:
-        _into_wal(driver)
+        _into_wal(driver, busy_seconds)
     for pragma in ("synchronous = full", "foreign_keys = on", "trusted_schema = off", "temp_store = memory"):
         driver.execute(f"pragma {pragma}")
     if read_only:

@@ -1,10 +1,11 @@
 """The store on SQLite: durable, one writer at a time, and clear about what is wrong."""
 
+import queue
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,7 +20,8 @@ from engine.migrate import behind, upgrade
 from engine.operations import Call
 from engine.registry import Registry
 from engine.settings import Settings
-from engine.store.sqlite import SqliteStore, explained
+from engine.store.groups import Member
+from engine.store.sqlite import SQLITE, SqliteStore, explained
 from engine.types import LOCAL
 from tests.conftest import Database
 
@@ -165,6 +167,20 @@ def test_two_processes_that_begin_one_file_together_lose_nothing(tmp_path: Path)
         revisions = [row[0] for row in connection.execute("select revision from journal order by revision")]
     connection.close()
     assert data == '{"total":51}' and revisions == list(range(1, 52))
+
+
+def test_all_who_wait_for_a_locked_file_are_told_at_once_and_nothing_is_lost(tmp_path: Path) -> None:
+    store = SqliteStore(str(tmp_path / "turnkeeper.db"), busy_seconds=0.2)
+    upgrade(store, ())
+    answers: queue.SimpleQueue[Member[int]] = queue.SimpleQueue()
+    with closing(SQLITE.connect(tmp_path / "turnkeeper.db")) as other:
+        other.execute("begin immediate")
+        store.submit(*(Member(lambda tx: tx.ensure_person(LOCAL), done=answers.put) for _ in range(50)))
+        for _ in range(50):
+            with pytest.raises(Busy, match="in use by another process"):
+                answers.get(timeout=5).outcome()  # each after its own 0.2 s would take longer
+    assert store.write(lambda transaction: transaction.ensure_person(LOCAL)) == 1
+    store.close()
 
 
 # what an operator is told
