@@ -6,9 +6,7 @@ commit. Only then are listeners told.
 """
 
 import dataclasses
-import logging
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -24,8 +22,9 @@ from engine.forking import Fork, TooLarge, fork, fork_ahead
 from engine.history import WriteAhead
 from engine.journal import replayed, write
 from engine.limits import check_sessions
+from engine.logs import Line
+from engine.operations import OPERATIONS, Done, Opened, Operation, opened_world
 from engine.operations import Call as Call
-from engine.operations import Done, Opened, Operation, opened_world
 from engine.present import bring
 from engine.reading import Reader, now_of
 from engine.registry import Registry
@@ -38,8 +37,6 @@ from engine.types import Change, Json, Outcome, Principal, Role
 
 T = TypeVar("T")
 Listener = Callable[[Change], None]
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +69,17 @@ class Dispatcher(Reader):
 
         Raises InvalidArguments, NotFound, Forbidden, Refused, Conflict, StoreError; then nothing was changed.
         """
+        return self._line(call).around(lambda: self._dispatched(call))
+
+    def _dispatched(self, call: Call) -> Outcome:
         action = self._definition(call.world).actions.get(call.action)
         if action is not None and action.read_only:
             return self.read(call)
-        began = time.perf_counter()
         try:
             outcome = self._carried_out(call)
         except WriteAhead as needed:
             outcome = self._written_ahead(call, needed)
         reach("before_reply")
-        _log(outcome, call.action, began)
         return outcome
 
     def submit(self, call: Call, done: Callable[[Answer], None]) -> None:
@@ -90,19 +88,27 @@ class Dispatcher(Reader):
         For the event loop, which cannot wait. Raises what can be seen without the session: InvalidArguments, NotFound,
         Busy.
         """
-        began = time.perf_counter()
+        line = self._line(call)
 
         def answered(member: Member[Kept]) -> None:
             if isinstance(member.error, WriteAhead):
                 # It goes on for longer than the writer has time.
-                threading.Thread(target=self._answer_ahead, args=(call, member.error, done)).start()
+                threading.Thread(target=self._answer_ahead, args=(call, member.error, line, done)).start()
                 return
             outcome = None if member.result is None else member.result.outcome
-            if outcome is not None:
-                _log(outcome, call.action, began)
-            done(Answer(outcome, member.error))
+            _answer(Answer(outcome, member.error), line, done)
 
-        self.store.submit(Member(self._work(call), told=self._tell, done=answered, lane=_lane(call)))
+        try:
+            self.store.submit(Member(self._work(call), told=self._tell, done=answered, lane=_lane(call)))
+        except BaseException as error:
+            line.failed(error)
+            raise
+
+    def _line(self, call: Call) -> Line:
+        """The line that the log gets of a call; a name that nobody declared is not for the log."""
+        definition = self.registry.definition(call.world)
+        known = definition is not None and (call.action in definition.actions or call.action in OPERATIONS)
+        return Line(f"{call.world}.{call.action}" if known else "unknown", call.session)
 
     def start(
         self,
@@ -114,25 +120,30 @@ class Dispatcher(Reader):
         main: bool = False,
     ) -> Outcome:
         """Start a session: its revision 1. `main` makes it the caller's main session of the world."""
-        definition = self._definition(world)
-        given = parsed(definition.start_parameters, arguments or {})
-        allow(principal, definition.write_scope)
-        check_key(key)
-        plain = canonical(definition.start_parameters, given, self.limits)
-        wanted = Start(principal=principal, definition=definition, arguments=given, plain=plain, main=main, key=key)
-        began = time.perf_counter()
-        lane = _main_lane(principal, world) if main else None
-        outcome = self._commit(lambda tx: self._start_once(tx, wanted), lane=lane)
-        _log(outcome, "start", began)
-        return outcome
+
+        def work() -> Outcome:
+            definition = self._definition(world)
+            given = parsed(definition.start_parameters, arguments or {})
+            allow(principal, definition.write_scope)
+            check_key(key)
+            plain = canonical(definition.start_parameters, given, self.limits)
+            wanted = Start(principal=principal, definition=definition, arguments=given, plain=plain, main=main, key=key)
+            lane = _main_lane(principal, world) if main else None
+            return self._commit(lambda tx: self._start_once(tx, wanted), lane=lane)
+
+        return Line("start", "").around(work)
 
     def fork(self, principal: Principal, session: str, at: int | None = None, *, key: str | None = None) -> Outcome:
         """Make a live session of one's own from a session's past, with its history up to there."""
-        check_key(key)
-        try:
-            return self._commit(lambda tx: self._fork_once(tx, principal, session, at, key))
-        except TooLarge as large:
-            return fork_ahead(self.store, large.wanted, lambda work: self._commit(lambda tx: Kept(work(tx))))
+
+        def work() -> Outcome:
+            check_key(key)
+            try:
+                return self._commit(lambda tx: self._fork_once(tx, principal, session, at, key))
+            except TooLarge as large:
+                return fork_ahead(self.store, large.wanted, lambda work: self._commit(lambda tx: Kept(work(tx))))
+
+        return Line("fork", session).around(work)
 
     def erase(self, principal: Principal, session: str) -> None:
         """Delete a session and its journal for good. Raises NotFound, Forbidden.
@@ -147,7 +158,7 @@ class Dispatcher(Reader):
             hide(transaction, record.id)
             return record
 
-        hidden = self.store.write(work)
+        hidden = Line("erase", session).around(lambda: self.store.write(work))
         delete(self.store, self.registry.definition(hidden.world), hidden.id)
 
     def start_main(self, principal: Principal, definition: Definition) -> str:
@@ -169,11 +180,12 @@ class Dispatcher(Reader):
             self.store, definition, needed, lambda ahead: self._carried_out(dataclasses.replace(call, prepared=ahead))
         )
 
-    def _answer_ahead(self, call: Call, needed: WriteAhead, done: Callable[[Answer], None]) -> None:
+    def _answer_ahead(self, call: Call, needed: WriteAhead, line: Line, done: Callable[[Answer], None]) -> None:
         try:
-            done(Answer(self._written_ahead(call, needed), None))
+            answer = Answer(self._written_ahead(call, needed), None)
         except Exception as error:  # the caller's, whatever it is
-            done(Answer(None, error))
+            answer = Answer(None, error)
+        _answer(answer, line, done)
 
     def _work(self, call: Call) -> Callable[[Transaction], Kept]:
         """What a call does in its transaction; its arguments are parsed here, by who calls."""
@@ -296,6 +308,15 @@ def _outcome(record: Record, done: Done, change: Change | None, allowed: tuple[s
     )
 
 
+def _answer(answer: Answer, line: Line, done: Callable[[Answer], None]) -> None:
+    """Log what came of a call, then give the answer."""
+    if answer.error is None:
+        line.done(answer.outcome)
+    else:
+        line.failed(answer.error)
+    done(answer)
+
+
 def _lane(call: Call) -> object:
     """Whom a call waits for: those of its session, or of the caller's main session of the world."""
     return call.session or _main_lane(call.principal, call.world)
@@ -303,8 +324,3 @@ def _lane(call: Call) -> object:
 
 def _main_lane(principal: Principal, world: str) -> object:
     return principal.issuer, principal.subject, world
-
-
-def _log(outcome: Outcome, action: str, began: float) -> None:
-    took = (time.perf_counter() - began) * 1000
-    logger.info("%s %s revision %d %.1f ms", outcome.session, action, outcome.revision, took)

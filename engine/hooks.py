@@ -15,6 +15,7 @@ from typing import Any, Self, TypeVar, overload
 
 from engine.actions import MARK
 from engine.errors import DefinitionError
+from engine.logs import trace
 from engine.types import Change
 
 HookFunction = Callable[[Change], None]
@@ -91,8 +92,10 @@ class Hooks:
 def _tell(hook: Hook, change: Change) -> None:
     try:
         hook.function(change)
-    except BaseException:  # even SystemExit: the one thread has to live
-        logger.exception("hook %s failed on revision %d of %s", hook.name, change.revision, change.session)
+    except BaseException as error:  # even SystemExit: the one thread has to live
+        logger.error(
+            "hook %s failed on revision %d of %s: %s", hook.name, change.revision, change.session, trace(error)
+        )
 
 
 def _named(function: HookFunction) -> str:

@@ -30,4 +30,4 @@ class Counter(World):
 
 @on_change(Counter)
 def log_change(change: Change) -> None:
-    logging.getLogger(__name__).info("%s: %s%s", change.session, change.action, dict(change.arguments))
+    logging.getLogger(__name__).info("%s is at revision %d", change.session, change.revision)

@@ -17,6 +17,7 @@ from engine.cli.player import Player
 from engine.cli.reporting import print_error, print_unforeseen, settings_from
 from engine.cli.terminal import Keyboard, Pipe
 from engine.errors import EngineError, StoreError
+from engine.logs import trace
 from engine.settings import Settings
 
 
@@ -70,7 +71,7 @@ def _play(player: Player, *, typing: bool) -> None:
         except Exception as error:
             if not typing:
                 raise
-            logging.getLogger(__name__).exception("%r failed", line)
+            logging.getLogger(__name__).error("a line failed: %s", trace(error))
             print_unforeseen(player.console, error)
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from engine.cli import output
 from engine.cli.reporting import settings_from
+from engine.logs import LogFormatter
 from engine.registry import Registry
 from engine.settings import Settings
 from engine.types import Json
@@ -52,7 +53,9 @@ def _announce(settings: Settings, registry: Registry) -> None:
 
 def configure_logging() -> None:
     """Log to stderr, a line for each action."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format=LOG_FORMAT)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LogFormatter(LOG_FORMAT))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
 

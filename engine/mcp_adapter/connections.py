@@ -29,6 +29,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from engine.dispatch import Dispatcher
 from engine.errors import EngineError
+from engine.logs import trace
 from engine.mcp_adapter.catalog import Catalog
 from engine.mcp_adapter.server import CONNECTION, PRINCIPAL, WorldServer, catalog_of_session
 from engine.mcp_adapter.subscriptions import Hub, readable
@@ -151,7 +152,7 @@ class Connections:
         record = await to_thread.run_sync(self._remembered, name, principal, scope["path"])
         if record is None:
             return None
-        logger.info("connection %s is revived", name)
+        logger.info("connection %s… is revived", name[:8])
         return await self._serve(name, principal, scope, record)
 
     async def _serve(
@@ -187,8 +188,8 @@ class Connections:
                 task_status.started()
                 with transport.idle_scope or anyio.CancelScope():
                     await serve_connection(self._server, dispatcher, connection=connection, lifespan_state={})
-        except Exception:
-            logger.exception("connection %s failed", name)
+        except Exception as error:
+            logger.error("connection %s… failed: %s", name[:8], trace(error))
         finally:
             self._held.pop(name, None)
             self._hub.disconnect(name)
@@ -227,8 +228,8 @@ class Connections:
 
         try:
             return self._dispatcher.store.write(work)
-        except EngineError:
-            logger.exception("connection %s cannot be revived", name)
+        except EngineError as error:
+            logger.error("connection %s… cannot be revived: %s", name[:8], trace(error))
             return None
 
     def _forgetting(self, name: str, send: Send) -> Send:

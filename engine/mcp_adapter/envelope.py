@@ -1,7 +1,5 @@
 """Outcomes and errors as MCP results: the envelope, the text for reading, and one table of errors."""
 
-import logging
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,9 +22,9 @@ from engine.errors import (
     StoreError,
     Unauthenticated,
 )
+from engine.logs import explained
 from engine.types import Json, Message, Outcome
 
-logger = logging.getLogger(__name__)
 ENVELOPE = "turnkeeper/envelope"
 """The `_meta` key under which exact contracts carry the envelope."""
 
@@ -192,8 +190,7 @@ def protocol_error(error: EngineError, uri: str | None = None) -> MCPError:
 
 def unforeseen(error: BaseException) -> MCPError:
     """An error that nobody planned for: opaque, with the id under which the log explains it."""
-    number = secrets.token_hex(4)
-    logger.error("error %s", number, exc_info=error)
+    number = explained(error)
     return MCPError(
         t.INTERNAL_ERROR, f"Something went wrong that was not foreseen; the log explains it as error {number}."
     )

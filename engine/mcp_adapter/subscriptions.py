@@ -182,7 +182,7 @@ async def readable(
         try:
             topic = await topic_of(dispatcher, principal, catalog.address(uri))
         except EngineError as error:
-            logger.info("not subscribed to %s: %s", uri[:200], error.rule)
+            logger.info("a subscription was refused: %s", error.rule)
             continue
         found.setdefault(topic, []).append(uri)
     return found

@@ -1,6 +1,5 @@
 """The one path: what is asked of a call, in which order, and what a refusal leaves."""
 
-import logging
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -929,14 +928,6 @@ def test_listeners_hear_of_changes_in_the_order_of_their_commits(dispatcher_of: 
     dispatcher.main(ANN, "box")
     overtaking.join()
     assert heard == [1, 2]
-
-
-def test_action_is_logged_with_session_revision_and_time(
-    dispatcher_of: Callable[..., Dispatcher], caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.INFO, logger="engine.dispatch"):
-        outcome = act(dispatcher_of(Box), "put", by=LOCAL, cents=5)
-    assert f"{outcome.session} put revision 2" in caplog.text
 
 
 def test_roles_cover_those_below_them() -> None:
