@@ -24,11 +24,11 @@ def written_ahead(store: Store, definition: Definition, needed: WriteAhead, then
         with batches.begun(store, definition, needed.record.owner_id) as batch:
             _write(store, batch, needed)
             try:
-                return then(Ahead(batch.id, needed.target, needed.record.revision))
+                return then(Ahead(batch.id, needed.entry.revision, needed.record.revision))
             except WriteAhead as again:
                 needed = again
     raise Conflict(
-        f"The session went on {ATTEMPTS} times while the rows of revision {needed.target} were being written.",
+        f"The session went on {ATTEMPTS} times while the rows of revision {needed.entry.revision} were being written.",
         revision=needed.record.revision,
         hint="Try again when it is quieter.",
     )
@@ -36,9 +36,9 @@ def written_ahead(store: Store, definition: Definition, needed: WriteAhead, then
 
 def _write(store: Store, batch: batches.Batch, needed: WriteAhead) -> None:
     """Write the session's rows as they will be; nothing if it went on already."""
-    with store.snapshot() as source:
+    with store.snapshot(unbounded=True) as source:
         record = source.session_by_id(needed.record.id)
         if record is not None and record.revision == needed.record.revision:
             bring(source, batch.definition, record)
-            overlay = lay(batch.definition, {}, needed.changes)
+            overlay = lay(batch.definition, {}, needed.changes(batch.definition))
             batch.put(row_pieces(source, batch.definition, record.rows_at, overlay, batch.id))

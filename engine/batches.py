@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from sqlalchemy import Table, select
 
-from engine.copying import Piece, in_parts
+from engine.copying import Piece, in_parts, paced
 from engine.definition import Definition
 from engine.references import Placed, in_circle, row_groups, table_groups
 from engine.registry import Registry
@@ -32,7 +32,7 @@ SECONDS = 0.01
 """How long one transaction writes pieces before others get their turn."""
 READ_AHEAD = 16
 """Pieces that are made before a transaction begins."""
-DELETED = 200
+DELETED = 50
 """Rows that are deleted at once."""
 
 
@@ -56,7 +56,7 @@ class Batch:
 
     def put(self, pieces: Iterable[Piece]) -> None:
         """Write pieces, in as many transactions as it takes; they are made while none is open. Raises Conflict."""
-        source, waiting = iter(pieces), deque[Piece]()
+        source, waiting = paced(pieces, 1), deque[Piece]()
         while True:
             waiting.extend(islice(source, READ_AHEAD - len(waiting)))
             if not waiting:

@@ -1,5 +1,7 @@
 """Copies of sessions and row sets, as pieces: each so small that a short transaction holds some of them."""
 
+import json
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -9,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 from sqlalchemy import Table, insert, select
 
 from engine.definition import Definition
-from engine.pasts import Overlay, count_rows, shown_by, taken_back
+from engine.pasts import Laid, Overlay, count_rows, shown_by, taken_back
 from engine.present import model_of
 from engine.references import Placed, Values, in_circle, row_groups, table_groups
 from engine.rows import values_of
@@ -22,6 +24,8 @@ Piece: TypeAlias = Callable[[Transaction], None]
 """Some writing that takes about a millisecond, and can be done over if its transaction fails."""
 ROWS = 50
 """Rows of a piece."""
+REST = 0.0005
+"""Seconds of rest."""
 ENTRIES = 20
 """Journal entries of a piece."""
 CHARACTERS = 1024 * 1024
@@ -80,29 +84,38 @@ def in_parts(things: Iterable[T], most: int) -> Iterator[list[T]]:
         yield some
 
 
+def paced(things: Iterable[T], every: int) -> Iterator[T]:
+    """Things, with a short rest after some: else others would have the interpreter only every 5 ms."""
+    for number, thing in enumerate(things, 1):
+        yield thing
+        if number % every == 0:
+            time.sleep(REST)
+
+
 def _rows(
     source: Transaction, definition: Definition, table: Table, rows_id: int, overlay: Overlay
 ) -> Iterator[Placed]:
     """The rows of a table in a row set: those that stand as they are, then those of the overlay."""
     model = model_of(definition, table.name)
-    laid = [(values_of(model, one.image), one.stands) for one in overlay.get(table.name, {}).values()]
-    replaced = {_key(table, values) for values, _ in laid}
+    laid = [(values_of(model, one.image), one.stands) for one in paced(_by_key(overlay.get(table.name, {})), ROWS)]
+    names = [column.name for column in table.primary_key if column.name != "session_id"]
+    replaced = {_key(values, names) for values, _ in laid}
     columns = [column for column in table.c if column.name != "session_id"]
-    found = source.run(
-        select(*columns).where(table.c.session_id == rows_id).order_by(*table.primary_key),
-        page=500,
-        of=rows_id,
-    )
-    for row in found.mappings():
+    statement = select(*columns).where(table.c.session_id == rows_id).order_by(*table.primary_key)
+    for row in paced(source.run(statement, page=500, of=rows_id).mappings(), ROWS):
         values: Values = dict(row)
-        if _key(table, values) not in replaced:
+        if not replaced or _key(values, names) not in replaced:
             yield table, values
     yield from ((table, values) for values, stands in laid if stands)
 
 
-def _key(table: Table, values: Values) -> tuple[Any, ...]:
+def _by_key(laid: Mapping[str, Laid]) -> list[Laid]:
+    return [laid[key] for key in sorted(laid, key=json.loads)]
+
+
+def _key(values: Values, names: list[str]) -> tuple[Any, ...]:
     """A row's key. Times lose their zone, as they do in a column without one."""
-    key = (values[column.name] for column in table.primary_key if column.name != "session_id")
+    key = [values[name] for name in names]
     return tuple(value.replace(tzinfo=None) if isinstance(value, datetime) else value for value in key)
 
 

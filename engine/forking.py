@@ -66,7 +66,7 @@ def fork(transaction: Transaction, wanted: Fork, most: int) -> Outcome:
 def fork_ahead(store: Store, wanted: Fork, commit: Callable[[Callable[[Transaction], Outcome]], T]) -> T:
     """Write a fork ahead, from one snapshot of its origin, and then have it published by `commit`. Raises NotFound."""
     with batches.begun(store, wanted.definition, wanted.owner_id) as batch:
-        with store.snapshot() as source:
+        with store.snapshot(unbounded=True) as source:
             origin = source.session_by_id(wanted.origin.id)
             if origin is None:
                 raise NotFound(f"The session {wanted.origin.handle} was erased meanwhile.")

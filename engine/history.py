@@ -14,7 +14,7 @@ from engine.definition import Definition
 from engine.errors import NotFound, Refused
 from engine.present import changes, document_at, model_of, shown_state, state
 from engine.rows import Rows
-from engine.store.records import Entry, Record, Transaction
+from engine.store.records import Entry, Images, Record, Transaction
 from engine.types import Json, RowChange
 
 
@@ -44,11 +44,15 @@ class Ahead:
 class WriteAhead(Exception):
     """What is to be written is too much for one transaction: write it ahead and come again."""
 
-    def __init__(self, target: int, changes: tuple[RowChange, ...], record: Record) -> None:
-        super().__init__(f"{len(changes)} rows for revision {target} of {record.handle}")
-        self.target = target
-        self.changes = changes
+    def __init__(self, entry: Entry, record: Record, *, back: bool) -> None:
+        super().__init__(f"revision {entry.revision} of {record.handle}")
+        self.entry = entry
         self.record = record
+        self.back = back
+
+    def changes(self, definition: Definition) -> tuple[RowChange, ...]:
+        """What is to be written."""
+        return images(definition, self.entry, back=self.back)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +66,15 @@ class Desk:
     ahead: Ahead | None
     most: int
 
-    def write(self, target: int, changes: tuple[RowChange, ...]) -> tuple[tuple[RowChange, ...], int | None]:
+    def write(self, entry: Entry, *, back: bool) -> tuple[tuple[RowChange, ...], int | None]:
         """Write images, or find them written: what was written here, and the row set to show. Raises WriteAhead."""
-        if len(changes) <= self.most:
-            _write(self.transaction, self.definition, self.rows, changes)
-            return changes, None
-        wanted = (target, self.record.revision)
+        if not many(entry, self.most):
+            written = images(self.definition, entry, back=back)
+            _write(self.transaction, self.definition, self.rows, written)
+            return written, None
+        wanted = (entry.revision, self.record.revision)
         if self.ahead is None or (self.ahead.target, self.ahead.revision) != wanted:
-            raise WriteAhead(target, changes, self.record)
+            raise WriteAhead(entry, self.record, back=back)
         return (), self.ahead.rows_id
 
 
@@ -116,7 +121,7 @@ def redo(desk: Desk) -> Reversal:
     undone = entry_at(transaction, record, record.redo_top)
     entry = entry_at(transaction, record, undone.target or 0)
     if undone.adopted is None:
-        written, adopted = desk.write(entry.revision, changes(desk.definition, entry))
+        written, adopted = desk.write(entry, back=False)
     else:
         written, adopted = (), transaction.rows_at(record.id, undone.revision - 1)
     return Reversal(
@@ -135,12 +140,11 @@ def _taken_back(desk: Desk, entry: Entry) -> tuple[tuple[RowChange, ...], int | 
     """Take the rows of an entry back: what was written, and the row set to show."""
     if entry.adopted is not None:
         return (), desk.transaction.rows_at(desk.record.id, entry.revision - 1)
-    inverse = tuple(change.back for change in reversed(changes(desk.definition, entry)))
-    if len(inverse) > desk.most:
+    if many(entry, desk.most):
         earlier = desk.transaction.undone_by(desk.record.id, entry.revision)
         if earlier is not None:
             return (), earlier
-    return desk.write(entry.revision, inverse)
+    return desk.write(entry, back=True)
 
 
 def stands(transaction: Transaction, entry: Entry) -> bool:
@@ -164,6 +168,17 @@ def described(transaction: Transaction, definition: Definition, entry: Entry) ->
         "stands": stands(transaction, entry),
     }
     return plain if entry.target is None else {**plain, "about": entry.target}
+
+
+def images(definition: Definition, entry: Entry | Images, *, back: bool) -> tuple[RowChange, ...]:
+    """What doing an entry's change to the rows again, or taking it `back`, has to write, in order. Raises Refused."""
+    found = changes(definition, entry)
+    return tuple(change.back for change in reversed(found)) if back else found
+
+
+def many(entry: Entry, most: int) -> bool:
+    """Whether an entry has more images than that, or seems so: counted in the text, since reading it takes long."""
+    return (entry.rows or "").count(',["') >= most
 
 
 def _write(transaction: Transaction, definition: Definition, rows: Rows, changes: tuple[RowChange, ...]) -> None:

@@ -10,8 +10,8 @@ from typing import TypeAlias, TypeVar
 from sqlalchemy import Select, func, insert, literal, select
 
 from engine.definition import Definition
-from engine.history import entry_at
-from engine.present import bring, changes, document_at, image, model_of, state
+from engine.history import entry_at, images
+from engine.present import bring, document_at, image, model_of, state
 from engine.rows import Row, table_of
 from engine.store.hidden import JOURNAL, SNAPSHOT
 from engine.store.records import Images, Record, Transaction
@@ -92,7 +92,7 @@ def taken_back(
     with closing(_images_between(transaction, shown.own, after, upto)) as entries:
         for entry in entries:
             if shown.at(entry.revision) == rows_id:
-                lay(definition, found, tuple(change.back for change in reversed(changes(definition, entry))))
+                lay(definition, found, images(definition, entry, back=True))
     return found
 
 

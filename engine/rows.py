@@ -14,6 +14,7 @@ from sqlalchemy import (
     Column,
     Float,
     ForeignKeyConstraint,
+    Index,
     Integer,
     LargeBinary,
     Numeric,
@@ -283,6 +284,14 @@ def fit_row(row: type[SQLModel]) -> None:
             column.type = Large
     for constraint in table_of(row).foreign_key_constraints:
         constraint.deferrable = True
+        _index(table_of(row), [column.name for column in constraint.columns])
+
+
+def _index(table: Table, names: list[str]) -> None:
+    """Index what refers to other rows: each deletion of one of those looks for what refers to it."""
+    known = [table.primary_key.columns, *(index.columns for index in table.indexes)]
+    if not any([column.name for column in columns][: len(names)] == names for columns in known):
+        Index(None, *(table.c[name] for name in names))
 
 
 def check_row(row: type[Row]) -> None:

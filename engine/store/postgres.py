@@ -106,8 +106,11 @@ class PostgresStore:
                 return work(transaction)
 
     @contextmanager
-    def snapshot(self) -> Iterator[Transaction]:
-        """A reading transaction for as long as the block lasts. Raises StoreError."""
+    def snapshot(self, *, unbounded: bool = False) -> Iterator[Transaction]:
+        """A reading transaction for as long as the block lasts: here it is each statement that is bounded.
+
+        Raises StoreError.
+        """
         with _explaining(self.limits.seconds), self._reading.connect() as connection:
             try:
                 yield from self._snapshot(connection)

@@ -110,13 +110,17 @@ class SqliteStore:
             return work(transaction)
 
     @contextmanager
-    def snapshot(self) -> Iterator[Transaction]:
-        """A reading transaction for as long as the block lasts. Raises StoreError."""
+    def snapshot(self, *, unbounded: bool = False) -> Iterator[Transaction]:
+        """A reading transaction for as long as the block lasts. Raises StoreError.
+
+        `unbounded` if that may be longer than an action.
+        """
         with explaining(self.path, self.limits.seconds), self._reading.begin() as connection:
             clock: Clock = connection.info["clock"]
             execute = connection.connection.driver_connection.execute  # type: ignore[union-attr]
             transaction = Transaction(connection, execute, self.now(), writable=False, limits=self.limits)
-            clock.deadline = transaction.deadline
+            if not unbounded:
+                clock.deadline = transaction.deadline
             try:
                 yield transaction
             finally:

@@ -42,8 +42,8 @@ class Store(Protocol):
     def read(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` on one unchanging snapshot; it cannot write."""
 
-    def snapshot(self) -> AbstractContextManager[Transaction]:
-        """A reading transaction for as long as the block lasts."""
+    def snapshot(self, *, unbounded: bool = False) -> AbstractContextManager[Transaction]:
+        """A reading transaction for as long as the block lasts; `unbounded` if that may be longer than an action."""
 
     def connection(self) -> AbstractContextManager[Connection]:
         """A connection in a writing transaction, for migrations."""
