@@ -381,6 +381,19 @@ def test_row_sets_at_rest_and_snapshots_are_upgraded_too(dispatcher_of: Make) ->
     assert shown(dispatcher) == (full, 4, "open")
 
 
+def test_large_undo_may_be_the_first_call_of_the_new_version(dispatcher_of: Make) -> None:
+    few = Limits(at_once=2)
+    old = dispatcher_of(Essay, limits=few)
+    session = written(old, "a bb")
+    act(old, "fill", words=["ccc", "dddd", "eeeee"])
+    dispatcher = dispatcher_of(Essay2, limits=few)
+    act(dispatcher, "undo")
+    assert shown(dispatcher) == ([("A", 1), ("BB", 2)], 2, "open")
+    assert then(dispatcher, session, 4)[0] == [("A", 1), ("BB", 2), ("CCC", 3), ("DDDD", 4), ("EEEEE", 5)]
+    act(dispatcher, "undo")
+    assert shown(dispatcher) == ([("A", 1)], 1, "open")
+
+
 def test_export_of_an_older_session_holds_it_in_present_form(dispatcher_of: Make, tmp_path: Path) -> None:
     session = written(dispatcher_of(Essay), "a bb")
     dispatcher_of(Essay2).export(LOCAL, session, tmp_path / "file.sqlite")
