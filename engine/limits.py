@@ -1,6 +1,7 @@
 """How much of anything there may be: each limit a setting, and a named error where it is exceeded."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 from engine.errors import LimitExceeded
 
@@ -29,6 +30,11 @@ class Limits:
     """Sessions that a principal may own."""
     stored: int = 256 * 1024 * 1024
     """Of a session's journal and rows together."""
+
+    @property
+    def unbounded(self) -> "Limits":
+        """The same without a limit of time, for what takes its time and holds nobody up."""
+        return replace(self, seconds=math.inf)
 
 
 DEFAULT = Limits()

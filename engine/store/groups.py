@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 GROUP_SIZE = 64
 """Members of a group at most."""
 GROUP_SECONDS = 0.010
-"""Work of a group after which no further member begins."""
+"""Work of a group after which no further member begins: what a store has unless it is told otherwise."""
 TRIES = 5
 """Attempts at most where the database says that trying again helps."""
 
@@ -89,6 +89,10 @@ class Lost(Exception):
 class Ground(Protocol):
     """The connection that groups run on. Every method may raise Lost."""
 
+    @property
+    def group_seconds(self) -> float:
+        """Work of a group after which no further member begins."""
+
     def begin(self) -> None:
         """Begin a transaction that may write."""
 
@@ -128,7 +132,7 @@ def _group(ground: Ground, first: Member[Any], more: Callable[[], Member[Any] | 
     ground.begin()
     reach("after_begin")
     parts: list[Transaction] = []
-    until = time.monotonic() + GROUP_SECONDS
+    until = time.monotonic() + ground.group_seconds
     member: Member[Any] | None = first
     while member is not None:
         ran.append(member)

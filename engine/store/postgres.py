@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from engine.errors import Busy, Disconnected, EngineError, InvalidArguments, Refused, StoreError
 from engine.limits import DEFAULT, Limits
 from engine.store import raw
-from engine.store.groups import Lost, Member, carry_out
+from engine.store.groups import GROUP_SECONDS, Lost, Member, carry_out
 from engine.store.records import Transaction, too_long
 from engine.store.tables import CORE
 from engine.store.waiting import Waiting, written
@@ -47,6 +47,7 @@ class PostgresStore:
         self.url = url
         self.limits = limits
         self.offset = timedelta()
+        self.group_seconds = GROUP_SECONDS
         self._reading = _engine(url, limits, QueuePool, autocommit=True, pool_size=readers, max_overflow=0)
         self._migrating = _engine(url, limits, NullPool, autocommit=False)
         self._waiting = Waiting(limits.waiting)
@@ -107,28 +108,28 @@ class PostgresStore:
 
     @contextmanager
     def snapshot(self, *, unbounded: bool = False) -> Iterator[Transaction]:
-        """A reading transaction for as long as the block lasts: here it is each statement that is bounded.
-
-        Raises StoreError.
-        """
+        """A reading transaction for as long as the block lasts; an `unbounded` one may take long. Raises StoreError."""
         with _explaining(self.limits.seconds), self._reading.connect() as connection:
             try:
-                yield from self._snapshot(connection)
+                yield from self._snapshot(connection, unbounded)
             finally:
                 if _driver(connection).closed:
                     connection.invalidate()
                 else:
                     _driver(connection).rollback()
 
-    def _snapshot(self, connection: Connection) -> Iterator[Transaction]:
+    def _snapshot(self, connection: Connection, unbounded: bool) -> Iterator[Transaction]:
         begun = _begun(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SELECT clock_timestamp()")
+        if unbounded:
+            for limit in ("statement_timeout", "idle_in_transaction_session_timeout"):
+                _driver(connection).execute(f"SET LOCAL {limit} = 0".encode())
         transaction = Transaction(
             connection,
             _executing(connection),
             begun[0] + self.offset,
             writable=False,
             dialect="postgresql",
-            limits=self.limits,
+            limits=self.limits.unbounded if unbounded else self.limits,
         )
         try:
             yield transaction
@@ -175,6 +176,11 @@ class PostgresGround:
         self._execute: Any = None
         self._now: Any = None
         self._number = ""
+
+    @property
+    def group_seconds(self) -> float:
+        """Work of a group after which no further member begins."""
+        return self._store.group_seconds
 
     def begin(self) -> None:
         """Begin a transaction that may write. Raises Lost."""

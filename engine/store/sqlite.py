@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from engine.errors import Busy, EngineError, InvalidArguments, Refused, StoreError
 from engine.limits import DEFAULT, Limits
 from engine.store import raw
-from engine.store.groups import Lost, Member, carry_out
+from engine.store.groups import GROUP_SECONDS, Lost, Member, carry_out
 from engine.store.records import Transaction, too_long
 from engine.store.turns import Turns
 from engine.store.waiting import Waiting, written
@@ -62,6 +62,7 @@ class SqliteStore:
         self.limits = limits
         self.busy_seconds = busy_seconds
         self.offset = timedelta()
+        self.group_seconds = GROUP_SECONDS
         self._reading = _engine(path, QueuePool, busy_seconds, begin="BEGIN", pool_size=READERS, max_overflow=0)
         self._migrating = _engine(path, NullPool, busy_seconds, begin="BEGIN IMMEDIATE")
         self._turns = Turns(_file(path), busy_seconds)
@@ -111,16 +112,13 @@ class SqliteStore:
 
     @contextmanager
     def snapshot(self, *, unbounded: bool = False) -> Iterator[Transaction]:
-        """A reading transaction for as long as the block lasts. Raises StoreError.
-
-        `unbounded` if that may be longer than an action.
-        """
-        with explaining(self.path, self.limits.seconds), self._reading.begin() as connection:
+        """A reading transaction for as long as the block lasts; an `unbounded` one may take long. Raises StoreError."""
+        limits = self.limits.unbounded if unbounded else self.limits
+        with explaining(self.path, limits.seconds), self._reading.begin() as connection:
             clock: Clock = connection.info["clock"]
             execute = connection.connection.driver_connection.execute  # type: ignore[union-attr]
-            transaction = Transaction(connection, execute, self.now(), writable=False, limits=self.limits)
-            if not unbounded:
-                clock.deadline = transaction.deadline
+            transaction = Transaction(connection, execute, self.now(), writable=False, limits=limits)
+            clock.deadline = transaction.deadline
             try:
                 yield transaction
             finally:
@@ -194,6 +192,11 @@ class SqliteGround:
         self._execute: Any = None
         self._driver: Any = None
         self._clock = Clock()
+
+    @property
+    def group_seconds(self) -> float:
+        """Work of a group after which no further member begins."""
+        return self._store.group_seconds
 
     def begin(self) -> None:
         """Begin a transaction that may write. Raises Lost."""

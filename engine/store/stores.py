@@ -21,6 +21,8 @@ class Store(Protocol):
     """Where the database is, as the settings name it."""
     offset: timedelta
     """What shifts the clock, for tests and authors."""
+    group_seconds: float
+    """Work of a group after which no further caller joins it."""
 
     @property
     def limits(self) -> Limits:
@@ -43,7 +45,7 @@ class Store(Protocol):
         """Run `work` on one unchanging snapshot; it cannot write."""
 
     def snapshot(self, *, unbounded: bool = False) -> AbstractContextManager[Transaction]:
-        """A reading transaction for as long as the block lasts; `unbounded` if that may be longer than an action."""
+        """A reading transaction for as long as the block lasts; an `unbounded` one may take longer than an action."""
 
     def connection(self) -> AbstractContextManager[Connection]:
         """A connection in a writing transaction, for migrations."""

@@ -22,6 +22,7 @@ LANE = "one"
 
 def made(store: Store) -> Store:
     upgrade(store, ())
+    store.group_seconds = 60  # so that a slow machine ends no group early
     return store
 
 
@@ -243,3 +244,21 @@ def test_listener_that_fails_harms_no_answer(store_of: Stores, caplog: pytest.Lo
 
     assert store.write(adding("a"), fail) == "a"
     assert "a listener failed" in caplog.text and store.write(adding("b")) == "b"
+
+
+SLOW = {
+    "sqlite": "with recursive n(i) as (select 1 union all select i + 1 from n limit 1000000) select count(*) from n",
+    "postgresql": "select 1000000 from pg_sleep(0.2)",
+}
+
+
+def test_reading_takes_as_long_as_an_action_unless_it_is_unbounded(store_of: Stores) -> None:
+    store = made(store_of(limits=Limits(seconds=0.05)))
+
+    def slow(transaction: Transaction) -> Any:
+        return transaction.db.connection().exec_driver_sql(SLOW[transaction.dialect]).scalar()
+
+    with pytest.raises(LimitExceeded):
+        store.read(slow)
+    with store.snapshot(unbounded=True) as transaction:
+        assert slow(transaction) == 1_000_000
