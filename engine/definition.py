@@ -37,7 +37,7 @@ TOOL_NAMES = (
 )
 """What every endpoint offers beside the worlds' actions."""
 
-OPERATION_NAMES = ("start", "undo", "redo", "fork", "share", "end")
+OPERATION_NAMES = ("start", "undo", "redo", "fork", "import", "share", "end")
 """What the journal may hold beside the worlds' actions."""
 
 OWN_NAMES = (

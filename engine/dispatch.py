@@ -9,17 +9,22 @@ import dataclasses
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.ahead import written_ahead
 from engine.arguments import canonical, parsed
 from engine.batches import delete
-from engine.checks import allow, check_key, check_revision, find, need, possible
+from engine.checks import allow, check_key, check_revision, find, need, possible, role_of
 from engine.definition import Definition
 from engine.expiry import check_open, expired_at
 from engine.failpoints import reach
+from engine.files.contents import Contents
+from engine.files.opening import open_file
+from engine.files.writing import owner_hash
 from engine.forking import Fork, TooLarge, fork, fork_ahead
 from engine.history import WriteAhead
+from engine.importing import IMPORT, Import, not_yours, publish, written, written_rows
 from engine.journal import replayed, write
 from engine.limits import check_sessions
 from engine.logs import Line
@@ -33,7 +38,7 @@ from engine.store.groups import Member
 from engine.store.hidden import hide
 from engine.store.records import Record, Transaction
 from engine.store.stores import Store
-from engine.types import Change, Json, Outcome, Principal, Role
+from engine.types import LOCAL, Change, Json, Outcome, Principal, Role
 
 T = TypeVar("T")
 Listener = Callable[[Change], None]
@@ -144,6 +149,51 @@ class Dispatcher(Reader):
                 return fork_ahead(self.store, large.wanted, lambda work: self._commit(lambda tx: Kept(work(tx))))
 
         return Line("fork", session).around(work)
+
+    def import_file(self, principal: Principal, path: Path, *, same_handle: bool = False) -> Outcome:
+        """Bring a session file back: as a new session of one's own, or for its owner under its old handle.
+
+        If that session is still there, it becomes what it was in the file, by one change that can be undone.
+        Raises NotFound, Forbidden, Conflict; Refused: damaged_file, foreign_file, newer_file. Then nothing was changed.
+        """
+        return Line("import").around(lambda: self._imported(principal, path, same_handle=same_handle))
+
+    def _imported(self, principal: Principal, path: Path, *, same_handle: bool) -> Outcome:
+        owner = LOCAL if principal.operator else principal
+        with open_file(path) as file:
+            definition = self._definition(file.about["world"])
+            allow(principal, definition.write_scope)
+            contents = Contents(file, definition, self.limits)
+            contents.check()
+            handle = file.about["handle"] if same_handle else None
+            if handle is not None and (record := self.store.read(lambda tx: tx.session(handle))) is not None:
+                return self._import_over(principal, contents, record)
+            if handle is not None and file.about["owner"] != owner_hash(handle, owner.issuer, owner.subject):
+                raise not_yours(handle)
+            with written(self.store, contents, owner) as done:
+                return self._commit(lambda tx: self._publish(tx, done, handle))
+
+    def _import_over(self, principal: Principal, contents: Contents, record: Record) -> Outcome:
+        definition, about = contents.definition, contents.file.about
+        if self.store.read(lambda tx: role_of(tx, principal, record)) != Role.OWNER or record.world != definition.name:
+            raise not_yours(record.handle)
+        given = {"digest": about["digest"], "session": about["handle"], "revision": about["revision"]}
+        arguments = parsed(IMPORT.parameters, given)
+        request = canonical(IMPORT.parameters, arguments, self.limits)
+        with written_rows(self.store, contents, record) as done:
+            call = Call(
+                principal=principal,
+                world=definition.name,
+                action=IMPORT.name,
+                arguments=given,
+                session=record.handle,
+                prepared=done,
+            )
+            return self._commit(lambda tx: self._carry_out(tx, definition, IMPORT, call, arguments, request))
+
+    def _publish(self, transaction: Transaction, done: Import, handle: str | None) -> Kept:
+        self._check_room(transaction, done.batch.owner_id)
+        return Kept(publish(transaction, done, handle))
 
     def erase(self, principal: Principal, session: str) -> None:
         """Delete a session and its journal for good. Raises NotFound, Forbidden.

@@ -7,7 +7,7 @@ import typer
 
 from engine.cli.change import fork_session, redo_last, undo_last
 from engine.cli.checks import check_world
-from engine.cli.files import export_session, query_session
+from engine.cli.files import export_session, import_session, query_session
 from engine.cli.inspect import list_sessions, list_worlds, show_difference, show_history, show_session
 from engine.cli.migrating import migrate_database
 from engine.cli.play import play_world
@@ -27,7 +27,7 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
         "diff": show_difference,
         "sql": query_session,
     },
-    "Files": {"export": export_session},
+    "Files": {"export": export_session, "import": import_session},
     "Change": {"undo": undo_last, "redo": redo_last, "fork": fork_session},
     "Care": {"migrate": migrate_database, "check": check_world},
 }

@@ -1,4 +1,4 @@
-"""Commands about files: export writes a session into one, sql asks a copy of one. They act as the operator."""
+"""Commands about files: export, import, and sql, which asks a copy. They act as the operator."""
 
 from pathlib import Path
 from typing import Annotated
@@ -30,6 +30,25 @@ def export_session(
         output.print_json(_exported_json(exported))
     else:
         output.stdout().print(Text(_exported_text(exported)), soft_wrap=True)
+
+
+def import_session(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that export wrote.")],
+    same_handle: Annotated[
+        bool,
+        typer.Option(
+            "--same-handle", help="Under its old handle; if that session is here, it becomes the file's, by one change."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring a session back from a file, as a new session of yours."""
+    with opened(settings_from()) as dispatcher:
+        outcome = dispatcher.import_file(OPERATOR, file, same_handle=same_handle)
+    if as_json:
+        output.print_json(output.outcome_json(outcome))
+    else:
+        output.print_outcome(output.stdout(), outcome)
 
 
 def query_session(

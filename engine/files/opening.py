@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from pydantic import ValidationError
+
 from engine.errors import NotFound, Refused
 from engine.files.shapes import BOOLEAN, FILE, FIXED, INTEGER, JSON, KINDS, REAL, TEXT, Shape, quoted, shape_in
 from engine.files.writing import APPLICATION_ID, FORMAT, digest_of
@@ -22,7 +24,7 @@ SECONDS = 60.0
 STEPS = 10_000
 """Instructions of SQLite from one look at the clock to the next."""
 CELL = 64 * 1024 * 1024
-"""Characters of a single value at most."""
+"""Bytes of a single value at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +62,21 @@ def open_file(path: Path) -> Iterator[SessionFile]:
                 path, connection, worlds=_plain_tables(path, connection), about=_about(path, connection)
             )
             connection.set_progress_handler(None, 0)
-            yield found
+        yield found
     finally:
         connection.close()
 
 
 @contextmanager
 def explaining(path: Path) -> Iterator[None]:
-    """Have what SQLite or a value says against a file raised as Refused: damaged_file."""
+    """Have what SQLite, a model or a value says against a file raised as Refused: damaged_file."""
     try:
         yield
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise damaged(path, f"{error.title}.{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    except SQLITE.ProgrammingError:
+        raise
     except (SQLITE.Error, SQLITE.Warning, OverflowError, ValueError, TypeError) as error:
         raise damaged(path, str(error)) from error
 
@@ -154,7 +161,7 @@ def _check_types(path: Path, connection: Any, shape: Shape) -> None:
         column = quoted(name)
         wrong = connection.execute(
             f"select 1 from {quoted(shape.name)} where typeof({column}) not in ('null', '{_STORED[kind]}')"
-            f" or length({column}) > {CELL} limit 1"
+            f" or length(cast({column} as blob)) > {CELL} limit 1"
         ).fetchone()
         if wrong is not None:
             raise damaged(path, f"{shape.name}.{name} holds what it cannot")

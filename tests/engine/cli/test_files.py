@@ -1,4 +1,4 @@
-"""export and sql: what they write and print, as text and as JSON."""
+"""export, import and sql: what they write and print, as text and as JSON."""
 
 import json
 from collections.abc import Callable
@@ -80,3 +80,36 @@ def test_sql_says_where_it_was_cut(run: Run, counted: str) -> None:
 def test_sql_that_writes_is_refused(run: Run, counted: str) -> None:
     done = run("sql", counted, "delete from journal", "--json")
     assert done.returncode == 1 and json.loads(done.stdout)["error"]["code"] == "not_read_only"
+
+
+def test_import_says_what_came_of_it(run: Run, counted: str, tmp_path: Path) -> None:
+    file = str(tmp_path / "counter.db")
+    run("export", counted, file)
+    done = run("import", file)
+    assert done.returncode == 0 and f"Imported {counted} at revision 3." in done.stdout
+    assert len(json.loads(run("sessions", "--json").stdout)["sessions"]) == 2
+
+
+def test_import_into_another_place_may_keep_the_handle(run: Run, counted: str, tmp_path: Path) -> None:
+    file, elsewhere = str(tmp_path / "counter.db"), {"TURNKEEPER_DATA_DIR": str(tmp_path / "elsewhere")}
+    run("export", counted, file)
+    found = json.loads(run("import", file, "--same-handle", "--json", env=elsewhere).stdout)
+    assert (found["session"], found["revision"]) == (counted, 3)
+    assert run("history", counted, "--json", env=elsewhere).stdout == run("history", counted, "--json").stdout
+
+
+def test_import_under_the_old_handle_is_undone_by_undo(run: Run, counted: str, tmp_path: Path) -> None:
+    file = str(tmp_path / "counter.db")
+    run("export", counted, file)
+    played(run, "add 100\n")
+    assert json.loads(run("import", file, "--same-handle", "--json").stdout)["revision"] == 5
+    assert json.loads(run("show", counted, "--json").stdout)["data"] == {"total": 13}
+    run("undo", counted)
+    assert json.loads(run("show", counted, "--json").stdout)["data"] == {"total": 113}
+
+
+def test_import_of_another_file_is_refused_by_name(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "other.db").write_text("something else")
+    done = run("import", str(tmp_path / "other.db"), "--json")
+    assert done.returncode == 1 and json.loads(done.stdout)["error"]["code"] == "foreign_file"
+    assert run("import", str(tmp_path / "nothing.db")).returncode == 1
