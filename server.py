@@ -4,6 +4,7 @@ import contextlib
 import gc
 import ipaddress
 import logging
+import signal
 import socket
 from collections.abc import Callable, Iterator
 
@@ -16,12 +17,14 @@ from engine.application import opened
 from engine.dispatch import Dispatcher
 from engine.errors import NotFound, Refused, Unauthenticated
 from engine.mcp_adapter.catalog import Endpoint
+from engine.mcp_adapter.pipes import answered, ending_on
 from engine.mcp_adapter.server import build_server
 from engine.mcp_adapter.subscriptions import Hub
 from engine.registry import Registry
 from engine.settings import Settings
 from engine.types import LOCAL
 from engine.web.app import build_app
+from engine.web.stopping import GRACE_SECONDS, STOP_SECONDS, GentleServer, gone_within
 
 logger = logging.getLogger(__name__)
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -53,21 +56,26 @@ def serve(settings: Settings, announce: Callable[[Settings, Registry], None] | N
     `announce` is told the settings with the real port, and the worlds, once clients can connect.
     """
     check(settings)
-    with _listening(settings) as listener, opened(settings) as dispatcher:
+    with _listening(settings) as listener, gone_within(STOP_SECONDS) as clock, opened(settings) as dispatcher:
         app = build(settings, dispatcher)
         if announce is not None:
             port: int = listener.getsockname()[1]
             announce(settings.model_copy(update={"port": port}), dispatcher.registry)
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
+        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_SECONDS)
         # What was loaded stays: the collector need not look at it again (measured: docs/performance.md).
         gc.collect()
         gc.freeze()
-        uvicorn.Server(config).run(sockets=[listener])
+
+        def stop() -> None:
+            clock()
+            app.state.end_streams()
+
+        GentleServer(config, stop).run(sockets=[listener])
 
 
 def stdio(settings: Settings, world: str | None = None) -> None:
     """Serve MCP over this process's pipes as the local principal. Raises EngineError before it serves."""
-    with opened(settings) as dispatcher:
+    with ending_on(signal.SIGTERM, signal.SIGINT), opened(settings) as dispatcher:
         if world is not None and dispatcher.registry.definition(world) is None:
             raise NotFound(f"There is no world {world!r}.", hint=f"There are: {', '.join(dispatcher.registry.worlds)}.")
         anyio.run(_serve_pipes, dispatcher, Endpoint(world=world))
@@ -77,8 +85,12 @@ async def _serve_pipes(dispatcher: Dispatcher, endpoint: Endpoint) -> None:
     hub = Hub(dispatcher.registry)
     dispatcher.listeners.append(hub.tell)
     server = build_server(dispatcher, hub, endpoint, lambda context: LOCAL)
-    async with hub.running(), stdio_server() as (incoming, outgoing):
-        await server.run(incoming, outgoing, server.create_initialization_options())
+    async with (
+        hub.running(),
+        stdio_server() as (incoming, outgoing),
+        answered(incoming, outgoing, hub.end) as (requests, answers),
+    ):
+        await server.run(requests, answers, server.create_initialization_options())
 
 
 @contextlib.contextmanager

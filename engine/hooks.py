@@ -22,6 +22,8 @@ HookFunction = Callable[[Change], None]
 Function = TypeVar("Function", bound=HookFunction)
 
 HOOK_MARK = "__turnkeeper_hook__"
+PATIENCE = 2.0
+"""Seconds that hooks get to hear of the last changes when the process ends."""
 logger = logging.getLogger(__name__)
 
 
@@ -75,7 +77,9 @@ class Hooks:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._queue.put(None)
-        self._thread.join()
+        self._thread.join(PATIENCE)
+        if self._thread.is_alive():
+            logger.error("a hook is still at work after %g s; it is not waited for", PATIENCE)
 
     def tell(self, change: Change) -> None:
         """Have the hooks that it concerns told; returns at once."""

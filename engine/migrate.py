@@ -42,11 +42,11 @@ def upgrade(store: Store, worlds: Iterable[Definition]) -> None:
 def behind(store: Store, worlds: Iterable[Definition]) -> list[str]:
     """The names of what an upgrade would change: `core` and worlds."""
     with store.connection() as connection:
-        found = [] if _current(connection, CORE_VERSIONS) == _heads(config(connection)) else ["core"]
+        found = [] if current(connection, CORE_VERSIONS) == _heads(config(connection)) else ["core"]
         for world in worlds:
             if world.migrations is None:
                 found += [world.name] if _differences(connection, world) else []
-            elif _current(connection, version_table(world)) != _heads(config(connection, world)):
+            elif current(connection, version_table(world)) != _heads(config(connection, world)):
                 found.append(world.name)
     return found
 
@@ -80,14 +80,14 @@ def config(connection: Connection | None = None, world: Definition | None = None
 
 
 def _upgrade(settings: Config, table: str, connection: Connection) -> None:
-    current, heads = _current(connection, table), _heads(settings)
+    versions, heads = current(connection, table), _heads(settings)
     known = {revision.revision for revision in ScriptDirectory.from_config(settings).walk_revisions()}
-    if current - known:
+    if versions - known:
         raise StoreError(
-            f"The database is ahead of this Turnkeeper: {table} says {', '.join(sorted(current))}.",
+            f"The database is ahead of this Turnkeeper: {table} says {', '.join(sorted(versions))}.",
             hint="Install the newer version that wrote it, or restore a backup.",
         )
-    if current != heads:
+    if versions != heads:
         try:
             command.upgrade(settings, "heads")
         except CommandError as error:
@@ -96,7 +96,7 @@ def _upgrade(settings: Config, table: str, connection: Connection) -> None:
 
 def _adopt(connection: Connection, world: Definition) -> None:
     """Take tables that were made before the world had migrations for what its first one makes."""
-    if not _current(connection, version_table(world)) and world.tables & set(inspect(connection).get_table_names()):
+    if not current(connection, version_table(world)) and world.tables & set(inspect(connection).get_table_names()):
         settings = config(connection, world)
         for first in ScriptDirectory.from_config(settings).get_bases():
             command.stamp(settings, first)
@@ -140,7 +140,8 @@ def types_differ(context: Any, inspected: Any, declared: Any, inspected_type: An
     return False if isinstance(declared_type, Enum) and isinstance(inspected_type, String) else None
 
 
-def _current(connection: Connection, table: str) -> set[str]:
+def current(connection: Connection, table: str) -> set[str]:
+    """The revisions that a version table names."""
     return set(MigrationContext.configure(connection, opts={"version_table": table}).get_current_heads())
 
 

@@ -67,6 +67,7 @@ class Reader:
             check_possible(world, record, definition, action, arguments)
             answer = action.method(world, **with_prepared(action, arguments, call.prepared))
             value, content = rendered(answer, action.returns)
+            transaction.check_time()
             check_result(dumped(value), dumped(content), self.limits)
             return dataclasses.replace(
                 _seen(transaction, record, definition, lambda: world), value=value, content=content

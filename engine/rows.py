@@ -93,6 +93,7 @@ class Rows:
     @property
     def db(self) -> DbSession:
         """The ORM session, watched."""
+        self._transaction.check_time()
         db = self._transaction.db_of(self._session_id)
         if not self._used:
             self._used = True

@@ -90,6 +90,11 @@ class Connections:
                 self._tasks = None
                 tasks.cancel_scope.cancel()
 
+    def end_streams(self) -> None:
+        """End the streams that no request opened; clients open them again when a server is there."""
+        for held in tuple(self._held.values()):
+            held.transport.close_standalone_sse_stream()
+
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request of a legacy connection, or one that opens it."""
         named = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"mcp-session-id"), None)

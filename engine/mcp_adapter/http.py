@@ -48,6 +48,10 @@ class McpEndpoint:
                 await stack.enter_async_context(part)
             yield
 
+    def end_streams(self) -> None:
+        """End the streams on which legacy connections wait for what concerns no request."""
+        self._legacy.end_streams()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["headers"] = [
             (name, value.strip(b" \t") if name in ROUTING else value) for name, value in scope["headers"]

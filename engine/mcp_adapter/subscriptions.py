@@ -51,9 +51,13 @@ class Hub:
                 yield
             finally:
                 self._tasks = self._loop = None
-                for handler in tuple(self._handlers):
-                    handler.close()
+                self.end()
                 tasks.cancel_scope.cancel()
+
+    def end(self) -> None:
+        """End every listen stream gracefully: each gets its result."""
+        for handler in tuple(self._handlers):
+            handler.close()
 
     def tell(self, change: Change) -> None:
         """Pass a change on to whoever subscribed to what it touched; returns at once."""

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import anyio
 from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -12,7 +13,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.dispatch import Dispatcher
-from engine.errors import StoreError
+from engine.health import Health
 from engine.mcp_adapter.catalog import Endpoint
 from engine.mcp_adapter.connections import sweep
 from engine.mcp_adapter.http import McpEndpoint, rebinding_protection
@@ -33,13 +34,17 @@ class ActAs:
         await self.app(scope, receive, send)
 
 
+HEALTH_SECONDS = 5.0
+"""How long the database may take to answer."""
+
 AS_LOCAL = Middleware(ActAs, principal=LOCAL)
 
 
 def build_app(dispatcher: Dispatcher, hosts: tuple[str, ...], identity: Middleware = AS_LOCAL) -> Starlette:
     """The ASGI app on a dispatcher. `hosts` are the names under which it may be reached (DNS rebinding).
 
-    `identity` puts who asks into the scope of every request.
+    `identity` puts who asks into the scope of every request. `app.state.end_streams()` ends what would go on
+    for ever, so that a server can stop.
     """
     hub = Hub(dispatcher.registry)
     dispatcher.listeners.append(hub.tell)
@@ -50,11 +55,14 @@ def build_app(dispatcher: Dispatcher, hosts: tuple[str, ...], identity: Middlewa
     }
     by_session = McpEndpoint(dispatcher, hub, Endpoint(), security)
 
+    health = Health(dispatcher.store, dispatcher.registry.worlds.values())
+
     async def healthz(request: Request) -> JSONResponse:
-        try:
-            await to_thread.run_sync(dispatcher.store.read, lambda transaction: transaction.person_id(LOCAL))
-        except StoreError as error:
-            return JSONResponse({"status": "failing", "reason": str(error)}, status_code=503)
+        problem: str | None = f"The database did not answer within {HEALTH_SECONDS:g} s."
+        with anyio.move_on_after(HEALTH_SECONDS):
+            problem = await to_thread.run_sync(health.problem, abandon_on_cancel=True)
+        if problem is not None:
+            return JSONResponse({"status": "failing", "reason": problem}, status_code=503)
         return JSONResponse({"status": "ok"})
 
     async def no_such_world(request: Request) -> JSONResponse:
@@ -70,7 +78,12 @@ def build_app(dispatcher: Dispatcher, hosts: tuple[str, ...], identity: Middlewa
             await stack.enter_async_context(hub.running())
             yield
 
-    return Starlette(
+    def end_streams() -> None:
+        hub.end()
+        for endpoint in (every, *by_world.values(), by_session):
+            endpoint.end_streams()
+
+    app = Starlette(
         routes=[
             Route("/mcp", every),
             *(Route(f"/worlds/{world}/mcp", endpoint) for world, endpoint in by_world.items()),
@@ -81,3 +94,5 @@ def build_app(dispatcher: Dispatcher, hosts: tuple[str, ...], identity: Middlewa
         middleware=[identity],
         lifespan=lifespan,
     )
+    app.state.end_streams = end_streams
+    return app

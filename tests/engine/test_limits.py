@@ -1,6 +1,7 @@
 """Each limit has a name: what exceeds it is refused with what was received, what is allowed and what to do."""
 
 import json
+import time
 from collections.abc import Callable
 
 import pytest
@@ -258,3 +259,51 @@ def test_a_full_session_refuses_what_adds_to_it_and_can_be_undone_shared_forked_
     act(dispatcher, "share", session, person=dispatcher.person("local"))
     assert dispatcher.fork(ANN, session).session != session
     act(dispatcher, "end", session)
+
+
+class Clock(World, rows=[Leaf]):
+    """One that takes its time."""
+
+    data: Paper
+
+    @action
+    def look(self) -> None:
+        """Look at the rows for ever."""
+        self.data.text = "begun"
+        while True:
+            self.rows(Leaf).find(number=1)
+
+    @action
+    def think(self, until: float) -> str:
+        """Think without a look at the rows."""
+        self.data.text = "begun"
+        while time.monotonic() < until:
+            pass
+        return "thought"
+
+    @action(read_only=True)
+    def gaze(self) -> None:
+        """Look at the rows for ever, changing nothing."""
+        while True:
+            self.rows(Leaf).count()
+
+    @action(read_only=True)
+    def dream(self, until: float) -> str:
+        """Think without a look at the rows, changing nothing."""
+        while time.monotonic() < until:
+            pass
+        return "dreamt"
+
+
+@pytest.mark.parametrize("action", ["look", "think", "gaze", "dream"])
+def test_an_action_that_takes_too_long_is_refused_at_its_next_look_at_the_rows_or_its_end(
+    dispatcher_of: Callable[..., Dispatcher], action: str
+) -> None:
+    dispatcher = dispatcher_of(Clock, limits=Limits(seconds=0.5))
+    session = dispatcher.start(ANN, "clock").session
+    arguments = {"until": time.monotonic() + 0.6} if action in ("think", "dream") else {}
+    with pytest.raises(LimitExceeded) as caught:
+        dispatcher.dispatch(Call(principal=ANN, world="clock", action=action, arguments=arguments, session=session))
+    assert caught.value.rule == "action_too_long"
+    assert caught.value.received > caught.value.allowed == 0.5
+    assert dispatcher.now(ANN, session).revision == 1
