@@ -1,8 +1,9 @@
 """tools/call: a tool's name and arguments to a call of the dispatcher, its outcome or error to a result."""
 
 import uuid
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import mcp_types as t
 from anyio import to_thread
@@ -10,88 +11,122 @@ from mcp.shared.exceptions import MCPError
 
 from engine.actions import Action
 from engine.arguments import canonical, parsed
-from engine.definition import Definition
 from engine.dispatch import Dispatcher
 from engine.errors import EngineError
 from engine.mcp_adapter.asking import Context, InputNeeded, RoundAsking, asking_for
-from engine.mcp_adapter.catalog import Catalog
+from engine.mcp_adapter.catalog import Catalog, Offer
 from engine.mcp_adapter.envelope import Sessionless, accepted, exact, refused, sessionless, unforeseen
+from engine.mcp_adapter.handing import Handing
 from engine.mcp_adapter.rounds import Round, answers_now, round_before
 from engine.mcp_adapter.session_tools import Request, SessionTool
 from engine.mcp_adapter.taking import taken
 from engine.mcp_adapter.tools import session_tools
 from engine.operations import Call
 from engine.preparing import prepared_call
-from engine.types import Outcome, Principal
+from engine.types import Json, Outcome, Principal
 
 KEY = "turnkeeper/key"
 IF_REVISION = "turnkeeper/if-revision"
 
-Result = t.CallToolResult | t.InputRequiredResult
+R = TypeVar("R")
+Result = dict[str, Json]
+"""A CallToolResult as the wire has it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
-    """A tools/call as it came: where, by whom, with what."""
+    """A tools/call as it came: where, by whom, with what, and what a program may send beside it."""
 
-    dispatcher: Dispatcher
+    handing: Handing
     catalog: Catalog
     principal: Principal
-    context: Context
-    params: t.CallToolRequestParams
+    name: str
+    given: Mapping[str, Any] = field(default_factory=dict)
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """Who carries it out."""
+        return self.handing.dispatcher
 
     @property
     def arguments(self) -> dict[str, Any]:
         """The arguments, ours to take from."""
-        return dict(self.params.arguments or {})
+        return dict(self.given)
 
     @property
     def retry(self) -> tuple[str | None, int | None]:
         """The key and expected revision that a program may send beside the arguments. Raises InvalidArguments."""
-        meta = dict((self.context.params or {}).get("_meta") or {})
+        meta = dict(self.meta)
         return taken(meta, KEY, str), taken(meta, IF_REVISION, int)
 
 
-async def call_tool(asked: ToolCall) -> Result:
-    """Carry out a tools/call. Raises MCPError."""
-    name, catalog = asked.params.name, asked.catalog
-    found = catalog.action(name)
-    tool = next((tool for tool in session_tools(catalog) if tool.name == name), None)
+async def call_tool(asked: ToolCall, context: Context, state: str | None) -> Result | t.InputRequiredResult:
+    """Carry out a tools/call; its result, or what a person has to be asked first. Raises MCPError."""
+    offer = asked.catalog.offers.get(asked.name)
+    if offer is not None:
+        if offer.action.asks:
+            return await _foreseen(_ask_and_act(asked, offer, context, state))
+        return await call_plainly(asked, offer)
+    tools = {tool.name: tool for tool in session_tools(asked.catalog)}
+    if asked.name in tools:
+        return await _foreseen(_call_session_tool(asked, tools[asked.name]))
+    names = ", ".join([*asked.catalog.offers, *tools])
+    raise MCPError(t.INVALID_PARAMS, f"Unknown tool: {asked.name[:80]!r}. There are: {names}.")
+
+
+async def call_plainly(asked: ToolCall, offer: Offer) -> Result:
+    """Carry out a call of an action that asks nobody anything. Raises MCPError."""
+    return await _foreseen(_act(asked, offer))
+
+
+async def _foreseen(result: Awaitable[R]) -> R:
     try:
-        if found is not None:
-            return await _call_action(asked, *found)
-        if tool is not None:
-            return await _call_session_tool(asked, tool)
+        return await result
     except (MCPError, EngineError):
         raise
     except Exception as error:
         raise unforeseen(error) from error
-    names = ", ".join([*(name for name, _, _ in catalog.actions()), *(tool.name for tool in session_tools(catalog))])
-    raise MCPError(t.INVALID_PARAMS, f"Unknown tool: {name[:80]!r}. There are: {names}.")
 
 
-async def _call_action(asked: ToolCall, definition: Definition, action: Action) -> Result:
+async def _act(asked: ToolCall, offer: Offer) -> Result:
     session = asked.catalog.endpoint.session
     try:
-        call = _call(asked, definition, action)
+        call = _call(asked, offer)
         session = call.session
-        outcome = await (_ask(asked, action, call) if action.asks else _carry_out(asked.dispatcher, call))
+        outcome = await asked.handing.carry_out(call)
     except EngineError as error:
-        now = await to_thread.run_sync(_now, asked, definition.name, session)
-        return refused(error, now, action)
-    if isinstance(outcome, t.InputRequiredResult):
-        return outcome
-    return exact(outcome, action) if action.contract == "exact" else accepted(outcome)
+        return await _refused(asked, offer, session, error)
+    return _answered(offer, outcome)
 
 
-async def _carry_out(dispatcher: Dispatcher, call: Call) -> Outcome:
-    # Not abandoned on cancellation: a commit that has begun is finished and its hooks are told.
-    return await to_thread.run_sync(dispatcher.dispatch, call)
+async def _ask_and_act(
+    asked: ToolCall, offer: Offer, context: Context, state: str | None
+) -> Result | t.InputRequiredResult:
+    session = asked.catalog.endpoint.session
+    try:
+        call = _call(asked, offer)
+        session = call.session
+        outcome = await _ask(asked, offer.action, call, context, state)
+    except EngineError as error:
+        return await _refused(asked, offer, session, error)
+    return outcome if isinstance(outcome, t.InputRequiredResult) else _answered(offer, outcome)
 
 
-async def _ask(asked: ToolCall, action: Action, call: Call) -> Outcome | t.InputRequiredResult:
+def _answered(offer: Offer, outcome: Outcome) -> Result:
+    return exact(outcome, structured=offer.structured) if offer.action.contract == "exact" else accepted(outcome)
+
+
+async def _refused(asked: ToolCall, offer: Offer, session: str | None, error: EngineError) -> Result:
+    now = await to_thread.run_sync(_now, asked, offer.definition.name, session)
+    return refused(error, now, offer.action)
+
+
+async def _ask(
+    asked: ToolCall, action: Action, call: Call, context: Context, state: str | None
+) -> Outcome | t.InputRequiredResult:
     """The part before the path: questions, round by round, then the action under the key of the first round."""
-    dispatcher, context, state = asked.dispatcher, asked.context, asked.params.request_state
+    dispatcher = asked.dispatcher
     before = round_before(asked.catalog, state)
     if before is not None:
         call = replace(call, session=before.session, key=before.key)
@@ -109,10 +144,10 @@ async def _ask(asked: ToolCall, action: Action, call: Call) -> Outcome | t.Input
         used = asking.used if isinstance(asking, RoundAsking) else {}
         again = replace(before, answers={**before.answers, **used})
         return t.InputRequiredResult(input_requests=needed.requests, request_state=again.dump())
-    return await _carry_out(dispatcher, call)
+    return await asked.handing.carry_out(call)
 
 
-async def _call_session_tool(asked: ToolCall, tool: SessionTool) -> t.CallToolResult:
+async def _call_session_tool(asked: ToolCall, tool: SessionTool) -> Result:
     session = asked.catalog.endpoint.session
     try:
         given = parsed(tool.arguments, asked.arguments)
@@ -127,19 +162,19 @@ async def _call_session_tool(asked: ToolCall, tool: SessionTool) -> t.CallToolRe
     return sessionless(result) if isinstance(result, Sessionless) else accepted(result)
 
 
-def _call(asked: ToolCall, definition: Definition, action: Action) -> Call:
+def _call(asked: ToolCall, offer: Offer) -> Call:
     arguments = asked.arguments
     key, if_revision = asked.retry
     session = asked.catalog.endpoint.session
-    if action.contract != "exact":
+    if offer.action.contract != "exact":
         if session is None:
             session = taken(arguments, "session", str)
-        if not action.read_only:
+        if not offer.action.read_only:
             if_revision = taken(arguments, "if_revision", int) if "if_revision" in arguments else if_revision
     return Call(
         principal=asked.principal,
-        world=definition.name,
-        action=action.name,
+        world=offer.definition.name,
+        action=offer.action.name,
         arguments=arguments,
         session=session,
         key=key,

@@ -7,6 +7,7 @@ joined (`counter_add`) only where all worlds are together.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from mcp.shared.uri_template import UriTemplate
@@ -14,6 +15,7 @@ from mcp.shared.uri_template import UriTemplate
 from engine.actions import Action
 from engine.definition import Definition
 from engine.errors import NotFound
+from engine.mcp_adapter.envelope import exact_schema
 from engine.mcp_adapter.taking import TEXT_LIMIT
 from engine.registry import Registry, tool_name
 from engine.resources import BUILT_IN, Prompt
@@ -46,6 +48,29 @@ class Address:
     arguments: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """An action as a tool, with what a call of it would otherwise have to find out each time."""
+
+    definition: Definition
+    action: Action
+    structured: bool
+    """Whether an exact contract promises structured content."""
+    mirrored: dict[str, Any] | None
+    """The schema of arguments that clients mirror into HTTP headers; None, which is quicker, where there are none."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether a call is its arguments and nothing else: no questions, no headers."""
+        return self.mirrored is None and not self.action.asks
+
+
+def offer(definition: Definition, action: Action) -> Offer:
+    """An action as a tool."""
+    structured = action.returns is None or (action.contract == "exact" and exact_schema(action) is not None)
+    return Offer(definition, action, structured, action.schema if action.mirrored else None)
+
+
 def installed(registry: Registry, world: str) -> Definition:
     """The world that a session is of. Raises NotFound, since it may be gone."""
     found = registry.definition(world)
@@ -70,19 +95,20 @@ class Catalog:
         """A name as this endpoint shows it."""
         return tool_name(definition, name) if self.together else name
 
-    def actions(self) -> Iterator[tuple[str, Definition, Action]]:
-        """Every action with its tool's name, worlds by name, actions as declared."""
-        for definition in self.worlds:
-            for action in definition.actions.values():
-                yield self.joined(definition, action.name), definition, action
+    @cached_property
+    def offers(self) -> dict[str, Offer]:
+        """Every action by its tool's name, worlds by name, actions as declared."""
+        return {
+            self.joined(definition, action.name): offer(definition, action)
+            for definition in self.worlds
+            for action in definition.actions.values()
+        }
 
-    def action(self, tool: str) -> tuple[Definition, Action] | None:
-        """The action behind a tool's name."""
-        return next(((definition, action) for name, definition, action in self.actions() if name == tool), None)
-
-    def may_ask(self, tool: str) -> bool:
-        """Whether a tool of that name, joined or bare, may wait for a person."""
-        return any(action.asks for name, _, action in self.actions() if tool in (name, action.name))
+    @cached_property
+    def asking(self) -> frozenset[str]:
+        """The tools that may wait for a person, by joined and by bare name."""
+        asking = [(name, found.action.name) for name, found in self.offers.items() if found.action.asks]
+        return frozenset(name for names in asking for name in names)
 
     def prompts(self) -> Iterator[tuple[str, Definition, Prompt]]:
         """Every prompt that authors wrote, with its name here."""

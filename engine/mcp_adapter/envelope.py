@@ -63,7 +63,11 @@ class Sessionless:
     messages: tuple[Message, ...] = ()
 
 
-def sessionless(result: Sessionless) -> t.CallToolResult:
+Result = dict[str, Json]
+"""A tool result as the wire has it."""
+
+
+def sessionless(result: Sessionless) -> Result:
     """An outcome about no one session as a tool result."""
     texts = [message.content for message in result.messages]
     content = [] if result.value is None else [Text(indented(result.value)).block()]
@@ -118,7 +122,10 @@ def envelope_schema(result: Mapping[str, Json] | None) -> dict[str, Json]:
 
 _MESSAGE: dict[str, Json] = {
     "type": "object",
-    "properties": {name: {"type": "string"} for name in ("type", "code", "content", "path", "severity")},
+    "properties": {
+        **{name: {"type": "string"} for name in ("type", "code", "content", "path", "severity")},
+        "retry_after": {"type": "number", "description": "Seconds after which to try again."},
+    },
     "required": ["type", "code", "content", "path"],
 }
 
@@ -128,23 +135,19 @@ def result_schema(action: Action) -> dict[str, Json] | None:
     return None if action.returns is None else action.returns.json_schema(mode="serialization")
 
 
-def accepted(outcome: Outcome) -> t.CallToolResult:
+def accepted(outcome: Outcome) -> Result:
     """An outcome as a tool result."""
     content = [*outcome.content]
     remarks = [message.content for message in outcome.messages]
     return _result(content, remarks, _footer(outcome), envelope(outcome))
 
 
-def exact(outcome: Outcome, action: Action) -> t.CallToolResult:
+def exact(outcome: Outcome, *, structured: bool) -> Result:
     """An outcome of an action whose contract is its author's to the letter."""
-    has_schema = exact_schema(action) is not None
-    return t.CallToolResult.model_validate(
-        {
-            "content": list(outcome.content),
-            "structuredContent": outcome.value if has_schema or action.returns is None else None,
-            "_meta": {ENVELOPE: envelope(outcome)},
-        }
-    )
+    plain: Result = {"content": [dict(block) for block in outcome.content], "isError": False}
+    if structured and outcome.value is not None:
+        plain["structuredContent"] = outcome.value
+    return _sound({**plain, "_meta": {ENVELOPE: envelope(outcome)}})
 
 
 def exact_schema(action: Action) -> dict[str, Json] | None:
@@ -158,17 +161,18 @@ def exact_schema(action: Action) -> dict[str, Json] | None:
     return {"type": "object", **schema} if found.get("type") == "object" else None
 
 
-def refused(error: EngineError, now: Outcome | None, action: Action | None = None) -> t.CallToolResult:
+def refused(error: EngineError, now: Outcome | None, action: Action | None = None) -> Result:
     """An error that the model can act on, as a tool result; anything else is raised as MCPError."""
     severity = _of(TOOL_ERRORS, error)
     if severity is None:
         raise protocol_error(error)
     message = Message("error", error.rule, str(error), error.path, severity)
     plain = dict(_NOWHERE) if now is None else envelope(now)
-    plain["messages"] = [message.as_json()]
+    later = {"retry_after": error.retry_after} if isinstance(error, Busy) else {}
+    plain["messages"] = [{**message.as_json(), **later}]
     if action is not None and action.contract == "exact":
         said = [{"type": "text", "text": error.reason}]
-        return t.CallToolResult.model_validate({"content": said, "isError": True, "_meta": {ENVELOPE: plain}})
+        return _sound({"content": said, "isError": True, "_meta": {ENVELOPE: plain}})
     footer = None if now is None else _footer(now)
     return _result([], [f"Refused ({error.rule}): {error}"], footer, plain, is_error=True)
 
@@ -186,6 +190,17 @@ def protocol_error(error: EngineError, uri: str | None = None) -> MCPError:
     if uri is not None:
         data["uri"] = uri
     return MCPError(code, str(error), data)
+
+
+def wire_error(error: Exception, uri: str | None = None) -> MCPError:
+    """Any error as JSON-RPC has it."""
+    if isinstance(error, MCPError):
+        return error
+    if isinstance(error, EngineError):
+        return protocol_error(error, uri)
+    if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
+        return protocol_error(InvalidArguments("A parameter holds a lone surrogate, which is no character."))
+    return unforeseen(error)
 
 
 def unforeseen(error: BaseException) -> MCPError:
@@ -214,10 +229,20 @@ def _result(
     structured: dict[str, Json],
     *,
     is_error: bool = False,
-) -> t.CallToolResult:
+) -> Result:
     blocks = [dict(block) for block in content]
     texts = [*remarks, *([footer] if footer else [])]
     if blocks and blocks[-1]["type"] == "text":
         texts.insert(0, blocks.pop()["text"])
     blocks.append({"type": "text", "text": "\n\n".join(text for text in texts if text)})
-    return t.CallToolResult.model_validate({"content": blocks, "structuredContent": structured, "isError": is_error})
+    return _sound({"content": blocks, "structuredContent": structured, "isError": is_error})
+
+
+def _sound(result: Result) -> Result:
+    """A result that fits the protocol; what is more than text is checked. Raises ValidationError."""
+    if all(block.keys() == _TEXT and type(block["text"]) is str for block in result["content"]):
+        return result
+    return t.CallToolResult.model_validate(result).model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+_TEXT = {"type", "text"}

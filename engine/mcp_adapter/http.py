@@ -14,11 +14,12 @@ from mcp.shared.inbound import decode_header_value
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.types import Message, Receive, Scope, Send
 
-from engine.dispatch import Dispatcher
 from engine.mcp_adapter.asking import Context
 from engine.mcp_adapter.catalog import Catalog, Endpoint
 from engine.mcp_adapter.connections import Connections
-from engine.mcp_adapter.server import PRINCIPAL, Keeper, build_server
+from engine.mcp_adapter.handing import Handing
+from engine.mcp_adapter.plain import PlainCalls
+from engine.mcp_adapter.server import PRINCIPAL, Keeper, build_server, traced
 from engine.mcp_adapter.subscriptions import Hub
 from engine.types import Principal
 
@@ -30,11 +31,12 @@ STREAMING = (b'"progressToken"', b"io.modelcontextprotocol/logLevel")
 class McpEndpoint:
     """One endpoint as an ASGI app: 2026-07-28 by the SDK, earlier revisions by our own connections."""
 
-    def __init__(
-        self, dispatcher: Dispatcher, hub: Hub, endpoint: Endpoint, security: TransportSecuritySettings
-    ) -> None:
+    def __init__(self, handing: Handing, hub: Hub, endpoint: Endpoint, security: TransportSecuritySettings) -> None:
+        dispatcher = handing.dispatcher
         self.catalog = Catalog(dispatcher.registry, endpoint)
-        server = build_server(dispatcher, hub, endpoint, principal_of, Keeper(dispatcher, principal_of))
+        server = build_server(dispatcher, hub, endpoint, principal_of, Keeper(dispatcher, principal_of), handing)
+        self._plain = PlainCalls(handing, self.catalog, security, server.server_info_stamp)
+        self._traced = traced()
         self._json = StreamableHTTPSessionManager(server, json_response=True, security_settings=security)
         self._stream = StreamableHTTPSessionManager(server, security_settings=security)
         self._legacy = Connections(server, dispatcher, hub, self.catalog, security)
@@ -64,13 +66,18 @@ class McpEndpoint:
             await self._stream.handle_request(scope, receive, send)
         else:
             body, again = await _peeked(receive)
+            if not self._traced and "session" not in scope["path_params"]:
+                call = self._plain.recognized(scope, headers, body)
+                if call is not None:
+                    await self._plain.answer(call, scope[PRINCIPAL], send)
+                    return
             streams = any(sign in body for sign in STREAMING)
             await (self._stream if streams else self._json).handle_request(scope, again, send)
 
     def _asks(self, headers: dict[bytes, bytes]) -> bool:
         """Whether the call may wait for a person, so that hanging up must end it."""
         name = decode_header_value(headers.get(b"mcp-name", b"").decode("latin-1"))
-        return self.catalog.may_ask(name or "")
+        return name in self.catalog.asking
 
 
 _PEEK = 256 * 1024

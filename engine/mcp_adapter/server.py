@@ -11,14 +11,15 @@ from mcp.server.context import CallNext, HandlerResult
 from mcp.server.lowlevel.server import Server
 from mcp.server.request_state import RequestStateBoundary, RequestStateSecurity
 from mcp.shared.exceptions import MCPError
+from opentelemetry import trace
 from pydantic import ValidationError
 
 from engine.dispatch import Dispatcher
-from engine.errors import EngineError, InvalidArguments
 from engine.mcp_adapter import calls, prompts, tools, views
 from engine.mcp_adapter.asking import Context
 from engine.mcp_adapter.catalog import Catalog, Endpoint
-from engine.mcp_adapter.envelope import protocol_error, unforeseen
+from engine.mcp_adapter.envelope import unforeseen, wire_error
+from engine.mcp_adapter.handing import Handing
 from engine.mcp_adapter.subscriptions import Hub, person_of, readable, topic_of
 from engine.settings import own_version
 from engine.types import Principal
@@ -45,10 +46,19 @@ class WorldServer(Server[Any]):
 
 
 def build_server(
-    dispatcher: Dispatcher, hub: Hub, endpoint: Endpoint, principal_of: PrincipalOf, keep: "Keeper | None" = None
+    dispatcher: Dispatcher,
+    hub: Hub,
+    endpoint: Endpoint,
+    principal_of: PrincipalOf,
+    keep: "Keeper | None" = None,
+    handing: Handing | None = None,
 ) -> WorldServer:
-    """The MCP server of an endpoint. `keep` remembers legacy connections and their subscriptions."""
+    """The MCP server of an endpoint. `keep` remembers legacy connections and their subscriptions.
+
+    Endpoints of one event loop share a `handing`, so that the callers of all are gathered.
+    """
     fixed = Catalog(dispatcher.registry, endpoint)
+    handing = handing or Handing(dispatcher)
 
     async def catalog_of(context: Context) -> Catalog:
         handle = None if context.request is None else context.request.path_params.get("session")
@@ -59,9 +69,17 @@ def build_server(
     async def list_tools(context: Context, params: t.PaginatedRequestParams | None) -> t.ListToolsResult:
         return t.ListToolsResult(tools=tools.listed(await catalog_of(context), principal_of(context)))
 
-    async def call_tool(context: Context, params: t.CallToolRequestParams) -> calls.Result:
-        catalog = await catalog_of(context)
-        return await calls.call_tool(calls.ToolCall(dispatcher, catalog, principal_of(context), context, params))
+    async def call_tool(context: Context, params: t.CallToolRequestParams) -> t.CallToolResult | t.InputRequiredResult:
+        asked = calls.ToolCall(
+            handing=handing,
+            catalog=await catalog_of(context),
+            principal=principal_of(context),
+            name=params.name,
+            given=params.arguments or {},
+            meta=(context.params or {}).get("_meta") or {},
+        )
+        found = await calls.call_tool(asked, context, params.request_state)
+        return t.CallToolResult.model_validate(found) if isinstance(found, dict) else found
 
     async def list_resources(context: Context, params: t.PaginatedRequestParams | None) -> t.ListResourcesResult:
         return t.ListResourcesResult(resources=views.listed(await catalog_of(context), principal_of(context)))
@@ -148,6 +166,8 @@ def build_server(
         on_completion=_ours(complete),
     )
     server.add_request_handler("logging/setLevel", t.SetLevelRequestParams, set_level)
+    if not traced():
+        server.middleware.clear()  # The SDK's one traces each request, which is not free where nobody looks at it.
     server.middleware.append(_explain)
     if keep is not None:
         server.middleware.append(keep)
@@ -157,6 +177,11 @@ def build_server(
     )
     server.middleware.append(RequestStateBoundary(security, default_audience="turnkeeper"))
     return server
+
+
+def traced() -> bool:
+    """Whether OpenTelemetry was set up in this process, so that spans go somewhere."""
+    return not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
 
 
 class Keeper:
@@ -226,23 +251,17 @@ async def _explain(ctx: Context, call_next: CallNext) -> HandlerResult:
     """Turn the engine's errors into the wire's, for every method alike."""
     try:
         return await call_next(ctx)
-    except EngineError as error:
-        uri = (ctx.params or {}).get("uri")
-        raise protocol_error(error, uri if isinstance(uri, str) else None) from error
     except (MCPError, ValidationError):
         raise
     except Exception as error:
-        if isinstance(error, UnicodeEncodeError) and error.reason == "surrogates not allowed":
-            raise protocol_error(
-                InvalidArguments("A parameter holds a lone surrogate, which is no character.")
-            ) from error
-        raise unforeseen(error) from error
+        uri = (ctx.params or {}).get("uri")
+        raise wire_error(error, uri if isinstance(uri, str) else None) from error
 
 
 def _schema(catalog: Catalog, tool: str) -> dict[str, Any] | None:
     """The schema to check `Mcp-Param-*` headers against: None, which is quicker, where an action has none."""
-    found = catalog.action(tool)
-    return None if found is None or not found[1].mirrored else found[1].schema
+    found = catalog.offers.get(tool)
+    return None if found is None else found.mirrored
 
 
 def _bound(principal: Principal) -> str:

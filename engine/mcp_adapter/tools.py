@@ -28,9 +28,9 @@ def listed(catalog: Catalog, principal: Principal) -> list[t.Tool]:
     """The tools of an endpoint that a principal may know of, in stable order: actions, then session tools."""
     return [
         *(
-            _tool(catalog, name, definition, action)
-            for name, definition, action in catalog.actions()
-            if principal.allows(definition.scope_of(action))
+            _tool(catalog, name, offer.definition, offer.action)
+            for name, offer in catalog.offers.items()
+            if principal.allows(offer.definition.scope_of(offer.action))
         ),
         *(_session_tool(catalog, tool) for tool in session_tools(catalog)),
     ]

@@ -1,6 +1,6 @@
 """The web application: MCP endpoints by path, who asks, and the health check."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import anyio
@@ -16,6 +16,7 @@ from engine.dispatch import Dispatcher
 from engine.health import Health
 from engine.mcp_adapter.catalog import Endpoint
 from engine.mcp_adapter.connections import sweep
+from engine.mcp_adapter.handing import Handing
 from engine.mcp_adapter.http import McpEndpoint, rebinding_protection
 from engine.mcp_adapter.server import PRINCIPAL
 from engine.mcp_adapter.subscriptions import Hub
@@ -34,6 +35,21 @@ class ActAs:
         await self.app(scope, receive, send)
 
 
+class FixedPaths:
+    """Middleware: what is at these very paths is found at once; the router tries one route after the other."""
+
+    def __init__(self, app: ASGIApp, endpoints: Mapping[str, ASGIApp]) -> None:
+        self.app = app
+        self.endpoints = endpoints
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        endpoint = self.endpoints.get(scope["path"]) if scope["type"] == "http" else None
+        if endpoint is None:
+            await self.app(scope, receive, send)
+        else:
+            await endpoint({**scope, "path_params": {}}, receive, send)
+
+
 HEALTH_SECONDS = 5.0
 """How long the database may take to answer."""
 
@@ -49,11 +65,12 @@ def build_app(dispatcher: Dispatcher, hosts: tuple[str, ...], identity: Middlewa
     hub = Hub(dispatcher.registry)
     dispatcher.listeners.append(hub.tell)
     security = rebinding_protection(hosts)
-    every = McpEndpoint(dispatcher, hub, Endpoint(), security)
+    handing = Handing(dispatcher)
+    every = McpEndpoint(handing, hub, Endpoint(), security)
     by_world = {
-        world: McpEndpoint(dispatcher, hub, Endpoint(world=world), security) for world in dispatcher.registry.worlds
+        world: McpEndpoint(handing, hub, Endpoint(world=world), security) for world in dispatcher.registry.worlds
     }
-    by_session = McpEndpoint(dispatcher, hub, Endpoint(), security)
+    by_session = McpEndpoint(handing, hub, Endpoint(), security)
 
     health = Health(dispatcher.store, dispatcher.registry.worlds.values())
 
@@ -83,15 +100,15 @@ def build_app(dispatcher: Dispatcher, hosts: tuple[str, ...], identity: Middlewa
         for endpoint in (every, *by_world.values(), by_session):
             endpoint.end_streams()
 
+    fixed = {"/mcp": every, **{f"/worlds/{world}/mcp": endpoint for world, endpoint in by_world.items()}}
     app = Starlette(
         routes=[
-            Route("/mcp", every),
-            *(Route(f"/worlds/{world}/mcp", endpoint) for world, endpoint in by_world.items()),
+            *(Route(path, endpoint) for path, endpoint in fixed.items()),
             Route("/worlds/{world}/mcp", no_such_world, methods=["GET", "POST", "DELETE"]),
             Route("/sessions/{session}/mcp", by_session),
             Route("/healthz", healthz),
         ],
-        middleware=[identity],
+        middleware=[identity, Middleware(FixedPaths, endpoints=fixed)],
         lifespan=lifespan,
     )
     app.state.end_streams = end_streams

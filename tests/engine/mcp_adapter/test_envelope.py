@@ -74,13 +74,21 @@ def test_every_error_that_a_tool_tells_fits_the_envelope() -> None:
     for error in EXAMPLES:
         for now in (None, HERE):
             result = refused(error, now)
-            content: Any = result.structured_content
-            assert result.is_error
+            content: Any = result["structuredContent"]
+            assert result["isError"]
             schema.validate(content)
             (message,) = content["messages"]
             assert (message["code"], message["content"]) == (error.rule, str(error))
             assert message["severity"] in ("recoverable", "requires_buyer_input")
             assert content["revision"] == (7 if now else None)
+
+
+def test_who_finds_a_session_busy_is_told_when_to_come_back() -> None:
+    (message,) = refused(Busy("64 calls wait for this session already.", retry_after=2.5), HERE)["structuredContent"][
+        "messages"
+    ]
+    assert (message["code"], message["severity"], message["retry_after"]) == ("busy", "recoverable", 2.5)
+    assert "Try again in 2.5 s." in message["content"]
 
 
 def test_every_error_outside_tools_has_a_code_and_its_rule() -> None:
@@ -117,29 +125,27 @@ def test_an_outcome_says_where_the_session_is_and_what_is_possible() -> None:
     note = Message("info", "replayed", "This was done before.")
     outcome = Outcome("ses_x", "counter", 9, "open", ("add",), 5, ({"type": "text", "text": "five"},), (note,), 7)
     result = accepted(outcome)
-    Draft202012Validator(envelope_schema({"type": "integer"})).validate(result.structured_content)
-    assert result.structured_content == envelope(outcome)
-    (block,) = result.content
-    assert isinstance(block, t.TextContent)
-    assert block.text == "five\n\nThis was done before.\n\n[ses_x · revision 9 · open · possible: add]"
+    Draft202012Validator(envelope_schema({"type": "integer"})).validate(result["structuredContent"])
+    assert result["structuredContent"] == envelope(outcome)
+    (block,) = result["content"]
+    assert block["text"] == "five\n\nThis was done before.\n\n[ses_x · revision 9 · open · possible: add]"
 
 
 def test_where_nothing_is_possible_the_last_line_says_what_is() -> None:
-    block = accepted(Outcome("ses_x", "counter", 9, "over", (), None)).content[-1]
-    assert isinstance(block, t.TextContent)
-    assert block.text == "[ses_x · revision 9 · over · possible: undo, fork_session]"
+    block = accepted(Outcome("ses_x", "counter", 9, "over", (), None))["content"][-1]
+    assert block["text"] == "[ses_x · revision 9 · over · possible: undo, fork_session]"
 
 
 def test_pictures_come_before_the_text() -> None:
     picture = {"type": "image", "data": "AA==", "mimeType": "image/png"}
     result = accepted(Outcome("ses_x", "counter", 9, "open", ("add",), None, (picture,)))
-    assert [block.type for block in result.content] == ["image", "text"]
+    assert [block["type"] for block in result["content"]] == ["image", "text"]
 
 
 def test_what_is_about_no_session_fits_the_envelope_too() -> None:
     result = sessionless(Sessionless({"sessions": []}, (Message("info", "none", "There are none."),)))
-    Draft202012Validator(envelope_schema({"type": "object"})).validate(result.structured_content)
-    content: Any = result.structured_content
+    Draft202012Validator(envelope_schema({"type": "object"})).validate(result["structuredContent"])
+    content: Any = result["structuredContent"]
     assert (content["session"], content["result"]) == (None, {"sessions": []})
 
 
