@@ -7,6 +7,7 @@ from engine.errors import Refused
 from engine.hooks import after, on_change
 from engine.resources import prompt, resource
 from engine.rows import Row
+from engine.shared_rows import SharedRow
 from engine.types import Change, Principal
 from engine.upgrades import upgrade
 from engine.world import World
@@ -26,6 +27,7 @@ __all__ = [
     "Roots",
     "Row",
     "Sample",
+    "SharedRow",
     "Text",
     "World",
     "action",

@@ -27,11 +27,13 @@ from engine.signatures import (
     signature_model,
     type_hints,
 )
-from engine.types import Json
+from engine.types import Change, Json
 
 Contract = Literal["envelope", "exact"]
 Method = TypeVar("Method", bound=Callable[..., Any])
 GuardFunction = Callable[..., str | None]
+Compensation = Callable[[Any, Change], None]
+"""Given the world as it is and the change to be undone."""
 
 MARK = "__turnkeeper_action__"
 RESERVED = ("session", "if_revision")
@@ -56,6 +58,7 @@ class Options:
     scope: str | None = None
     read_only: bool = False
     undo: bool = True
+    compensate: Compensation | str | None = None
     confirm: str | Callable[..., str] | None = None
     prepare: Prepare | None = None
     contract: Contract | None = None
@@ -78,6 +81,7 @@ def action(
     scope: str | None = None,
     read_only: bool = False,
     undo: bool = True,
+    compensate: Compensation | str | None = None,
     confirm: str | Callable[..., str] | None = None,
     prepare: Prepare | None = None,
     contract: Contract | None = None,
@@ -92,6 +96,7 @@ def action(method: Method | None = None, /, **options: Any) -> Method | Callable
     `source` and `target` name states (several targets: the first is taken
     unless the method calls `self.enter`); `guards` are asked in order and each
     answers None or the reason against; `read_only` makes no revision;
+    `compensate` takes back what the action did to shared rows, when it is undone;
     `confirm` is what a person is asked before; `prepare` an async function
     that runs before the transaction. `title`, `destructive`, `idempotent`,
     `open_world` and `icons` describe the tool to clients.
@@ -133,6 +138,7 @@ class Action:
     sources: frozenset[str] | None
     targets: tuple[str, ...]
     guards: tuple[Guard, ...]
+    compensate: Callable[..., Any] | None
     prepare_parameters: tuple[str, ...]
     scope: str
     contract: Contract
@@ -184,6 +190,7 @@ def build_action(method: Callable[..., Any], *, owner: str, world: Any, contract
         sources=None if options.source is None else frozenset(map(str, _states(options.source))),
         targets=tuple(map(str, _states(options.target))),
         guards=tuple(_guard(label, guard, world, names) for guard in options.guards),
+        compensate=_compensation(label, options, world),
         prepare_parameters=(
             accepted_parameters(f"{label}: prepare", options.prepare, names, skip=2) if options.prepare else ()
         ),
@@ -237,6 +244,27 @@ def _guard(label: str, guard: GuardFunction | str, world: Any, parameters: tuple
             f"{label}: guard {name} takes nothing.", hint=f"Write `def {name}(world: …) -> str | None`."
         )
     return Guard(name, function, accepted_parameters(f"{label}: guard {name}", function, parameters, skip=1))
+
+
+def _compensation(label: str, options: Options, world: Any) -> Callable[..., Any] | None:
+    given = options.compensate
+    if given is None:
+        return None
+    found: Any = getattr(world, given, None) if isinstance(given, str) else given
+    if not callable(found):
+        raise DefinitionError(
+            f"{label}: compensate={given!r} is no method of the world.",
+            hint="Name one that takes the change to be undone: `def …(self, change: Change) -> None`.",
+        )
+    refuse_async(f"{label}: compensate", found, "it runs inside the transaction of the undo")
+    if len(inspect.signature(found).parameters) != 2:
+        raise DefinitionError(
+            f"{label}: compensate takes the world and the change to be undone.",
+            hint="Write `def …(self, change: Change) -> None`.",
+        )
+    if options.read_only or not options.undo:
+        raise DefinitionError(f"{label} is never undone, so it takes no compensate=.", hint="Leave it out.")
+    return found  # type: ignore[no-any-return]
 
 
 def _returns(label: str, method: Callable[..., Any]) -> TypeAdapter[Any] | None:

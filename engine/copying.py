@@ -45,7 +45,7 @@ def is_large(transaction: Transaction, definition: Definition, record: Record, r
 def session_pieces(
     source: Transaction, definition: Definition, record: Record, revision: int, into: Mapping[int, int]
 ) -> Iterator[Piece]:
-    """A session's past up to a revision, without keys: journal, snapshots and row sets. `into` maps their ids."""
+    """A session's past up to a revision, but no keys and claims: journal, snapshots, row sets. `into` maps ids."""
     shown = shown_by(source, record)
     entries = (_moved(entry, into) for entry in _entries(source, record.id, revision))
     yield from (appended(some) for some in in_parts(entries, ENTRIES))
@@ -152,7 +152,7 @@ def _entries(source: Transaction, session_id: int, revision: int) -> Iterator[En
 
 def _moved(entry: Entry, into: Mapping[int, int]) -> Entry:
     adopted = None if entry.adopted is None else into[entry.adopted]
-    return replace(entry, session_id=into[entry.session_id], adopted=adopted, key=None)
+    return replace(entry, session_id=into[entry.session_id], adopted=adopted, key=None, shared=None)
 
 
 def _snapshot_pieces(source: Transaction, record: Record, revision: int, into: int) -> Iterator[Piece]:

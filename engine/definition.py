@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from engine.actions import MARK, Action, Contract, build_action
+from engine.asking import accepted_parameters
 from engine.errors import DefinitionError
 from engine.resources import PROMPT_MARK, RESOURCE_MARK, Prompt, Resource, build_prompt, build_resource, uri_shape
 from engine.rows import Row, check_row, fit_row, snake
+from engine.shared_rows import Seed, SharedRow, check_shared
 from engine.signatures import refuse_async, refuse_secrets, signature_model
 from engine.statechart import ONLY_STATE, Chart, Transition, problems
 from engine.upgrades import Upgrades, build_upgrades
@@ -37,7 +39,7 @@ TOOL_NAMES = (
 )
 """What every endpoint offers beside the worlds' actions."""
 
-OPERATION_NAMES = ("start", "undo", "redo", "fork", "import", "share", "end")
+OPERATION_NAMES = ("start", "undo", "redo", "fork", "import", "share", "end", "on_copy")
 """What the journal may hold beside the worlds' actions."""
 
 OWN_NAMES = (
@@ -50,6 +52,7 @@ OWN_NAMES = (
     "revision",
     "rows",
     "session",
+    "shared",
     "state",
     "unchanged",
 )
@@ -58,12 +61,18 @@ OWN_NAMES = (
 LONGEST = timedelta(days=36_500)
 """How long a session may be idle at most, if it expires at all."""
 
+Table = TypeVar("Table", Row, SharedRow)
+
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """One world, checked. `cls` is its class; `rows` its tables; `migrations` its folder of them, if it has one."""
+    """One world, checked. `cls` is its class; `rows` its tables; `migrations` its folder of them, if it has one.
+
+    `shared` are the tables of all its sessions together, `seed` gives the first rows of these, and `on_copy` is
+    what a fork or an imported session does about what the copied one claimed of them.
+    """
 
     name: str
     title: str
@@ -80,6 +89,9 @@ class Definition:
     resources: Mapping[str, Resource]
     prompts: Mapping[str, Prompt]
     rows: tuple[type[Row], ...]
+    shared: tuple[type[SharedRow], ...]
+    seed: Seed | None
+    on_copy: Callable[..., Any] | None
     contract: Contract
     icons: tuple[str, ...]
     expires_after: timedelta | None
@@ -100,8 +112,13 @@ class Definition:
 
     @property
     def tables(self) -> frozenset[str]:
-        """The names of its tables."""
-        return frozenset(str(row.__tablename__) for row in self.rows)
+        """The names of its tables, the shared ones among them."""
+        return frozenset(str(row.__tablename__) for row in (*self.rows, *self.shared))
+
+    @property
+    def shared_tables(self) -> frozenset[str]:
+        """The names of its shared tables."""
+        return frozenset(str(row.__tablename__) for row in self.shared)
 
     @property
     def starts_alone(self) -> bool:
@@ -130,6 +147,9 @@ def define(
     upgrades: Iterable[Callable[..., Any]],
     contract: Contract,
     rows: Iterable[type[Row]] | None,
+    shared: Iterable[type[SharedRow]] | None,
+    seed: Seed | None,
+    on_copy: str | Callable[..., Any] | None,
     icons: Iterable[str],
     expires_after: timedelta | None,
 ) -> Definition:
@@ -147,7 +167,7 @@ def define(
     starter = _starter(cls)
     start_parameters = signature_model(f"{cls.__name__}.start", starter or _no_start)
     refuse_secrets(f"{cls.__name__}.start", start_parameters)
-    tables = _several(cls, "rows", rows, "a list of Row classes") if rows is not None else _rows_of(cls)
+    tables = _tables(cls, "rows", rows, Row)
     steps = _several(cls, "upgrades", upgrades, "a list of functions marked @upgrade")
     definition = Definition(
         name=name,
@@ -165,6 +185,9 @@ def define(
         resources=resources,
         prompts=prompts,
         rows=tables,
+        shared=_tables(cls, "shared", shared, SharedRow),
+        seed=seed,
+        on_copy=None if on_copy is None else _on_copy(cls, on_copy),
         contract=contract,
         icons=_several(cls, "icons", icons, "a list of addresses"),
         expires_after=_duration(cls, expires_after),
@@ -185,6 +208,10 @@ def _check(definition: Definition) -> None:
     for row in definition.rows:
         check_row(row)
         fit_row(row)
+    for shared in definition.shared:
+        check_shared(shared, definition.shared_tables)
+        fit_row(shared)
+    _check_seed(definition)
     for prompt in definition.prompts.values():
         _check_name(f"{label}.{prompt.method.__name__}", prompt.name)
     _check_resources(definition)
@@ -288,6 +315,32 @@ def _no_start(self: object) -> None:
     """How a world without `start` starts."""
 
 
+def _on_copy(cls: type, given: Any) -> Callable[..., Any]:
+    label = f"{cls.__name__}: on_copy"
+    method: Any = getattr(cls, given, None) if isinstance(given, str) else given
+    if not callable(method):
+        raise DefinitionError(f"{label}={given!r} is no method of the world.", hint='Write `on_copy="…"`.')
+    refuse_async(label, method, "it runs inside the transaction that copies")
+    accepted_parameters(label, method, (), skip=1)
+    found: Callable[..., Any] = method
+    return found
+
+
+def _check_seed(definition: Definition) -> None:
+    label, seed = definition.cls.__name__, definition.seed
+    if seed is None:
+        return
+    if not callable(seed) or inspect.iscoroutinefunction(seed):
+        raise DefinitionError(
+            f"{label}: seed={seed!r} is no function.", hint="Give a function that takes nothing and gives shared rows."
+        )
+    accepted_parameters(f"{label}: seed", seed, (), skip=0)
+    if not definition.shared:
+        raise DefinitionError(
+            f"{label}: seed= has no shared table to fill.", hint="Declare one: `class …(SharedRow, table=True)`."
+        )
+
+
 def _data_model(cls: type) -> type[BaseModel] | None:
     annotation = typing.get_type_hints(cls).get("data", Any)
     if annotation is Any:
@@ -305,11 +358,14 @@ def _data_model(cls: type) -> type[BaseModel] | None:
     return annotation
 
 
-def _rows_of(cls: type) -> tuple[type[Row], ...]:
+def _tables(cls: type, option: str, given: Any, kind: type[Table]) -> tuple[type[Table], ...]:
+    """The tables an option names, else those of the world's own module."""
+    if given is not None:
+        return _several(cls, option, given, f"a list of {kind.__name__} classes")
     module = cls.__module__
     return tuple(
         row
-        for row in Row.__subclasses__()
+        for row in kind.__subclasses__()
         if hasattr(row, "__table__") and (row.__module__ == module or row.__module__.startswith(f"{module}."))
     )
 

@@ -146,7 +146,7 @@ class Dispatcher(Reader):
             try:
                 return self._commit(lambda tx: self._fork_once(tx, principal, session, at, key))
             except TooLarge as large:
-                return fork_ahead(self.store, large.wanted, lambda work: self._commit(lambda tx: Kept(work(tx))))
+                return fork_ahead(self.store, large.wanted, lambda work: self._commit(lambda tx: _kept(work(tx))))
 
         return Line("fork", session).around(work)
 
@@ -193,7 +193,7 @@ class Dispatcher(Reader):
 
     def _publish(self, transaction: Transaction, done: Import, handle: str | None) -> Kept:
         self._check_room(transaction, done.batch.owner_id)
-        return Kept(publish(transaction, done, handle))
+        return _kept(publish(transaction, done, handle))
 
     def erase(self, principal: Principal, session: str) -> None:
         """Delete a session and its journal for good. Raises NotFound, Forbidden.
@@ -342,7 +342,11 @@ class Dispatcher(Reader):
             key=key,
             request=request,
         )
-        return Kept(fork(transaction, wanted, self.limits.at_once))
+        return _kept(fork(transaction, wanted, self.limits.at_once))
+
+
+def _kept(outcome: Outcome) -> Kept:
+    return Kept(outcome, () if outcome.change is None else (outcome.change,))
 
 
 def _outcome(record: Record, done: Done, change: Change | None, allowed: tuple[str, ...]) -> Outcome:

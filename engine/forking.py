@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from engine import batches
 from engine.checks import possible
+from engine.claims import settle
 from engine.copying import is_large, session_pieces
 from engine.definition import Definition
 from engine.errors import NotFound
@@ -99,10 +100,11 @@ def _published(transaction: Transaction, wanted: Fork, batch_id: int, into: dict
     made.undo_top, made.redo_top = stacks(transaction, origin, then)
     made.forked_from, made.forked_at = origin.handle, wanted.revision
     hidden.publish(transaction, made)
+    change = settle(transaction, wanted.definition, made, wanted.principal)
     if wanted.key is not None:
         person = transaction.ensure_person(wanted.principal)
         transaction.keep_start_key(person, wanted.key, made.id, wanted.request)
     view = partial(opened_world, transaction, wanted.definition, made, wanted.principal)
     allowed = possible(view, made, wanted.definition)
     note = Message("info", "forked", f"Forked {origin.handle} at revision {wanted.revision}.")
-    return Outcome(made.handle, made.world, wanted.revision, made.state, allowed, None, (), (note,))
+    return Outcome(made.handle, made.world, made.revision, made.state, allowed, None, (), (note,), change=change)

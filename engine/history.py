@@ -17,6 +17,9 @@ from engine.rows import Rows
 from engine.store.records import Entry, Images, Record, Transaction
 from engine.types import Json, RowChange
 
+ON_COPY = "on_copy"
+"""The change that a copied session begins with, beyond the past it has from its original: undo stops there."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reversal:
@@ -198,4 +201,4 @@ def stacks(transaction: Transaction, record: Record, entry: Entry) -> tuple[int 
         return entry_at(transaction, record, entry.target).below, entry.revision
     if entry.action == "redo":
         return entry.target, entry.below
-    return (None if entry.revision == 1 else entry.revision), None
+    return (None if entry.revision == 1 or entry.action == ON_COPY else entry.revision), None

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from engine import batches
 from engine.checks import possible
+from engine.claims import settle
 from engine.content import Text
 from engine.copying import ENTRIES, Piece, appended, in_parts, placed_pieces
 from engine.errors import NotFound, Refused
@@ -86,10 +87,11 @@ def publish(transaction: Transaction, done: Import, handle: str | None) -> Outco
     made.stored = done.stored
     hidden.publish(transaction, made)
     owner = transaction.principal(made.owner_id)
+    change = settle(transaction, definition, made, owner)
     view = partial(opened_world, transaction, definition, made, owner)
     allowed = possible(view, made, definition, transaction.now)
-    note = Message("info", "imported", f"Imported {head['handle']} at revision {made.revision}.")
-    return Outcome(made.handle, made.world, made.revision, made.state, allowed, None, (), (note,))
+    note = Message("info", "imported", f"Imported {head['handle']} at revision {head['revision']}.")
+    return Outcome(made.handle, made.world, made.revision, made.state, allowed, None, (), (note,), change=change)
 
 
 def not_yours(handle: str) -> NotFound:
@@ -104,6 +106,12 @@ def _import(opened: Opened) -> Done:
     done = opened.prepared
     if not isinstance(done, Import):
         raise TypeError("import takes what was written ahead of a file: call Dispatcher.import_file")
+    if opened.definition.shared:
+        raise Refused(
+            "touches_shared",
+            f"A session of {opened.definition.name} may hold what all sessions share, which a file cannot take back.",
+            hint="Import the file without the old handle: that makes a new session, which claims nothing.",
+        )
     head, has_rows = done.head, bool(opened.definition.rows)
     text = f"Imported: the session is as {head['handle']} was at revision {head['revision']}."
     return Done(
@@ -136,7 +144,7 @@ def _people(contents: Contents, owner: Principal) -> Callable[[Transaction], dic
 def _journal_pieces(contents: Contents, people: Mapping[int, int], into: Mapping[int, int]) -> Iterator[Piece]:
     def moved(entry: Entry) -> Entry:
         adopted = None if entry.adopted is None else into[entry.adopted]
-        return replace(entry, session_id=into[0], person_id=people[entry.person_id], adopted=adopted)
+        return replace(entry, session_id=into[0], person_id=people[entry.person_id], adopted=adopted, shared=None)
 
     return (appended(some) for some in in_parts(map(moved, contents.entries()), ENTRIES))
 

@@ -43,7 +43,7 @@ def write(opened: Opened, done: Done, action: str, request: str, person: int, ke
     if record.revision % transaction.limits.snapshot == 0 and opened.definition.rows:
         keep_snapshot(transaction, opened.definition, record)
     reach("after_journal")
-    return _change(opened, entry, state_before, done.rows)
+    return _change(opened, entry, state_before, done)
 
 
 def weight(entry: Entry) -> int:
@@ -73,11 +73,12 @@ def _entry(opened: Opened, done: Done, action: str, request: str, person: int, k
         below=done.below,
         at=opened.transaction.at,
         adopted=done.adopted,
+        shared=_images(done.shared)[0],
     )
     return entry, grown
 
 
-def _change(opened: Opened, entry: Entry, state_before: str, rows: tuple[RowChange, ...]) -> Change:
+def _change(opened: Opened, entry: Entry, state_before: str, done: Done) -> Change:
     return Change(
         session=opened.record.handle,
         world=opened.definition.name,
@@ -88,7 +89,8 @@ def _change(opened: Opened, entry: Entry, state_before: str, rows: tuple[RowChan
         at=opened.transaction.now,
         state_before=state_before if entry.revision > 1 else None,
         state=entry.state,
-        rows=rows,
+        rows=done.rows,
+        shared=done.shared,
         undone=entry.target,
         main_of=opened.record.main_of,
         adopted=entry.adopted is not None,

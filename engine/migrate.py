@@ -20,6 +20,7 @@ from sqlmodel import SQLModel
 
 from engine.definition import Definition
 from engine.errors import StoreError
+from engine.shared_rows import plant
 from engine.store.stores import Store
 from engine.store.tables import CORE
 
@@ -32,11 +33,14 @@ def upgrade(store: Store, worlds: Iterable[Definition]) -> None:
     with store.connection() as connection:
         _upgrade(config(connection), CORE_VERSIONS, connection)
         for world in worlds:
+            missing = _missing(connection, world)
             if world.migrations is not None:
                 _adopt(connection, world)
                 _upgrade(config(connection, world), version_table(world), connection)
-            elif world.rows:
+            elif world.tables:
                 _fit(connection, world)
+            if missing and world.seed is not None:
+                plant(connection, world.seed, missing)
 
 
 def behind(store: Store, worlds: Iterable[Definition]) -> list[str]:
@@ -92,6 +96,11 @@ def _upgrade(settings: Config, table: str, connection: Connection) -> None:
             command.upgrade(settings, "heads")
         except CommandError as error:
             raise StoreError(f"The database cannot be upgraded: {error}.") from error
+
+
+def _missing(connection: Connection, world: Definition) -> frozenset[str]:
+    """The shared tables that are about to be made: those whose first rows are still to come."""
+    return world.shared_tables - set(inspect(connection).get_table_names()) if world.shared else frozenset()
 
 
 def _adopt(connection: Connection, world: Definition) -> None:

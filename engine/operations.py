@@ -6,7 +6,7 @@ and after for each of them alike.
 
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from engine import history, statechart
 from engine.actions import Action
 from engine.checks import check_possible
+from engine.compensating import check_redo, compensate
 from engine.content import Block, Text, rendered
 from engine.definition import Definition
 from engine.errors import Refused
@@ -48,6 +49,7 @@ class Done:
     state: str
     data: str | None
     rows: tuple[RowChange, ...] = ()
+    shared: tuple[RowChange, ...] = ()
     seed: str | None = None
     undo_top: int | None = None
     redo_top: int | None = None
@@ -98,19 +100,25 @@ class Opened:
         """The target that the method chose."""
         return None if self._situation is None else self._situation.chosen
 
+    @property
+    def seed(self) -> str | None:
+        """The seed of the randomness that was used."""
+        return None if self._situation is None else self._situation.seed
+
     def done(
         self, world: World, answer: object, state: str, *, undo_top: int | None, returns: TypeAdapter[Any] | None = None
     ) -> Done:
         """What a method did: its answer, the document and the rows as it left them. Raises Refused."""
         value, content = rendered(answer, returns)
         changes = self.rows.changes()
+        shared = self.rows.shared_changes() if self.definition.shared else ()
         data = stored(world, self.record.data)
         if data is not None and data != self.record.data:
             check_data(data, self.transaction.limits)
         unchanged = self._situation is not None and self._situation.unchanged
         if unchanged:
             check_result(dumped(value), dumped(content), self.transaction.limits)
-        if unchanged and (changes or world.data != self.view().data or state != self.record.state):
+        if unchanged and (changes or shared or world.data != self.view().data or state != self.record.state):
             raise TypeError(f"{self.definition.name}: the action called self.unchanged(), but it changed something")
         return Done(
             value=value,
@@ -118,8 +126,9 @@ class Opened:
             state=state,
             data=data,
             rows=changes,
+            shared=shared,
             unchanged=unchanged,
-            seed=None if self._situation is None else self._situation.seed,
+            seed=self.seed,
             undo_top=undo_top,
             below=self.record.undo_top,
         )
@@ -206,10 +215,14 @@ class ShareArguments(BaseModel):
 
 
 def _undo(opened: Opened) -> Done:
-    return _reversed(opened, history.undo(_desk(opened)), "Undone")
+    parts = opened.transaction, opened.definition, opened.record, opened.rows
+    shared = compensate(*parts, lambda: opened.world(()))
+    done = _reversed(opened, history.undo(_desk(opened)), "Undone")
+    return replace(done, shared=shared, seed=opened.seed)
 
 
 def _redo(opened: Opened) -> Done:
+    check_redo(opened.transaction, opened.record)
     return _reversed(opened, history.redo(_desk(opened)), "Done again")
 
 

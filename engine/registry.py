@@ -99,7 +99,8 @@ def check_names(definitions: Iterable[Definition]) -> None:
             if (uri := resource.options.uri) is not None:
                 _claim(addresses, uri_shape(uri), definition, f"The resource {uri}", "Give it another uri=.")
         for table in definition.tables:
-            remedy = f"Say which tables are whose: `class {definition.cls.__name__}(World, rows=[…])`."
+            option = "shared" if table in definition.shared_tables else "rows"
+            remedy = f"Say which tables are whose: `class {definition.cls.__name__}(World, {option}=[…])`."
             _claim(tables, table, definition, f"The table {table}", remedy)
 
 

@@ -4,14 +4,13 @@ Every write goes through the ORM session of the transaction, where its images
 before and after are taken for the journal; what would go around it is refused.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 from sqlalchemy import (
-    Column,
     Float,
     ForeignKeyConstraint,
     Index,
@@ -27,7 +26,6 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import ORMExecuteState
-from sqlalchemy.orm.attributes import flag_modified
 from sqlmodel import Field, SQLModel
 from sqlmodel import Session as DbSession
 
@@ -35,6 +33,8 @@ from engine.errors import DefinitionError, InvalidArguments, Refused
 from engine.limits import check_rows
 from engine.store.records import Transaction
 from engine.store.tables import Large
+from engine.touched import Touched, key_of, own_key
+from engine.touched import table_of as table_of
 from engine.types import Json, RowChange
 
 NAME_LIMIT = 63
@@ -49,11 +49,12 @@ class Row(SQLModel):
     def __init_subclass__(cls, **options: Any) -> None:
         if "__tablename__" not in vars(cls):
             cls.__tablename__ = table_name(cls)
-        _check_unused(cls)
+        check_unused(cls)
         super().__init_subclass__(**options)
 
 
 AnyRow = TypeVar("AnyRow", bound=Row)
+AnyModel = TypeVar("AnyModel", bound=SQLModel)
 
 
 def table_name(row: type) -> str:
@@ -67,25 +68,16 @@ def snake(name: str) -> str:
     return "".join(f"_{char.lower()}" if char.isupper() and index else char.lower() for index, char in enumerate(name))
 
 
-def table_of(row: type[SQLModel]) -> Table:
-    """The SQLAlchemy table behind a Row class."""
-    table: Table = row.__table__  # type: ignore[attr-defined]
-    return table
-
-
-def image(row: SQLModel) -> dict[str, Json]:
-    """A row as JSON by column, without its session."""
-    return row.model_dump(mode="json")
-
-
 class Rows:
-    """One session's rows in one transaction, and the images of those it touched."""
+    """One session's rows and the shared ones in one transaction, and the images of those it touched."""
 
     def __init__(self, transaction: Transaction, session_id: int) -> None:
         """`session_id` is the row set: a record's `rows_at`."""
         self._transaction = transaction
         self._session_id = session_id
-        self._images: dict[tuple[str, str], tuple[Mapping[str, Json] | None, SQLModel | None]] = {}
+        self._touched = Touched()
+        self._locked = Touched()
+        self._only_read = Touched()
         self._used = False
         self._failure: SQLAlchemyError | None = None
         self.writable = transaction.writable
@@ -102,27 +94,37 @@ class Rows:
                 raise TypeError("a guard changed a row; guards only read, change rows in an action")
         return db
 
+    @property
+    def shared_db(self) -> DbSession:
+        """The ORM session of the shared rows: of the database itself, also where the session's are read from a copy."""
+        own = self.db
+        return own if self.writable else self._transaction.db
+
+    @property
+    def most(self) -> int:
+        """How many rows a transaction may touch."""
+        return self._transaction.limits.rows
+
     def all(
         self, model: type[AnyRow], where: Iterable[Any], order_by: Any | None, equals: Mapping[str, Any]
     ) -> list[AnyRow]:
         """The session's rows of a table that fit."""
         self.flush()
         columns = table_of(model).c
-        most = self._transaction.limits.rows
         statement = select(model).where(columns.session_id == self._session_id, *where).filter_by(**equals)
         ordered = statement.order_by(*table_of(model).primary_key) if order_by is None else statement.order_by(order_by)
-        found = list(self.db.scalars(ordered.limit(most + 1)))
-        self._remember(found)
+        found = list(self.db.scalars(ordered.limit(self.most + 1)))
+        self._taken(found)
         return found
 
     def find(self, model: type[AnyRow], key: Mapping[str, Any]) -> AnyRow | None:
         """The session's row of that key, or None."""
-        names = [column.name for column in _own_key(model)]
+        names = [column.name for column in own_key(model)]
         if sorted(key) != sorted(names):
             raise TypeError(f"find({model.__name__}) takes the key {', '.join(names)}, received {', '.join(key)}")
         self.flush()
         found = self.db.get(model, {"session_id": self._session_id, **key})
-        self._remember([found] if found else [])
+        self._taken([found] if found else [])
         return found
 
     def count(self, model: type[AnyRow], where: Iterable[Any], equals: Mapping[str, Any]) -> int:
@@ -134,23 +136,21 @@ class Rows:
 
     def add(self, model: type[AnyRow], values: Mapping[str, Any]) -> AnyRow:
         """A new row, validated. Raises InvalidArguments; Refused if the key is taken."""
-        self._insist_on_writing()
-        row = _validated(model, {**self._numbered(model, values), "session_id": self._session_id})
-        key = _key(row)
+        self.insist_on_writing()
+        row = validated(model, {**self._numbered(model, values), "session_id": self._session_id})
+        key = key_of(row)
         if self.db.get(model, {"session_id": self._session_id, **key}) is not None:
             raise Refused("already_there", f"There is a {model.__name__} {key} already.")
-        self._images.setdefault(_address(row), (None, None))
-        self._track(row)
-        check_rows(len(self._images), self._transaction.limits)
+        self._touched.made(row)
+        self._taken()
         self.db.add(row)
         self.flush()
         return row
 
     def remove(self, row: AnyRow) -> None:
         """Delete a row."""
-        self._insist_on_writing()
-        before, _ = self._images.get(_address(row), (image(row), None))
-        self._images[_address(row)] = (before, None)
+        self.insist_on_writing()
+        self._touched.gone(row)
         self.db.delete(row)
         self.flush()
 
@@ -162,10 +162,12 @@ class Rows:
             raise self._failure
         changed = [row for row in self.db.dirty if self.db.is_modified(row)]
         if changed:
-            self._insist_on_writing()
+            self.insist_on_writing()
         for row in changed:
             _refuse_new_key(row)
-            _validated(type(row), row.model_dump())
+            if not self._known(row):
+                raise TypeError(_only_read(type(row).__name__))
+            validated(type(row), row.model_dump())
         self._refuse_strangers()
         try:
             with self._transaction.journaled():
@@ -175,17 +177,52 @@ class Rows:
             raise
 
     def changes(self) -> tuple[RowChange, ...]:
-        """What became of the rows touched: each once, as it was first and is last."""
-        self._flag_mutations()
+        """What became of the session's rows touched: each once, as it was first and is last."""
+        self._touched.flag_mutations()
         self.flush()
-        found = []
-        for (table, _), (before, row) in self._images.items():
-            if row is not None and not inspect(row).persistent:
-                raise TypeError(f"a {type(row).__name__} was taken from its ORM session; remove it with rows(…).remove")
-            after = None if row is None else image(row)
-            if before != after:
-                found.append(RowChange(table, before, after))
-        return tuple(found)
+        return self._touched.changes()
+
+    def shared_changes(self) -> tuple[RowChange, ...]:
+        """What became of the shared rows touched."""
+        self.refresh()
+        for change in self._only_read.changes():
+            raise TypeError(_only_read(change.table))
+        return self._locked.changes()
+
+    def hold(self, rows: Iterable[SQLModel]) -> None:
+        """Take up shared rows that are locked: they may be changed."""
+        for row in rows:
+            self._only_read.forget(row)
+            self._locked.seen((row,))
+        self._taken()
+
+    def hold_new(self, row: SQLModel) -> None:
+        """Write a new shared row."""
+        self._locked.made(row)
+        self._taken()
+        self.db.add(row)
+        self.flush()
+
+    def drop(self, row: SQLModel) -> None:
+        """Delete a shared row. Raises TypeError if it is not locked."""
+        if row not in self._locked:
+            raise TypeError(f"a {type(row).__name__} is removed that is not locked; take it by shared(…).lock")
+        self._locked.gone(row)
+        self.db.delete(row)
+        self.flush()
+
+    def look_at(self, rows: Collection[SQLModel]) -> None:
+        """Take up shared rows that may not be changed; a list or dict in them could be, which only images show."""
+        self._transaction.watch()
+        check_rows(len(rows), self._transaction.limits)
+        for row in rows:
+            if row not in self._locked and any(isinstance(value, list | dict) for value in vars(row).values()):
+                self._only_read.seen((row,))
+
+    def refresh(self) -> None:
+        """Write what was changed, also in place, before locked rows are read anew."""
+        self._locked.flag_mutations()
+        self.flush()
 
     def put(self, model: type[SQLModel], before: Mapping[str, Json] | None, after: Mapping[str, Json] | None) -> None:
         """Take out the row of one image and put in that of another: how undo, redo and fork write."""
@@ -193,7 +230,7 @@ class Rows:
         with self._transaction.journaled():
             if before is not None:
                 values = values_of(model, before)
-                key = [table.c[column.name] == values[column.name] for column in _own_key(model)]
+                key = [table.c[column.name] == values[column.name] for column in own_key(model)]
                 connection.execute(table.delete().where(table.c.session_id == self._session_id, *key))
             if after is not None:
                 connection.execute(table.insert().values(session_id=self._session_id, **values_of(model, after)))
@@ -206,34 +243,22 @@ class Rows:
                 return {**values, column.name: (self.db.scalar(highest) or 0) + 1}
         return values
 
-    def _remember(self, rows: Iterable[SQLModel]) -> None:
+    def _taken(self, rows: Iterable[SQLModel] = ()) -> None:
         self._transaction.watch()
-        for row in rows:
-            if _address(row) not in self._images:
-                self._images[_address(row)] = (image(row), row)
-        check_rows(len(self._images), self._transaction.limits)
+        self._touched.seen(rows)
+        check_rows(len(self._touched) + len(self._locked), self._transaction.limits)
 
-    def _track(self, row: SQLModel) -> None:
-        self._transaction.watch()
-        before, _ = self._images[_address(row)]
-        self._images[_address(row)] = (before, row)
-
-    def _flag_mutations(self) -> None:
-        """Have lists and dicts written that were changed in place, which the ORM does not notice."""
-        for before, row in self._images.values():
-            if row is not None and inspect(row).persistent:
-                now = image(row)
-                for name, value in vars(row).items():
-                    if isinstance(value, list | dict) and (before is None or before[name] != now[name]):
-                        flag_modified(row, name)
+    def _known(self, row: SQLModel) -> bool:
+        return row in self._touched or row in self._locked
 
     def _refuse_strangers(self) -> None:
-        if any(_address(row) not in self._images for row in self.db.new):
+        if any(not self._known(row) for row in self.db.new):
             raise TypeError("a new row that the journal does not know; make it with rows(…).add(…)")
-        if any(self._images.get(_address(row), (None, row))[1] is not None for row in self.db.deleted):
+        if any(not (self._touched.lacks(row) or self._locked.lacks(row)) for row in self.db.deleted):
             raise TypeError("a row was deleted behind the journal's back; remove it with rows(…).remove(…)")
 
-    def _insist_on_writing(self) -> None:
+    def insist_on_writing(self) -> None:
+        """Insist that this is an action. Raises TypeError."""
         if not self.writable:
             raise TypeError("guards, resources and read-only actions only read; change rows in an action")
 
@@ -303,13 +328,8 @@ def check_row(row: type[Row]) -> None:
         raise DefinitionError(f"{row.__name__} is not a table.", hint=f"Write `class {row.__name__}(Row, table=True)`.")
     if len(table_of(row).primary_key) < 2:
         raise DefinitionError(f"{row.__name__} has no key of its own.", hint="Mark a column `Field(primary_key=True)`.")
-    name = table_of(row).name
-    if len(name) > NAME_LIMIT:
-        raise DefinitionError(
-            f"{row.__name__}: the table {name} has {len(name)} characters; databases take {NAME_LIMIT}.",
-            hint='Give it a shorter one: `__tablename__ = "…"` in the class.',
-        )
-    _check_kept(row)
+    check_name(row)
+    check_stored(row)
     for columns in _unique(table_of(row)):
         if "session_id" not in columns:
             raise DefinitionError(
@@ -320,7 +340,18 @@ def check_row(row: type[Row]) -> None:
         _check_reference(row, constraint)
 
 
-def _check_unused(row: type[Row]) -> None:
+def check_name(row: type[SQLModel]) -> None:
+    """Insist that databases take a table's name. Raises DefinitionError."""
+    name = table_of(row).name
+    if len(name) > NAME_LIMIT:
+        raise DefinitionError(
+            f"{row.__name__}: the table {name} has {len(name)} characters; databases take {NAME_LIMIT}.",
+            hint='Give it a shorter one: `__tablename__ = "…"` in the class.',
+        )
+
+
+def check_unused(row: type[SQLModel]) -> None:
+    """Insist that no other class has a class's table. Raises DefinitionError."""
     name = str(row.__tablename__)
     if name in SQLModel.metadata.tables:
         raise DefinitionError(
@@ -329,7 +360,8 @@ def _check_unused(row: type[Row]) -> None:
         )
 
 
-def _check_kept(row: type[Row]) -> None:
+def check_stored(row: type[SQLModel]) -> None:
+    """Insist that the journal's JSON can say what a table's columns hold. Raises DefinitionError."""
     for column in table_of(row).columns:
         if isinstance(column.type, LargeBinary):
             raise DefinitionError(
@@ -368,7 +400,8 @@ def _unique(table: Table) -> Iterator[list[str]]:
             yield [column.name for column in index.columns]
 
 
-def _validated(model: type[AnyRow], values: Mapping[str, Any]) -> AnyRow:
+def validated(model: type[AnyModel], values: Mapping[str, Any]) -> AnyModel:
+    """A row of these values. Raises InvalidArguments."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -383,16 +416,11 @@ def values_of(model: type[SQLModel], values: Mapping[str, Json]) -> dict[str, An
     return {name: getattr(row, name) for name in known}
 
 
-def _key(row: SQLModel) -> dict[str, Any]:
-    return {column.name: getattr(row, column.name) for column in _own_key(type(row))}
-
-
-def _own_key(model: type[SQLModel]) -> "list[Column[Any]]":
-    return [column for column in table_of(model).primary_key if column.name != "session_id"]
-
-
-def _address(row: SQLModel) -> tuple[str, str]:
-    return str(type(row).__tablename__), repr(sorted(_key(row).items()))
+def _only_read(what: str) -> str:
+    return (
+        f"a {what} was changed that the journal does not know; take the row to change by rows(…).find or .where,"
+        " or a shared one by shared(…).lock"
+    )
 
 
 def _refuse_new_key(row: object) -> None:

@@ -83,6 +83,8 @@ class Change:
     state_before: str | None
     state: str
     rows: tuple[RowChange, ...] = ()
+    shared: tuple[RowChange, ...] = ()
+    """What became of the rows that all sessions share."""
     undone: int | None = None
     """The revision that this change undid or did again."""
     main_of: int | None = field(default=None, repr=False)

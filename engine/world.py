@@ -15,10 +15,12 @@ from engine.actions import Contract
 from engine.definition import Definition, define
 from engine.errors import DefinitionError, Refused
 from engine.rows import Row, Rows, RowSet
+from engine.shared_rows import Seed, SharedRow, SharedSet
 from engine.store.records import Record
 from engine.types import Principal
 
 AnyRow = TypeVar("AnyRow", bound=Row)
+AnyShared = TypeVar("AnyShared", bound=SharedRow)
 
 
 def _document(definition: Definition, stored: str | None) -> BaseModel | None:
@@ -59,8 +61,10 @@ class World:
 
     Subclass it: `data: Model` annotates the session's document, `states=`,
     `start=` and `final=` give its states, and its marked methods are what can
-    be done. `rows=` names its Row classes if they are not in its own module,
-    `upgrades=` what became of the content of versions before this one.
+    be done. `rows=` and `shared=` name its Row and SharedRow classes if they are
+    not in its own module; `seed=` gives the first shared rows; `on_copy=` names
+    the method that a fork or an imported session begins with; `upgrades=` what became
+    of the content of versions before this one.
     `expires_after=` is how long a session lasts that nobody changes.
     """
 
@@ -79,6 +83,9 @@ class World:
         upgrades: Iterable[Callable[..., Any]] = (),
         contract: Contract = "envelope",
         rows: Iterable[type[Row]] | None = None,
+        shared: Iterable[type[SharedRow]] | None = None,
+        seed: Seed | None = None,
+        on_copy: str | Callable[..., Any] | None = None,
         icons: Iterable[str] = (),
         expires_after: timedelta | None = None,
     ) -> None:
@@ -93,6 +100,9 @@ class World:
             upgrades=upgrades,
             contract=contract,
             rows=rows,
+            shared=shared,
+            seed=seed,
+            on_copy=on_copy,
             icons=icons,
             expires_after=expires_after,
         )
@@ -155,3 +165,9 @@ class World:
     def rows(self, model: type[AnyRow]) -> RowSet[AnyRow]:
         """The session's rows of a table: to iterate, find, count, add and remove."""
         return RowSet(model, self._situation.rows)
+
+    def shared(self, model: type[AnyShared]) -> SharedSet[AnyShared]:
+        """The rows of a table that all sessions share: to iterate, find and count, to lock and then change, to add."""
+        if model not in self.definition.shared:
+            raise TypeError(f"{model.__name__} is no shared table of {self.definition.name}; name it in shared=[…]")
+        return SharedSet(model, self._situation.rows)

@@ -65,6 +65,18 @@ def test_the_shopping_list_of_the_docs_works(tmp_path: Path) -> None:
         call(dispatcher, "groceries", "put", name="salt")
 
 
+def test_the_library_of_the_docs_works(tmp_path: Path) -> None:
+    dispatcher = dispatcher_of(tmp_path, loaded(tmp_path, "docs_library", blocks("docs/worlds.md", "python shared")[0]))
+    assert call(dispatcher, "reader", "lend", name="Ulysses") == 0
+    with pytest.raises(Refused, match="No copy of Ulysses is in"):
+        call(dispatcher, "reader", "lend", name="Ulysses")
+    call(dispatcher, "reader", "undo")
+    assert call(dispatcher, "reader", "look") == [{"name": "Emma", "copies": 2}, {"name": "Ulysses", "copies": 1}]
+    call(dispatcher, "reader", "lend", name="Emma")
+    fork = dispatcher.fork(LOCAL, dispatcher.main(LOCAL, "reader"))
+    assert dispatcher.past(LOCAL, fork.session)[0].rows == {"docs_library__loan": []}
+
+
 def test_the_tea_room_of_the_docs_loads(tmp_path: Path) -> None:
     dispatcher = dispatcher_of(tmp_path, loaded(tmp_path, "docs_tea", blocks("docs/worlds.md", "python asking")[0]))
     assert dispatcher.registry.worlds["tea_room"].actions["serve"].asks

@@ -58,7 +58,7 @@ def _counts(world: Definition) -> Json:
         "actions": len(world.actions),
         "resources": len(world.resources),
         "prompts": len(world.prompts),
-        "tables": len(world.rows),
+        "tables": len(world.tables),
     }
 
 

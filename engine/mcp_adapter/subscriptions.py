@@ -157,7 +157,7 @@ class _Stream:
 def topics(registry: Registry, change: Change) -> Iterable[Topic]:
     """What a change touched: its session's resources, also as its person's main session."""
     definition = registry.worlds[change.world]
-    tables = definition.tables if change.adopted else frozenset(row.table for row in change.rows)
+    tables = definition.tables if change.adopted else frozenset(row.table for row in (*change.rows, *change.shared))
     names = [*BUILT_IN, *(name for name, found in definition.resources.items() if found.touched_by(tables))]
     owners = [change.session] + ([] if change.main_of is None else [_main(change.world, change.main_of)])
     return [(owner, name) for owner in owners for name in names]

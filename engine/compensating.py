@@ -1,0 +1,87 @@
+"""Taking back what an action did to shared rows: by the method its author named, never by writing images back.
+
+Others have changed the shared rows since, so an old image of one would undo their work, too.
+"""
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+
+from engine.definition import Definition
+from engine.errors import Refused
+from engine.history import entry_at
+from engine.present import changes
+from engine.rows import Rows
+from engine.store.records import Entry, Record, Transaction
+from engine.types import Change, RowChange
+from engine.world import World
+
+
+def compensate(
+    transaction: Transaction, definition: Definition, record: Record, rows: Rows, opened: Callable[[], World]
+) -> tuple[RowChange, ...]:
+    """Have the action that undo takes back next give back what it claimed: the images of the shared rows touched.
+
+    Raises Refused if it claimed something and does not say how to give it back.
+    """
+    entry = None if record.undo_top is None else entry_at(transaction, record, record.undo_top)
+    if entry is None or not entry.shared:
+        return ()
+    action = definition.actions.get(entry.action)
+    if action is not None and not action.options.undo:
+        return ()  # undo itself refuses it
+    if action is None or action.compensate is None:
+        raise Refused(
+            "touches_shared",
+            f"{entry.action} at revision {entry.revision} changed what all sessions share ({_tables(entry)}),"
+            " which others may have changed since.",
+            hint=f"Act against it, or fork the session at revision {entry.revision - 1}.",
+        )
+    world = opened()
+    document = world.data.model_copy(deep=True) if definition.data is not None else None
+    action.compensate(world, _change(transaction, definition, record, entry))
+    found = rows.shared_changes()
+    if rows.changes() or world.data != document:
+        raise TypeError(
+            f"{definition.name}: compensate= of {entry.action} changes shared rows only; undo does the rest"
+        )
+    rows.db.expunge_all()  # undo writes rows past the ORM
+    return found
+
+
+def check_redo(transaction: Transaction, record: Record) -> None:
+    """Insist that what redo would do again claimed no shared rows. Raises Refused."""
+    undone = None if record.redo_top is None else entry_at(transaction, record, record.redo_top)
+    entry = None if undone is None or undone.target is None else entry_at(transaction, record, undone.target)
+    if entry is not None and entry.shared:
+        raise Refused(
+            "touches_shared",
+            f"{entry.action} at revision {entry.revision} changed what all sessions share ({_tables(entry)}),"
+            " so it has to be decided anew.",
+            hint=f"Call {entry.action} again instead.",
+        )
+
+
+def shared_images(entry: Entry) -> tuple[RowChange, ...]:
+    """The images of the shared rows that an entry touched, as it was written."""
+    return tuple(RowChange(*parts) for parts in json.loads(entry.shared or "[]"))
+
+
+def _tables(entry: Entry) -> str:
+    return ", ".join(sorted({change.table for change in shared_images(entry)}))
+
+
+def _change(transaction: Transaction, definition: Definition, record: Record, entry: Entry) -> Change:
+    return Change(
+        session=record.handle,
+        world=definition.name,
+        revision=entry.revision,
+        action=entry.action,
+        arguments=json.loads(entry.arguments),
+        principal=transaction.principal(entry.person_id),
+        at=datetime.fromisoformat(entry.at),
+        state_before=entry_at(transaction, record, entry.revision - 1).state,
+        state=entry.state,
+        rows=changes(definition, entry),
+        shared=shared_images(entry),
+    )

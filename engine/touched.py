@@ -1,0 +1,92 @@
+"""The rows that a transaction holds in hand, each with its image as it was first: what the journal is written from."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Column, Table, inspect
+from sqlalchemy.orm.attributes import flag_modified
+from sqlmodel import SQLModel
+
+from engine.types import Json, RowChange
+
+
+def table_of(row: type[SQLModel]) -> Table:
+    """The SQLAlchemy table behind a Row class."""
+    table: Table = row.__table__  # type: ignore[attr-defined]
+    return table
+
+
+def image(row: SQLModel) -> dict[str, Json]:
+    """A row as JSON by column, without its session."""
+    return row.model_dump(mode="json")
+
+
+def own_key(model: type[SQLModel]) -> "list[Column[Any]]":
+    """The key's columns, without the session's."""
+    return [column for column in table_of(model).primary_key if column.name != "session_id"]
+
+
+def key_of(row: SQLModel) -> dict[str, Any]:
+    """A row's key by column, without its session."""
+    return {column.name: getattr(row, column.name) for column in own_key(type(row))}
+
+
+class Touched:
+    """Rows and their first images; `changes` compares these with what the rows are by then."""
+
+    def __init__(self) -> None:
+        self._images: dict[tuple[str, str], tuple[Mapping[str, Json] | None, SQLModel | None]] = {}
+
+    def __contains__(self, row: SQLModel) -> bool:
+        return _address(row) in self._images
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def lacks(self, row: SQLModel) -> bool:
+        """Whether a row is noted as deleted."""
+        return self._images.get(_address(row), (None, row))[1] is None
+
+    def seen(self, rows: Iterable[SQLModel]) -> None:
+        """Take up rows as they are, those that are not known yet."""
+        for row in rows:
+            if _address(row) not in self._images:
+                self._images[_address(row)] = (image(row), row)
+
+    def made(self, row: SQLModel) -> None:
+        """Take up a new row."""
+        before, _ = self._images.get(_address(row), (None, None))
+        self._images[_address(row)] = (before, row)
+
+    def gone(self, row: SQLModel) -> None:
+        """Note that a row is deleted."""
+        before, _ = self._images.get(_address(row), (image(row), None))
+        self._images[_address(row)] = (before, None)
+
+    def forget(self, row: SQLModel) -> None:
+        """Let go of a row, whatever it was."""
+        self._images.pop(_address(row), None)
+
+    def changes(self) -> tuple[RowChange, ...]:
+        """What became of the rows: each once, as it was first and is last."""
+        found = []
+        for (table, _), (before, row) in self._images.items():
+            if row is not None and not inspect(row).persistent:
+                raise TypeError(f"a {type(row).__name__} was taken from its ORM session; remove it by .remove(row)")
+            after = None if row is None else image(row)
+            if before != after:
+                found.append(RowChange(table, before, after))
+        return tuple(found)
+
+    def flag_mutations(self) -> None:
+        """Have lists and dicts written that were changed in place, which the ORM does not notice."""
+        for before, row in self._images.values():
+            if row is not None and inspect(row).persistent:
+                now = image(row)
+                for name, value in vars(row).items():
+                    if isinstance(value, list | dict) and (before is None or before[name] != now[name]):
+                        flag_modified(row, name)
+
+
+def _address(row: SQLModel) -> tuple[str, str]:
+    return str(type(row).__tablename__), repr(sorted(key_of(row).items()))
