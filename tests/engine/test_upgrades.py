@@ -1,7 +1,9 @@
 """What an older version of a world stored is read, undone and gone on with by the present one."""
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +19,7 @@ from sqlmodel import Field
 from engine import Row, World, action, resource, upgrade
 from engine.dispatch import Dispatcher
 from engine.errors import DefinitionError, Refused
+from engine.limits import Limits
 from engine.migrate import upgrade as upgrade_tables
 from engine.operations import Call
 from engine.registry import Registry
@@ -54,6 +57,11 @@ class Essay(World, name="essay", states=Old, start=Old.DRAFT, rows=[Word]):
         self.data.words += 1
         self.rows(Word).add(place=self.data.words, word=word)
         return self.data.words
+
+    @action(source=Old.DRAFT)
+    def fill(self, words: list[str]) -> None:
+        for word in words:
+            self.write(word)
 
     @action(source=Old.DRAFT)
     def strike(self) -> None:
@@ -112,6 +120,11 @@ class Essay2(World, name="essay", states=New, start=New.OPEN, rows=[Word], versi
         self.data.total += 1
         self.rows(Word).add(place=self.data.total, word=word.upper(), size=len(word))
         return self.data.total
+
+    @action(source=New.OPEN)
+    def fill(self, words: list[str]) -> None:
+        for word in words:
+            self.write(word)
 
     @action(source=New.OPEN)
     def strike(self) -> None:
@@ -344,9 +357,58 @@ def test_fork_of_an_older_session_is_of_the_present_version(dispatcher_of: Make)
     assert shown(dispatcher, session) == ([("A", 1), ("BB", 2)], 2, "open")
 
 
+def test_row_sets_at_rest_and_snapshots_are_upgraded_too(dispatcher_of: Make) -> None:
+    few = Limits(at_once=2, snapshot=3)
+    old = dispatcher_of(Essay, limits=few)
+    session = written(old, "a")
+    act(old, "fill", words=["bb", "ccc", "dddd"])
+    act(old, "rewrite", place=2, word="b")
+    act(old, "undo")
+    act(old, "undo")
+    dispatcher = dispatcher_of(Essay2, limits=few)
+    full = [("A", 1), ("BB", 2), ("CCC", 3), ("DDDD", 4)]
+    expected: dict[int, Any] = {1: [], 2: full[:1], 3: full, 4: [full[0], ("B", 1), *full[2:]], 5: full, 6: full[:1]}
+    assert {revision: then(dispatcher, session, revision)[0] for revision in expected} == expected
+    fork = dispatcher.fork(LOCAL, session, 5).session
+    assert shown(dispatcher, fork) == (full, 4, "open")
+    act(dispatcher, "redo")
+    act(dispatcher, "rewrite", place=1, word="x")
+    act(dispatcher, "undo")
+    act(dispatcher, "undo")
+    act(dispatcher, "redo")
+    expected |= {7: full, 8: [("X", 1), *full[1:]], 9: full, 10: full[:1], 11: full}
+    assert {revision: then(dispatcher, session, revision)[0] for revision in expected} == expected
+    assert shown(dispatcher) == (full, 4, "open")
+
+
+def test_large_undo_may_be_the_first_call_of_the_new_version(dispatcher_of: Make) -> None:
+    few = Limits(at_once=2)
+    old = dispatcher_of(Essay, limits=few)
+    session = written(old, "a bb")
+    act(old, "fill", words=["ccc", "dddd", "eeeee"])
+    dispatcher = dispatcher_of(Essay2, limits=few)
+    act(dispatcher, "undo")
+    assert shown(dispatcher) == ([("A", 1), ("BB", 2)], 2, "open")
+    assert then(dispatcher, session, 4)[0] == [("A", 1), ("BB", 2), ("CCC", 3), ("DDDD", 4), ("EEEEE", 5)]
+    act(dispatcher, "undo")
+    assert shown(dispatcher) == ([("A", 1)], 1, "open")
+
+
+def test_export_of_an_older_session_holds_it_in_present_form(dispatcher_of: Make, tmp_path: Path) -> None:
+    session = written(dispatcher_of(Essay), "a bb")
+    dispatcher_of(Essay2).export(LOCAL, session, tmp_path / "file.sqlite")
+    with closing(sqlite3.connect(tmp_path / "file.sqlite")) as file:
+        assert file.execute("select state, data, version from session").fetchall() == [
+            ("open", '{"total":2,"title":"untitled"}', 2)
+        ]
+        assert file.execute(f"select word, size from {Word.__tablename__}").fetchall() == [("A", 1), ("BB", 2)]
+        assert file.execute("select distinct version from journal").fetchall() == [(1,)]
+
+
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("write"), st.sampled_from(["a", "bb", "ccc", "dddddd"])),
+        st.tuples(st.just("fill"), st.sampled_from(["e ff ggg", "h iiiiii j kk l"])),
         st.tuples(st.just("rewrite"), st.sampled_from(["x", "yyyyyy"])),
         st.tuples(st.sampled_from(["strike", "undo", "redo", "finish", "reopen"]), st.none()),
     ),
@@ -358,7 +420,11 @@ def walked(dispatcher: Dispatcher, session: str, steps: list[tuple[str, str | No
     """What was seen at each revision that some steps made; what is refused makes none."""
     seen = {}
     for name, word in steps:
-        taken: dict[str, dict[str, Any]] = {"write": {"word": word}, "rewrite": {"place": 1, "word": word}}
+        taken: dict[str, dict[str, Any]] = {
+            "write": {"word": word},
+            "rewrite": {"place": 1, "word": word},
+            "fill": {"words": (word or "").split()},
+        }
         try:
             revision = act(dispatcher, name, session, **taken.get(name, {})).revision
             seen[revision] = look()
@@ -377,7 +443,8 @@ def test_every_revision_of_any_history_is_the_upgraded_one(
     before: list[tuple[str, str | None]], after: list[tuple[str, str | None]]
 ) -> None:
     with TemporaryDirectory() as folder:
-        store = SqliteStore(str(Path(folder) / "essay.db"))
+        # So few that undo, redo and forks write ahead, and that there are row sets at rest and snapshots.
+        store = SqliteStore(str(Path(folder) / "essay.db"), Limits(at_once=2, snapshot=3))
         upgrade_tables(store, [Essay.definition])
         old, new = (Dispatcher(store, Registry([world])) for world in (Essay, Essay2))
         session = old.start(LOCAL, "essay", {}).session
