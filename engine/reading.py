@@ -135,15 +135,13 @@ class Reader:
         def work(transaction: Transaction, record: Record, definition: Definition) -> Exported:
             return write_file(transaction, definition, record, path, replace=replace)
 
-        return self._reading(principal, self.world_of(principal, session), session, work)
+        return self._copying(principal, session, work)
 
     def query(self, principal: Principal, session: str, statement: str, *, limit: int = ROWS) -> Answer:
         """What an SQL statement gives on a copy of one session. Raises NotFound, Forbidden, Refused."""
-
         with TemporaryDirectory(prefix="turnkeeper-") as folder:
             copy = Path(folder) / "session.db"
-            world = self.world_of(principal, session)
-            self._reading(principal, world, session, lambda tx, record, d: fill(copy, tx, d, record))
+            self._copying(principal, session, lambda tx, record, definition: fill(copy, tx, definition, record))
             return ask(copy, statement, limit=limit, seconds=self.limits.seconds)
 
     def main_now(self, principal: Principal, world: str) -> Outcome | None:
@@ -231,6 +229,15 @@ class Reader:
 
     def _operation(self, definition: Definition, name: str) -> Operation:
         return OPERATIONS[name] if name in OPERATIONS else operation_of(self._action(definition, name))
+
+    def _copying(self, principal: Principal, session: str, work: Callable[[Transaction, Record, Definition], T]) -> T:
+        """What `work` makes of a session, in a snapshot that may last longer than an action."""
+        with self.store.snapshot(unbounded=True) as transaction:
+            record, _ = find(transaction, principal, session)
+            definition = self._definition(record.world)
+            allow(principal, definition.read_scope)
+            bring(transaction, definition, record)
+            return work(transaction, record, definition)
 
     def _reading(
         self,

@@ -10,7 +10,7 @@ from engine import history
 from engine.definition import Definition
 from engine.dispatch import Dispatcher
 from engine.errors import NotFound, Refused
-from engine.pasts import past
+from engine.pasts import Past, past
 from engine.present import shown_state
 from engine.registry import Registry
 from engine.rows import table_of
@@ -114,9 +114,12 @@ def history_json(dispatcher: Dispatcher, record: Record, since: int = 0) -> list
 def difference_json(dispatcher: Dispatcher, record: Record, first: int, second: int) -> Json:
     """What differs between two revisions of a session. Raises NotFound."""
     definition = world_named(dispatcher.registry, record.world)
-    before, after = dispatcher.store.read(
-        lambda tx: tuple(past(tx, definition, record, revision) for revision in (first, second))
-    )
+
+    def work(transaction: Transaction) -> list[Past]:
+        now = transaction.session_by_id(record.id) or record
+        return [past(transaction, definition, now, revision) for revision in (first, second)]
+
+    before, after = dispatcher.store.read(work)
     return {
         "session": record.handle,
         "world": record.world,
