@@ -30,7 +30,7 @@ from engine.limits import check_sessions
 from engine.logs import Line
 from engine.operations import OPERATIONS, Done, Opened, Operation, opened_world
 from engine.operations import Call as Call
-from engine.present import bring
+from engine.present import Large, bring
 from engine.reading import Reader, now_of
 from engine.registry import Registry
 from engine.starting import Start, Started, begun_before, start, start_main
@@ -39,6 +39,7 @@ from engine.store.hidden import hide
 from engine.store.records import Record, Transaction
 from engine.store.stores import Store
 from engine.types import LOCAL, Change, Json, Outcome, Principal, Role
+from engine.upgrading import upgrade_ahead
 
 T = TypeVar("T")
 Listener = Callable[[Change], None]
@@ -96,7 +97,7 @@ class Dispatcher(Reader):
         line = self._line(call)
 
         def answered(member: Member[Kept]) -> None:
-            if isinstance(member.error, WriteAhead):
+            if isinstance(member.error, WriteAhead | Large):
                 # It goes on for longer than the writer has time.
                 threading.Thread(target=self._answer_ahead, args=(call, member.error, line, done)).start()
                 return
@@ -222,7 +223,7 @@ class Dispatcher(Reader):
         return self._commit(work, lane=_main_lane(principal, definition.name)).session
 
     def _carried_out(self, call: Call) -> Outcome:
-        return self.store.write(self._work(call), self._tell, lane=_lane(call)).outcome
+        return self._commit(self._work(call), _lane(call))
 
     def _written_ahead(self, call: Call, needed: WriteAhead) -> Outcome:
         definition = self._definition(call.world)
@@ -230,9 +231,13 @@ class Dispatcher(Reader):
             self.store, definition, needed, lambda ahead: self._carried_out(dataclasses.replace(call, prepared=ahead))
         )
 
-    def _answer_ahead(self, call: Call, needed: WriteAhead, line: Line, done: Callable[[Answer], None]) -> None:
+    def _answer_ahead(self, call: Call, needed: WriteAhead | Large, line: Line, done: Callable[[Answer], None]) -> None:
         try:
-            answer = Answer(self._written_ahead(call, needed), None)
+            if isinstance(needed, WriteAhead):
+                outcome = self._written_ahead(call, needed)
+            else:
+                outcome = self._dispatched(call)
+            answer = Answer(outcome, None)
         except Exception as error:  # the caller's, whatever it is
             answer = Answer(None, error)
         _answer(answer, line, done)
@@ -247,7 +252,11 @@ class Dispatcher(Reader):
         return lambda tx: self._carry_out(tx, definition, operation, call, arguments, request)
 
     def _commit(self, work: Callable[[Transaction], Kept], lane: object = None) -> Outcome:
-        return self.store.write(work, self._tell, lane=lane).outcome
+        try:
+            return self.store.write(work, self._tell, lane=lane).outcome
+        except Large as large:
+            upgrade_ahead(self.store, large)
+            return self.store.write(work, self._tell, lane=lane).outcome
 
     def _tell(self, kept: Kept) -> None:
         for change in kept.changes:

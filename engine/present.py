@@ -19,6 +19,8 @@ from sqlalchemy import (
     StaticPool,
     String,
     create_engine,
+    func,
+    literal,
     select,
     type_coerce,
 )
@@ -36,8 +38,20 @@ from engine.upgrades import DOCUMENT, STATE
 Image = Mapping[str, Json]
 
 
+class Large(Exception):
+    """A session has too many rows to be stored in present form in one transaction: it has to be done ahead."""
+
+    def __init__(self, definition: Definition, record: Record) -> None:
+        super().__init__(f"{record.handle} to version {definition.version}")
+        self.definition = definition
+        self.record = record
+
+
 def bring(transaction: Transaction, definition: Definition, record: Record) -> None:
-    """Bring a session to the present version: stored, if the transaction writes, else for its reads. Raises Refused."""
+    """Bring a session to the present version: stored, if the transaction writes, else for its reads.
+
+    Raises Refused; Large where it is too much to be stored here and now.
+    """
     version = record.version
     if version > definition.version:
         raise Refused(
@@ -51,15 +65,22 @@ def bring(transaction: Transaction, definition: Definition, record: Record) -> N
     record.data, record.version = document(definition, version, record.data), definition.version
     changed = any(definition.upgrades.after(version, table) for table in definition.tables)
     if transaction.writable:
+        if changed and _is_large(transaction, definition, record):
+            raise Large(definition, record)
         if not transaction.store_present(record, version):
             raise Conflict("The session was changed by another at the same instant.", revision=record.revision)
-        for rows_id in _row_sets(transaction, record) if changed else ():
+        for rows_id in row_sets(transaction, record) if changed else ():
             _store_rows(transaction, definition, version, rows_id)
     elif changed:
-        ids = _row_sets(transaction, record)
+        ids = row_sets(transaction, record)
         copy = _copied(transaction, definition, version, ids)
         for rows_id in ids:
             transaction.read_elsewhere(rows_id, copy)
+
+
+def row_sets(transaction: Transaction, record: Record) -> list[int]:
+    """The ids of a session's row sets, those at rest too: all are of its version."""
+    return [record.id, *row_sets_of(transaction, record.id)]
 
 
 def state(definition: Definition, version: int, stored: str) -> str:
@@ -123,17 +144,24 @@ def image(definition: Definition, version: int, table: str, stored: Image) -> Im
     None if the row is no more: that is for an upgrade to say, and for it alone.
     """
     touched = version != definition.version and bool(definition.upgrades.after(version, table))
-    found: Image | None = _stepped(definition, version, table, dict(stored), dict) if touched else stored
+    if not touched and stored.keys() == _columns(model_of(definition, table)):
+        return stored
+    row = _row(definition, version, table, stored, rows_id=0)
+    return None if row is None else row.model_dump(mode="json")
+
+
+def _row(definition: Definition, version: int, table: str, stored: Image, *, rows_id: int) -> Row | None:
+    """A row in the present version, checked; None if it is no more. Raises Refused."""
+    found: Image | None = stored
+    if version != definition.version:
+        found = _stepped(definition, version, table, dict(stored), dict)
     if found is None:
         return None
     model = model_of(definition, table)
-    columns = _columns(model)
-    if not touched and found.keys() == columns:
-        return found
-    given = {name: found[name] if name in found else _absent(model, name) for name in columns}
+    given = {name: found[name] if name in found else _absent(model, name) for name in _columns(model)}
+    known = {name: value for name, value in given.items() if value is not _ABSENT}
     try:
-        known = {name: value for name, value in given.items() if value is not _ABSENT}
-        return model.model_validate({**known, "session_id": 0}).model_dump(mode="json")
+        return model.model_validate({**known, "session_id": rows_id})
     except ValidationError as error:
         raise _unfit(definition, version, f"row of {table}", f"rows of {table}", error) from None
 
@@ -205,9 +233,13 @@ def _absent(model: type[Row], name: str) -> Any:
     return None if column.nullable else _ABSENT
 
 
-def _row_sets(transaction: Transaction, record: Record) -> list[int]:
-    """The row sets of a session, those at rest too: all are of its version."""
-    return [record.id, *row_sets_of(transaction, record.id)]
+def _is_large(transaction: Transaction, definition: Definition, record: Record) -> bool:
+    most, found = transaction.limits.at_once, 0
+    for rows_id in row_sets(transaction, record):
+        for table in map(table_of, definition.rows):
+            some = select(literal(1)).where(table.c.session_id == rows_id).limit(most + 1)
+            found += transaction.run(select(func.count()).select_from(some.subquery())).scalar_one()
+    return bool(found > most)
 
 
 def _store_rows(transaction: Transaction, definition: Definition, version: int, rows_id: int) -> None:
@@ -244,11 +276,10 @@ def _upgraded(
     table = table_of(model)
     touched = bool(definition.upgrades.after(version, table.name))
     query = select(*map(_raw, table.c)).where(table.c.session_id == rows_id).order_by(*table.primary_key)
-    for values in transaction.run(query).mappings():
+    for values in map(dict, transaction.run(query).mappings()):
         if not touched:
-            yield dict(values)
-        elif (found := image(definition, version, table.name, _plain(model, dict(values)))) is not None:
-            row = model.model_validate({**found, "session_id": rows_id})
+            yield values
+        elif (row := _row(definition, version, table.name, _plain(model, values), rows_id=rows_id)) is not None:
             yield {column.name: getattr(row, column.name) for column in table.c}
 
 
@@ -266,4 +297,4 @@ def _plain(model: type[Row], values: dict[str, Any]) -> dict[str, Json]:
         and column.type.enum_class is not None
         and values[column.name] in column.type.enum_class.__members__
     }
-    return model(**{**values, **named}).model_dump(mode="json", warnings=False)
+    return model.model_construct(**{**values, **named}).model_dump(mode="json", warnings=False)

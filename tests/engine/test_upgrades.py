@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
+from queue import Queue
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -17,8 +18,8 @@ from sqlalchemy import text
 from sqlmodel import Field
 
 from engine import Row, World, action, resource, upgrade
-from engine.dispatch import Dispatcher
-from engine.errors import DefinitionError, Refused
+from engine.dispatch import Answer, Dispatcher
+from engine.errors import Conflict, DefinitionError, Refused
 from engine.limits import Limits
 from engine.migrate import upgrade as upgrade_tables
 from engine.operations import Call
@@ -392,6 +393,60 @@ def test_large_undo_may_be_the_first_call_of_the_new_version(dispatcher_of: Make
     assert then(dispatcher, session, 4)[0] == [("A", 1), ("BB", 2), ("CCC", 3), ("DDDD", 4), ("EEEEE", 5)]
     act(dispatcher, "undo")
     assert shown(dispatcher) == ([("A", 1)], 1, "open")
+
+
+def left_over(dispatcher: Dispatcher) -> int:
+    """How many hidden sessions there are, and rows that belong to none."""
+    with dispatcher.store.connection() as connection:
+        hidden = connection.execute(text("select count(*) from session where hidden is not null")).scalar_one()
+        lost = f"select count(*) from {Word.__tablename__} where session_id not in (select id from session)"
+        return int(hidden) + int(connection.execute(text(lost)).scalar_one())
+
+
+def test_large_session_is_stored_ahead_and_leaves_nothing_over(dispatcher_of: Make) -> None:
+    session = written(dispatcher_of(Essay), "a bb ccc dddd")
+    dispatcher = dispatcher_of(Essay2, limits=Limits(at_once=2))
+    assert act(dispatcher, "write", word="e").revision == 6
+    assert stored(dispatcher, session)[0] == 2
+    assert sorted(stored(dispatcher, session)[3]) == [("A", 1), ("BB", 2), ("CCC", 3), ("DDDD", 4), ("E", 1)]
+    assert [len(then(dispatcher, session, revision)[0]) for revision in range(1, 7)] == [0, 1, 2, 3, 4, 5]
+    assert left_over(dispatcher) == 0
+
+
+def test_event_loop_gets_the_answer_of_a_large_session_too(dispatcher_of: Make) -> None:
+    session = written(dispatcher_of(Essay), "a bb ccc dddd")
+    dispatcher = dispatcher_of(Essay2, limits=Limits(at_once=2))
+    answers: Queue[Answer] = Queue()
+    call = Call(principal=LOCAL, world="essay", action="write", arguments={"word": "e"}, session=session)
+    dispatcher.submit(call, answers.put)
+    answer = answers.get(timeout=20)
+    assert answer.error is None and answer.outcome is not None and answer.outcome.revision == 6
+    assert len(shown(dispatcher)[0]) == 5
+
+
+@pytest.mark.parametrize(("times", "done"), [(1, True), (2, True), (99, False)])
+def test_large_session_that_the_old_version_goes_on_with_is_stored_when_it_stands_still(
+    dispatcher_of: Make, times: int, done: bool
+) -> None:
+    old = dispatcher_of(Essay)
+    session = written(old, "a bb ccc")
+    going_on = iter(range(times))
+
+    @upgrade(to=2, of=Word)
+    def meddling(row: dict[str, Any]) -> dict[str, Any]:
+        if row["place"] == 1 and next(going_on, None) is not None:
+            act(old, "write", session, word="more")
+        return sized(row)
+
+    dispatcher = dispatcher_of(essay_upgraded_by(total, opened, meddling), limits=Limits(at_once=2))
+    if done:
+        assert act(dispatcher, "finish", session).revision == 5 + times
+        assert stored(dispatcher, session)[3][3:] == [("MORE", 4)] * times
+    else:
+        with pytest.raises(Conflict, match="went on 3 times while it was being stored in its new form"):
+            act(dispatcher, "finish", session)
+        assert stored(dispatcher, session)[0] == 1
+    assert left_over(dispatcher) == 0
 
 
 def test_export_of_an_older_session_holds_it_in_present_form(dispatcher_of: Make, tmp_path: Path) -> None:
