@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from sqlalchemy import Connection, func, literal, select
 from sqlmodel import Field, ForeignKeyConstraint, SQLModel
 
-from engine import Row, World, action
+from engine import Row, World, action, resource
 from engine.ahead import ATTEMPTS, written_ahead
 from engine.batches import Batch, begun, sweep
 from engine.copying import Piece, placed_pieces
@@ -21,6 +21,7 @@ from engine.errors import Conflict, NotFound, Refused
 from engine.history import Ahead, WriteAhead, entry_at
 from engine.journal import write
 from engine.limits import Limits
+from engine.mcp_adapter.subscriptions import topics
 from engine.operations import Call, Done, Opened
 from engine.rows import table_of
 from engine.store.hidden import hide
@@ -73,6 +74,11 @@ class Forest(World, rows=[Nest, Tree]):
             self.rows(Nest).add(name=f"nest {id}", tree=id)
         self.data.planted += len(ids)
         return self.data.planted
+
+    @resource(of=[Tree])
+    def height(self) -> int:
+        """How many trees there are."""
+        return len(self.rows(Tree))
 
     @action
     def hang(self, id: int, above: int) -> None:
@@ -181,6 +187,7 @@ def test_large_undo_is_one_change_and_its_repetition_writes_nothing_more(dispatc
     session = act(dispatcher, "plant", ids=[1, 2, 3]).session
     assert act(dispatcher, "undo", session).revision == 3
     assert (told[-1].adopted, told[-1].rows, told[-1].undone) == (True, (), 2)
+    assert (session, "height") in topics(dispatcher.registry, told[-1])
     assert (shown(dispatcher, session), hidden(dispatcher)) == ({}, ["rows"])
     for _ in range(3):
         act(dispatcher, "redo", session)
@@ -210,6 +217,18 @@ def test_a_far_past_is_read_from_the_snapshot_after_it(dispatcher_of: Make) -> N
         found = [then(dispatcher, handle, revision) for revision in range(2, 15)]
         assert [trees[2][1] for trees in found] == ["oak", *(f"kind {number}" for number in range(3, 15))]
         assert [99 in trees for trees in found] == [False] * 11 + [True] * 2
+
+
+def test_the_snapshot_of_another_row_set_says_nothing(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Forest, limits=Limits(snapshot=4, at_once=5))
+    session = act(dispatcher, "plant", ids=[1]).session
+    seen = {2: shown(dispatcher, session)}
+    steps: list[tuple[str, dict[str, Any]]] = [("plant", {"ids": [5, 6, 7, 8]}), ("undo", {})]
+    for name, arguments in [*steps, *[("paint", {"kind": f"kind {number}"}) for number in range(9)]]:
+        outcome = act(dispatcher, name, session, **arguments)
+        seen[outcome.revision] = shown(dispatcher, session)
+    assert counts(dispatcher)["snapshot"] == 3 and hidden(dispatcher) == ["rows"]
+    assert {revision: then(dispatcher, session, revision) for revision in seen} == seen
 
 
 def test_no_snapshot_is_kept_where_it_would_be_larger_than_the_changes_it_spares(dispatcher_of: Make) -> None:
@@ -278,6 +297,19 @@ def test_large_fork_is_the_same_as_one_made_at_once(dispatcher_of: Make) -> None
         assert shown(dispatcher, fork.session) == seen[12]
     assert dispatcher.history(LOCAL, ahead.session) == dispatcher.history(LOCAL, small.session)
     assert dispatcher.past(LOCAL, ahead.session)[0] == dispatcher.past(LOCAL, small.session)[0]
+
+
+def test_rows_that_refer_to_later_ones_are_written_and_deleted_in_an_order_that_can_be(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Forest, limits=FEW)
+    session = dispatcher.start(LOCAL, "forest").session
+    for last in range(300, 0, -60):
+        act(dispatcher, "plant", session, ids=list(range(last - 59, last + 1)), above=last + 1 if last < 300 else None)
+    act(dispatcher, "hang", session, id=300, above=1)  # through 61, 121, 181 and 241 back to 300
+    fork = dispatcher.fork(LOCAL, session).session
+    assert shown(dispatcher, fork) == shown(dispatcher, session)
+    for handle in (session, fork):
+        dispatcher.erase(LOCAL, handle)
+    assert counts(dispatcher) == {}
 
 
 def test_retry_of_a_large_fork_finds_the_first(dispatcher_of: Make) -> None:

@@ -1,0 +1,140 @@
+"""Large sessions: what a far past costs, and what others wait while a large session is forked, undone and erased."""
+
+import argparse
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from sqlmodel import Field
+
+from engine import Row, World, action
+from engine.dispatch import Dispatcher
+from engine.limits import Limits
+from engine.migrate import upgrade
+from engine.operations import Call
+from engine.registry import Registry
+from engine.store.sqlite import SqliteStore
+from engine.types import LOCAL
+
+T = TypeVar("T")
+
+
+class Crate(Row, table=True):
+    """One thing in a depot."""
+
+    __tablename__ = "bench__crate"
+    id: int = Field(primary_key=True)
+    content: str
+    weight: int = 0
+
+
+class Depot(World, name="depot", rows=[Crate]):
+    """Many rows."""
+
+    @action
+    def store(self, first: int, number: int) -> None:
+        """Store crates of consecutive numbers."""
+        for id in range(first, first + number):
+            self.rows(Crate).add(id=id, content=f"what is in number {id}")
+
+    @action
+    def weigh(self, id: int, weight: int) -> None:
+        """Change one crate."""
+        crate = self.rows(Crate).find(id=id)
+        assert crate is not None
+        crate.weight = weight
+
+    @action
+    def weigh_all(self, weight: int) -> None:
+        """Change every crate."""
+        for crate in self.rows(Crate):
+            crate.weight = weight
+
+
+def main() -> None:
+    """Measure, and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--changes", type=int, default=10_000, help="how far back the past is")
+    parser.add_argument("--rows", type=int, default=20_000, help="of the large session")
+    options = parser.parse_args()
+    with opened() as dispatcher:
+        _past(dispatcher, options.changes)
+        _large(dispatcher, options.rows)
+
+
+@contextmanager
+def opened() -> Iterator[Dispatcher]:
+    """A dispatcher on a fresh SQLite file."""
+    with tempfile.TemporaryDirectory() as folder:
+        store = SqliteStore(str(Path(folder) / "large.db"), Limits(rows=1_000_000, seconds=600))
+        registry = Registry([Depot])
+        upgrade(store, registry.worlds.values())
+        try:
+            yield Dispatcher(store, registry)
+        finally:
+            store.close()
+
+
+def _past(dispatcher: Dispatcher, changes: int) -> None:
+    session = dispatcher.start(LOCAL, "depot").session
+    _act(dispatcher, session, "store", first=1, number=100)
+    for number in range(changes):
+        _act(dispatcher, session, "weigh", id=1 + number % 100, weight=number + 1)
+    print(f"100 rows, {changes:,} changes")
+    for at in (2, changes // 2, changes + 1, changes + 2):
+        took = [_timed(lambda at=at: dispatcher.past(LOCAL, session, at))[0] for _ in range(5)]  # type: ignore[misc]
+        print(f"  revision {at:>6,}: {statistics.median(took) * 1000:6.1f} ms")
+
+
+def _large(dispatcher: Dispatcher, rows: int) -> None:
+    session, other = dispatcher.start(LOCAL, "depot").session, dispatcher.start(LOCAL, "depot").session
+    _act(dispatcher, other, "store", first=1, number=100)
+    for first in range(1, rows, 1000):
+        _act(dispatcher, session, "store", first=first, number=1000)
+    _act(dispatcher, session, "weigh_all", weight=7)
+    print(f"{rows:,} rows; another session's actions, one after the other, meanwhile")
+    _beside(dispatcher, other, "nothing", lambda: time.sleep(2))
+    fork = _beside(dispatcher, other, "fork", lambda: dispatcher.fork(LOCAL, session).session)
+    _beside(dispatcher, other, "undo", lambda: _act(dispatcher, session, "undo"))
+    _beside(dispatcher, other, "redo", lambda: _act(dispatcher, session, "redo"))
+    _beside(dispatcher, other, "erase", lambda: dispatcher.erase(LOCAL, fork))
+
+
+def _beside(dispatcher: Dispatcher, other: str, name: str, work: Callable[[], T]) -> T:
+    waits: list[float] = []
+    over = threading.Event()
+
+    def act() -> None:
+        while not over.is_set():
+            waits.append(_timed(lambda: _act(dispatcher, other, "weigh", id=1, weight=time.time_ns()))[0])
+
+    thread = threading.Thread(target=act)
+    thread.start()
+    took, result = _timed(work)
+    over.set()
+    thread.join()
+    waits.sort()
+    p50, p99, most = (1000 * waits[place] for place in (len(waits) // 2, len(waits) * 99 // 100, -1))
+    print(
+        f"  {name:>7}: {took * 1000:7.0f} ms; {len(waits):>5} actions, p50 {p50:.1f}, p99 {p99:.1f}, most {most:.1f} ms"
+    )
+    return result
+
+
+def _act(dispatcher: Dispatcher, session: str, name: str, **arguments: int) -> None:
+    dispatcher.dispatch(Call(principal=LOCAL, world="depot", action=name, arguments=arguments, session=session))
+
+
+def _timed(work: Callable[[], T]) -> tuple[float, T]:
+    began = time.perf_counter()
+    result = work()
+    return time.perf_counter() - began, result
+
+
+if __name__ == "__main__":
+    main()
