@@ -1,6 +1,7 @@
 """Large sessions: what a far past costs, and what others wait while a large session is forked, undone and erased."""
 
 import argparse
+import gc
 import statistics
 import tempfile
 import threading
@@ -97,6 +98,8 @@ def _large(dispatcher: Dispatcher, rows: int) -> None:
     for first in range(1, rows, 1000):
         _act(dispatcher, session, "store", first=first, number=1000)
     _act(dispatcher, session, "weigh_all", weight=7)
+    gc.collect()
+    gc.freeze()  # as the server does
     print(f"{rows:,} rows; another session's actions, one after the other, meanwhile")
     _beside(dispatcher, other, "nothing", lambda: time.sleep(2))
     fork = _beside(dispatcher, other, "fork", lambda: dispatcher.fork(LOCAL, session).session)

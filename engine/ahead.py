@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from engine import batches
-from engine.copying import row_pieces
+from engine.copying import paced, row_pieces
 from engine.definition import Definition
 from engine.errors import Conflict
 from engine.history import Ahead, WriteAhead
@@ -40,5 +40,5 @@ def _write(store: Store, batch: batches.Batch, needed: WriteAhead) -> None:
         record = source.session_by_id(needed.record.id)
         if record is not None and record.revision == needed.record.revision:
             bring(source, batch.definition, record)
-            overlay = lay(batch.definition, {}, needed.changes(batch.definition))
+            overlay = lay(batch.definition, {}, paced(needed.changes(batch.definition)))
             batch.put(row_pieces(source, batch.definition, record.rows_at, overlay, batch.id))

@@ -84,7 +84,7 @@ def in_parts(things: Iterable[T], most: int) -> Iterator[list[T]]:
         yield some
 
 
-def paced(things: Iterable[T], every: int) -> Iterator[T]:
+def paced(things: Iterable[T], every: int = 20) -> Iterator[T]:
     """Things, with a short rest after some: else others would have the interpreter only every 5 ms."""
     for number, thing in enumerate(things, 1):
         yield thing
@@ -97,12 +97,12 @@ def _rows(
 ) -> Iterator[Placed]:
     """The rows of a table in a row set: those that stand as they are, then those of the overlay."""
     model = model_of(definition, table.name)
-    laid = [(values_of(model, one.image), one.stands) for one in paced(_by_key(overlay.get(table.name, {})), ROWS)]
+    laid = [(values_of(model, one.image), one.stands) for one in paced(_by_key(overlay.get(table.name, {})))]
     names = [column.name for column in table.primary_key if column.name != "session_id"]
     replaced = {_key(values, names) for values, _ in laid}
     columns = [column for column in table.c if column.name != "session_id"]
     statement = select(*columns).where(table.c.session_id == rows_id).order_by(*table.primary_key)
-    for row in paced(source.run(statement, page=500, of=rows_id).mappings(), ROWS):
+    for row in paced(source.run(statement, page=500, of=rows_id).mappings()):
         values: Values = dict(row)
         if not replaced or _key(values, names) not in replaced:
             yield table, values

@@ -2,9 +2,10 @@
 
 import json
 from bisect import bisect_right
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias, TypeVar
 
 from sqlalchemy import Select, func, insert, literal, select
@@ -96,7 +97,7 @@ def taken_back(
     return found
 
 
-def lay(definition: Definition, overlay: Overlay, over: tuple[RowChange, ...]) -> Overlay:
+def lay(definition: Definition, overlay: Overlay, over: Iterable[RowChange]) -> Overlay:
     """An overlay with changes laid over it."""
     for change in over:
         rows = overlay.setdefault(str(model_of(definition, change.table).__tablename__), {})
@@ -190,8 +191,12 @@ def _sorted(base: Mapping[str, Json], overlay: Mapping[str, Laid]) -> list[Json]
 
 
 def _key(model: type[Row], image: Mapping[str, Json]) -> str:
-    names = [column.name for column in table_of(model).primary_key if column.name != "session_id"]
-    return json.dumps([image[name] for name in names])
+    return json.dumps([image[name] for name in _key_names(model)])
+
+
+@cache
+def _key_names(model: type[Row]) -> tuple[str, ...]:
+    return tuple(column.name for column in table_of(model).primary_key if column.name != "session_id")
 
 
 def _run_one(transaction: Transaction, statement: "Select[T]") -> T:
