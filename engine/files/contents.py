@@ -45,7 +45,7 @@ class Contents:
             for entry in self.entries():
                 self._document(entry.version, entry.data)
                 self._check_images(entry)
-            for table in self.file.worlds:
+            for table in self._own_tables:
                 for found in self._images_now(table):
                     self._values(table, version, found)
             for _, table, found in self._earlier():
@@ -57,6 +57,11 @@ class Contents:
         found, version = dict(self._stored), self.file.about["world_version"]
         found["state"] = state(self.definition, version, found["state"])
         return found | {"data": self._document(version, found["data"])}
+
+    @property
+    def _own_tables(self) -> list[str]:
+        """The tables of the session's rows: those of copies of shared rows are only to be looked at."""
+        return [table for table in self.file.worlds if table not in self.file.about["shared"]]
 
     @property
     def _stored(self) -> Mapping[str, Json]:
@@ -107,7 +112,7 @@ class Contents:
 
     def weight(self, *, earlier: bool) -> int:
         """The bytes of the rows as JSON: those that are shown, or those of earlier row sets, too."""
-        now = sum(size(dumped(found)) for table in self.file.worlds for found in self._images_now(table))
+        now = sum(size(dumped(found)) for table in self._own_tables for found in self._images_now(table))
         return now + (sum(size(text) for _, _, text in self.file.rows(SNAPSHOT)) if earlier else 0)
 
     def _placed(self, table: Table, row_set: int | None) -> Iterator[Placed]:
@@ -152,7 +157,7 @@ class Contents:
         for table, before, after in parsed_json(entry.rows or "[]"):
             _insist(isinstance(table, str) and (before or after) is not None, "a change has no row")
             for found in (before, after):
-                if found is not None and table in self.definition.tables:
+                if found is not None and table in self.definition.tables - self.definition.shared_tables:
                     self._values(table, entry.version, found)
         for table, before, after in parsed_json(entry.shared or "[]"):
             whole = all(found is None or isinstance(found, dict) for found in (before, after))

@@ -175,6 +175,8 @@ def _about(path: Path, connection: Any) -> dict[str, Json]:
     if len(rows) != 1 or None in rows[0]:
         raise damaged(path, "it does not say what it is")
     about = FILE.image(rows[0])
+    if not isinstance(about["shared"], list):
+        raise damaged(path, "it does not say which rows are shared")
     if about["digest"] != digest_of(connection):
         raise damaged(path, "its content is not what was exported")
     return about

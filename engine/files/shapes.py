@@ -80,11 +80,16 @@ FILE = Shape(
         ("revision", INTEGER),
         ("exported_at", TEXT),
         ("turnkeeper", TEXT),
+        ("shared", JSON),
         ("owner", TEXT),
         ("digest", TEXT),
     ),
 )
-"""One row: what the file is. `owner` and `digest` are hashes, `turnkeeper` the version that wrote it."""
+"""One row: what the file is.
+
+`turnkeeper` is the version that wrote it, `shared` the tables of copies of
+shared rows, `owner` and `digest` are hashes.
+"""
 
 PERSON = Shape("person", (("id", INTEGER), ("name", TEXT)), ("id",))
 """Who acted, by numbers of this file alone."""

@@ -15,12 +15,13 @@ from sqlalchemy import select
 from engine.definition import Definition
 from engine.errors import Refused, StoreError
 from engine.files.shapes import FILE, FIXED, JOURNAL, JSON, PERSON, SESSION, SNAPSHOT, Shape, encoded, quoted, shape_of
+from engine.files.shared import SharedCopies
 from engine.pasts import shown_by
 from engine.rows import Row, table_of
 from engine.settings import own_version
 from engine.store.records import Entry, Record, Transaction
 from engine.store.sqlite import SQLITE
-from engine.types import Json, Principal
+from engine.types import Json, Principal, dumped
 
 APPLICATION_ID = 0x544B4652
 """What SQLite files of this kind say they are (`TKFR`)."""
@@ -97,6 +98,7 @@ class _Writing:
         self._definition = definition
         self._record = record
         self._people: dict[int, int] = {}
+        self._shared = SharedCopies(definition)
         self._sets = {
             rows_id: number for number, rows_id in enumerate(shown_by(transaction, record).upto(record.revision))
         }
@@ -104,7 +106,8 @@ class _Writing:
     def all(self) -> tuple[int, int]:
         """Write everything; how many journal entries and rows that was."""
         worlds = [(model, shape_of(model)) for model in self._definition.rows]
-        for shape in (*FIXED, *(shape for _, shape in worlds)):
+        copies = {name: shape_of(model) for name, model in self._shared.models.items()}
+        for shape in (*FIXED, *(shape for _, shape in worlds), *copies.values()):
             self._connection.execute(shape.sql)
         self._session()
         entries = self._add(JOURNAL, map(self._entry, self._entries()))
@@ -112,6 +115,8 @@ class _Writing:
         rows = sum(self._add(shape, map(shape.row, self._images(model, now))) for model, shape in worlds)
         for rows_id in (found for found in self._sets if found != now):
             rows += sum(self._add(SNAPSHOT, self._earlier(model, rows_id)) for model in self._definition.rows)
+        for name, shape in copies.items():
+            self._add(shape, map(shape.row, self._shared.images(self._transaction, self._record, name)))
         named = [(number, self._transaction.person_name(person)) for person, number in self._people.items()]
         self._add(PERSON, iter(named))
         self._about()
@@ -132,7 +137,11 @@ class _Writing:
             after = some[-1].revision
 
     def _entry(self, entry: Entry) -> tuple[Any, ...]:
-        own = {"by": self._person(entry.person_id), "adopted": self._sets.get(entry.adopted or 0)}
+        own = {
+            "by": self._person(entry.person_id),
+            "adopted": self._sets.get(entry.adopted or 0),
+            "shared": self._shared.seen(entry),
+        }
         return tuple(own[name] if name in own else getattr(entry, name) for name, _ in JOURNAL.columns)
 
     def _earlier(self, model: type[Row], rows_id: int) -> Iterator[tuple[Any, ...]]:
@@ -156,6 +165,7 @@ class _Writing:
             "revision": self._record.revision,
             "exported_at": self._transaction.at,
             "turnkeeper": own_version(),
+            "shared": dumped(sorted(self._shared.models)),
             "owner": _hash_of(self._record, owner),
             "digest": "",
         }
