@@ -229,7 +229,7 @@ def _absent(model: type[Row], name: str) -> Any:
     default: Any = getattr(column.server_default, "arg", None)
     if default is not None:
         text = str(getattr(default, "text", default)).strip("'")
-        return json.loads(text) if isinstance(column.type, JSON) else text
+        return json.loads(text) if isinstance(column.type, JSON) else _member(column, text)
     return None if column.nullable else _ABSENT
 
 
@@ -290,11 +290,11 @@ def _raw(column: Any) -> ColumnElement[Any]:
 
 def _plain(model: type[Row], values: dict[str, Any]) -> dict[str, Json]:
     """A stored row as the journal would have it: an Enum's member by its value, if it still is one."""
-    named = {
-        column.name: column.type.enum_class[values[column.name]]
-        for column in table_of(model).c
-        if isinstance(column.type, Enum)
-        and column.type.enum_class is not None
-        and values[column.name] in column.type.enum_class.__members__
-    }
-    return model.model_construct(**{**values, **named}).model_dump(mode="json", warnings=False)
+    named = {column.name: _member(column, values[column.name]) for column in table_of(model).c}
+    return model.model_construct(**named).model_dump(mode="json", warnings=False)
+
+
+def _member(column: Any, value: Any) -> Any:
+    """A stored value, but for an Enum's name, which stands for its member, if that still is one."""
+    kind = column.type.enum_class if isinstance(column.type, Enum) else None
+    return kind[value] if kind is not None and value in kind.__members__ else value

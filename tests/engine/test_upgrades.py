@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
-from sqlalchemy import text
+from sqlalchemy import JSON, Column, text
 from sqlmodel import Field
 
 from engine import Row, World, action, resource, upgrade
@@ -641,6 +641,90 @@ def test_document_of_another_model_is_refused_with_the_way_to_upgrade_it(dispatc
     with pytest.raises(Refused, match=r"no Strict of version 1 of essay: words.*raise version=") as raised:
         act(dispatcher_of(SameVersion), "finish", session)
     assert raised.value.rule == "unreadable_document"
+
+
+# tables that changed meanwhile
+
+
+class Kind(StrEnum):
+    NEW = "new"
+
+
+class Box(Row, table=True):
+    """A box, which once had a number only, and once was of a kind that there is no more."""
+
+    number: int = Field(primary_key=True)
+    kind: Kind = Field(default=Kind.NEW, sa_column_kwargs={"server_default": "NEW"})
+    size: int = Field(default=0, sa_column_kwargs={"server_default": text("5")})
+    tags: list[str] = Field(sa_column=Column(JSON, server_default="[]", nullable=False))
+    note: str | None = "empty"
+
+
+class Boxes(World, name="boxes", rows=[Box]):
+    """Version 1."""
+
+    @action
+    def pack(self) -> None:
+        self.rows(Box).add(number=1, tags=["a"], size=3)
+
+    @action
+    def drop(self) -> None:
+        for box in self.rows(Box):
+            self.rows(Box).remove(box)
+
+
+@upgrade(to=2, of=Box)
+def renewed(box: dict[str, Any]) -> dict[str, Any]:
+    return {**box, "kind": "new", "note": box["kind"]}
+
+
+class Boxes2(Boxes, name="boxes", rows=[Box], version=2, upgrades=[renewed]):
+    """Version 2."""
+
+
+def rewritten(dispatcher: Dispatcher, *statements: str) -> None:
+    """Have the database hold what an older version would have written."""
+    with dispatcher.store.connection() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+def boxes(dispatcher: Dispatcher, *actions: str) -> list[dict[str, Any]]:
+    """The boxes after some actions."""
+    for name in actions:
+        dispatcher.dispatch(Call(principal=LOCAL, world="boxes", action=name))
+    return dispatcher.look(LOCAL, "boxes", None, lambda world: [image(box) for box in world.rows(Box)])
+
+
+def test_row_of_the_past_gets_what_a_migration_gave_the_rows_that_were_there(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Boxes)
+    boxes(dispatcher, "pack", "drop")
+    old = '{"number":1}'
+    rewritten(
+        dispatcher,
+        f"update journal set rows = '[[\"{Box.__tablename__}\",null,{old}]]' where revision = 2",
+        f"update journal set rows = '[[\"{Box.__tablename__}\",{old},null]]' where revision = 3",
+    )
+    given = {"number": 1, "kind": "new", "size": 5, "tags": [], "note": None}
+    handle = dispatcher.main(LOCAL, "boxes")
+    assert boxes(dispatcher, "undo") == [given]
+    assert dispatcher.past(LOCAL, handle, 2)[0].rows[str(Box.__tablename__)] == [given]
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_live_row_that_its_column_would_refuse_can_be_upgraded(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Boxes)
+    boxes(dispatcher, "pack")
+    rewritten(
+        dispatcher,
+        f"update {Box.__tablename__} set kind = 'OLD'",
+        """update journal set rows = replace(rows, '"new"', '"old"')""",
+    )
+    newer = dispatcher_of(Boxes2)
+    expected = {"number": 1, "kind": "new", "size": 3, "tags": ["a"]}
+    assert boxes(newer) == [{**expected, "note": "OLD"}]
+    assert boxes(newer, "drop", "undo") == [{**expected, "note": "OLD"}]
+    assert boxes(newer, "undo") == [] and boxes(newer, "redo") == [{**expected, "note": "old"}]
 
 
 # declaring
