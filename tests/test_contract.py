@@ -93,4 +93,4 @@ def test_engine_names_no_world() -> None:
 
 def test_names_kept_from_worlds_are_those_of_the_session_tools_and_of_the_engines_operations() -> None:
     assert {tool.name for tool in SESSION_TOOLS} == set(TOOL_NAMES)
-    assert set(OPERATIONS) | {"start", "fork", "import"} == set(OPERATION_NAMES)
+    assert set(OPERATIONS) | {"start", "fork", "import", "on_copy"} == set(OPERATION_NAMES)
