@@ -1,0 +1,1 @@
+"""The world `ledger` in its version 1."""
