@@ -84,7 +84,7 @@ def bench_python() -> Path:
         return python
     print(f"Making {BENCH_ENVIRONMENT.name} with FastMCP (once) ...", file=sys.stderr)
     venv.create(BENCH_ENVIRONMENT, clear=True, with_pip=True)
-    install = [str(python), "-m", "pip", "install", "-qq", "--require-hashes", "-r", str(LOCK)]
+    install = [str(python), "-m", "pip", "install", "-qq", "--no-deps", "--require-hashes", "-r", str(LOCK)]
     if subprocess.run(install, check=False).returncode != 0:
         raise PeerFailed("FastMCP cannot be installed; what pip said stands above.")
     installed.write_bytes(LOCK.read_bytes())

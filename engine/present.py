@@ -123,6 +123,8 @@ def document(definition: Definition, version: int, stored: str | None) -> str | 
 
 def document_at(transaction: Transaction, definition: Definition, record: Record, revision: int) -> str | None:
     """The document as it was at a revision, in the present version. Raises Refused."""
+    if definition.data is None:
+        return None
     stored, version = transaction.data_at(record.id, revision)
     return document(definition, version, stored)
 

@@ -91,7 +91,7 @@ class JournalRow(SQLModel, table=True):
     __tablename__ = "journal"
     __table_args__ = (
         partial_index("key is not null", "session_id", "person_id", "key", unique=True),
-        partial_index("target is not null", "session_id", "target"),
+        partial_index("target is not null", "session_id", "target", "revision"),
         partial_index("adopted is not null", "session_id", "revision"),
     )
     session_id: int = Field(primary_key=True, foreign_key="session.id", ondelete="CASCADE")

@@ -24,7 +24,13 @@ JOURNAL = (
 INDEXES = (
     ("ix_session_hidden_rows_id", "session", ["hidden", "rows_id"], "hidden is not null", False),
     ("ix_journal_session_id_revision", "journal", ["session_id", "revision"], "adopted is not null", False),
-    ("ix_journal_session_id_target", "journal", ["session_id", "target"], "target is not null", False),
+    (
+        "ix_journal_session_id_target_revision",
+        "journal",
+        ["session_id", "target", "revision"],
+        "target is not null",
+        False,
+    ),
     ("ix_journal_session_id_person_id_key", "journal", ["session_id", "person_id", "key"], "key is not null", True),
 )
 """Indexes without the many rows that they have nothing to say of: name, table, columns, condition, uniqueness."""
