@@ -103,12 +103,15 @@ def delete(store: Store, definition: Definition | None, session_id: int) -> None
 
 
 def sweep(store: Store, registry: Registry, before: datetime) -> int:
-    """Delete erased sessions, and batches that nobody wrote to since `before`; how many it were."""
+    """Delete erased sessions, batches that nobody wrote to since `before`, and row sets of no use; how many it were."""
     swept = 0
     for session_id, world, kind in store.read(partial(hidden.left_over, before=before)):
         if kind == "erased" or store.write(partial(hidden.give_up, batch_id=session_id, before=before)):
             delete(store, registry.definition(world), session_id)
             swept += 1
+    for rows_id, world in store.read(hidden.unused_rows):
+        delete(store, registry.definition(world), rows_id)
+        swept += 1
     return swept
 
 

@@ -95,6 +95,19 @@ def left_over(transaction: Transaction, before: datetime) -> list[tuple[int, str
     return [(row[0], row[1], row[2]) for row in found]
 
 
+def unused_rows(transaction: Transaction) -> list[tuple[int, str]]:
+    """Row sets, as (id, world), that their session neither shows nor has in what is kept of its past."""
+    owner, entry = SESSION.alias("owner"), JOURNAL.c
+    used = select(1).where(
+        entry.session_id == SESSION.c.rows_id, entry.adopted.is_not(None), entry.adopted == SESSION.c.id
+    )
+    shown = owner.c.rows_id.is_not_distinct_from(SESSION.c.id)
+    of_a_session = select(1).where(owner.c.id == SESSION.c.rows_id, owner.c.hidden.is_(None), ~shown)
+    chosen = select(SESSION.c.id, SESSION.c.world).where(SESSION.c.hidden == "rows", of_a_session.exists())
+    found = transaction.run(chosen.where(~used.exists()).order_by(SESSION.c.id))
+    return [(row[0], row[1]) for row in found]
+
+
 def row_sets_of(transaction: Transaction, session_id: int) -> list[int]:
     """The row sets of a session beside its own."""
     mine = select(SESSION.c.id).where(SESSION.c.hidden == "rows", SESSION.c.rows_id == session_id)

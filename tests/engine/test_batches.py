@@ -18,6 +18,7 @@ from engine.batches import Batch, begun, sweep
 from engine.copying import Piece, placed_pieces
 from engine.dispatch import Dispatcher
 from engine.errors import Conflict, NotFound, Refused
+from engine.forking import Fork, fork_ahead
 from engine.history import Ahead, WriteAhead, entry_at
 from engine.journal import write
 from engine.limits import Limits
@@ -312,6 +313,33 @@ def test_rows_that_refer_to_later_ones_are_written_and_deleted_in_an_order_that_
     assert counts(dispatcher) == {}
 
 
+def test_large_fork_is_of_the_revision_asked_for_though_its_origin_goes_on(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Forest, limits=FEW)
+    session, seen = grown(dispatcher)
+    store, revision = dispatcher.store, len(seen)
+    with store.snapshot() as transaction:
+        record = transaction.session(session)
+        assert record is not None
+    wanted = Fork(
+        origin=record,
+        definition=Forest.definition,
+        principal=LOCAL,
+        owner_id=record.owner_id,
+        revision=revision,
+        key=None,
+        request="",
+    )
+    act(dispatcher, "paint", session, kind="ash")
+
+    def gone_on(work: Callable[[Transaction], Outcome]) -> Outcome:
+        act(dispatcher, "clear", session)
+        return store.write(work)
+
+    fork = fork_ahead(store, wanted, gone_on).session
+    assert shown(dispatcher, fork) == seen[revision] and shown(dispatcher, session) == {}
+    assert {at: then(dispatcher, fork, at) for at in seen} == seen
+
+
 def test_retry_of_a_large_fork_finds_the_first(dispatcher_of: Make) -> None:
     dispatcher = dispatcher_of(Forest, limits=FEW)
     session, _ = grown(dispatcher)
@@ -441,6 +469,20 @@ def test_abandoned_batch_is_swept_and_one_being_written_is_not(dispatcher_of: Ma
         with pytest.raises(Conflict, match="took too long and was swept"):
             batch.put(trees(batch, 100))
     assert counts(dispatcher) == {}
+
+
+def test_row_set_that_no_kept_revision_shows_is_swept(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Forest, limits=FEW)
+    session = act(dispatcher, "plant", ids=[1, 2, 3]).session
+    for name in ("undo", "redo", "hang"):
+        act(dispatcher, name, session, **({"id": 1, "above": 2} if name == "hang" else {}))
+    store, registry = dispatcher.store, dispatcher.registry
+    assert sweep(store, registry, store.now()) == 0 and hidden(dispatcher) == ["rows"]
+    with store.connection() as connection:  # as if the past before revision 5 were kept no longer
+        journal = SQLModel.metadata.tables["journal"]
+        connection.execute(journal.update().where(journal.c.revision < 5).values(adopted=None))
+    assert sweep(store, registry, store.now()) == 1 and hidden(dispatcher) == []
+    assert shown(dispatcher, session) == {1: (2, "oak"), 2: (None, "oak"), 3: (None, "oak")}
 
 
 KILLED = """
