@@ -1,0 +1,401 @@
+"""The cart: many carts, one stock."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from engine.dispatch import Dispatcher
+from engine.errors import InvalidArguments, Refused
+from engine.migrate import behind, config, upgrade
+from engine.operations import Call
+from engine.registry import Registry
+from engine.store.sqlite import SqliteStore
+from engine.types import LOCAL, Change, Outcome, Principal, RowChange
+from tests.worlds.shoppers import rush
+from worlds.cart import Cart, CartLine, Product, State, first_stock, money
+
+BEN = Principal("test", "ben")
+PRICES = {product.sku: product.price for product in first_stock()}
+STOCK = {product.sku: product.stock for product in first_stock()}
+
+
+def act(
+    dispatcher: Dispatcher, action: str, by: Principal = LOCAL, session: str | None = None, **given: Any
+) -> Outcome:
+    return dispatcher.dispatch(Call(principal=by, world="cart", action=action, arguments=given, session=session))
+
+
+def refusal(dispatcher: Dispatcher, action: str, **given: Any) -> tuple[str, str]:
+    """The rule and the reason of a refusal, which changes nothing."""
+    before = shown(dispatcher)
+    with pytest.raises(Refused) as refused:
+        act(dispatcher, action, **given)
+    assert shown(dispatcher) == before
+    return refused.value.rule, refused.value.reason
+
+
+def shown(dispatcher: Dispatcher, session: str | None = None, by: Principal = LOCAL) -> tuple[Any, ...]:
+    """A cart's revision, state and contents."""
+    found = act(dispatcher, "show", by=by, session=session)
+    return found.revision, found.state, found.value
+
+
+def stock(dispatcher: Dispatcher) -> dict[str, int]:
+    def look(cart: Cart) -> dict[str, int]:
+        return {product.sku: product.stock for product in cart.shared(Product)}
+
+    return dispatcher.look(LOCAL, "cart", None, look)  # type: ignore[arg-type]
+
+
+def text(outcome: Outcome) -> str:
+    return "\n".join(block["text"] for block in outcome.content)
+
+
+@pytest.fixture
+def shop(dispatcher_of: Callable[..., Dispatcher]) -> Dispatcher:
+    return dispatcher_of(Cart)
+
+
+# each action and guard
+
+
+def test_add_puts_units_into_the_cart_and_takes_none_from_stock(shop: Dispatcher) -> None:
+    added = act(shop, "add", sku="assam", quantity=2)
+    assert text(added) == "2 × Assam, 100 g in the cart."
+    line = {"sku": "assam", "quantity": 3, "price": 690, "currency": "EUR"}
+    assert act(shop, "add", sku="assam").value == {"lines": [line], "total": 2070, "currency": "EUR"}
+    assert stock(shop) == STOCK
+
+
+def test_add_says_when_there_are_not_so_many(shop: Dispatcher) -> None:
+    assert text(act(shop, "add", sku="teapot", quantity=11)).endswith("in the cart. Only 10 left in the shop.")
+
+
+def test_add_refuses_what_is_not_sold_and_names_what_is(shop: Dispatcher) -> None:
+    rule_, reason = refusal(shop, "add", sku="gin")
+    assert (rule_, reason) == ("is_sold", "There is no product 'gin'. There are: assam, cup, mint, sencha, teapot.")
+
+
+@pytest.mark.parametrize("quantity", [0, 100, -1, 1.5, "many"])
+def test_add_takes_one_to_ninety_nine(shop: Dispatcher, quantity: Any) -> None:
+    with pytest.raises(InvalidArguments, match=r"\$\.quantity"):
+        act(shop, "add", sku="assam", quantity=quantity)
+
+
+def test_a_cart_holds_ninety_nine_of_a_product(shop: Dispatcher) -> None:
+    act(shop, "add", sku="mint", quantity=99)
+    assert refusal(shop, "add", sku="mint") == ("too_many", "A cart holds 99 of a product; it has 99 mint already.")
+
+
+def test_currencies_do_not_mix(dispatcher_of: Callable[..., Dispatcher]) -> None:
+    def stall() -> Iterable[Product]:
+        yield Product(sku="assam", title="Assam", price=690, currency="EUR", stock=5)
+        yield Product(sku="chawan", title="Bowl", price=4000, currency="JPY", stock=5)
+
+    options: dict[str, Any] = {"rows": [CartLine], "shared": [Product], "seed": stall, "states": State}
+
+    class Market(Cart, name="cart", start=State.OPEN, final={State.CHECKED_OUT}, **options):
+        """A cart of another shop."""
+
+    market = dispatcher_of(Market)
+    act(market, "add", sku="assam")
+    expected = ("is_of_one_currency", "chawan is sold in JPY, and the cart is in EUR.")
+    assert refusal(market, "add", sku="chawan") == expected
+
+
+def test_remove_takes_some_or_all_out(shop: Dispatcher) -> None:
+    act(shop, "add", sku="cup", quantity=5)
+    assert text(act(shop, "remove", sku="cup", quantity=2)) == "3 × cup in the cart."
+    assert act(shop, "remove", sku="cup").value == {"lines": [], "total": 0, "currency": None}
+
+
+def test_remove_refuses_what_is_not_in_the_cart(shop: Dispatcher) -> None:
+    act(shop, "add", sku="cup")
+    assert refusal(shop, "remove", sku="mint") == ("is_in_cart", "There is no mint in the cart.")
+
+
+def test_show_says_what_is_in_the_cart_and_in_the_shop(shop: Dispatcher) -> None:
+    assert text(act(shop, "show")).startswith(
+        "The cart is empty.\nIn the shop:\n  assam: Assam, 100 g, 6.90 EUR, 500 left"
+    )
+    act(shop, "add", sku="teapot", quantity=2)
+    assert text(act(shop, "show")).startswith("2 × teapot at 89.00 EUR\n178.00 EUR together\n")
+
+
+def test_checkout_takes_all_lines_from_stock_and_freezes_the_cart(shop: Dispatcher) -> None:
+    act(shop, "add", sku="teapot", quantity=3)
+    act(shop, "add", sku="mint")
+    bought = act(shop, "checkout")
+    assert (text(bought), bought.state) == ("Bought for 270.80 EUR. Thank you.", "checked_out")
+    assert (bought.value["total"], bought.value["currency"]) == (27080, "EUR")
+    assert stock(shop) == {**STOCK, "teapot": 7, "mint": 999}
+    assert bought.allowed_actions == ("show",)
+    assert refusal(shop, "add", sku="mint")[0] == "wrong_state"
+
+
+def test_checkout_of_an_empty_cart_is_refused(shop: Dispatcher) -> None:
+    shown(shop)
+    assert refusal(shop, "checkout") == ("has_lines", "The cart is empty.")
+
+
+def test_checkout_names_each_product_that_is_short_and_takes_nothing(shop: Dispatcher) -> None:
+    act(shop, "add", sku="teapot", quantity=11)
+    act(shop, "add", sku="cup", quantity=61)
+    act(shop, "add", sku="mint", quantity=2)
+    rule_, reason = refusal(shop, "checkout")
+    assert rule_ == "out_of_stock"
+    assert reason == "Not enough in stock: cup: 60 left, 61 in the cart; teapot: 10 left, 11 in the cart."
+    assert stock(shop) == STOCK
+
+
+def test_a_price_stays_what_it_was_when_added(shop: Dispatcher) -> None:
+    act(shop, "add", sku="cup")
+    assert shown(shop)[2]["lines"][0]["price"] == PRICES["cup"]
+
+
+def test_resources_give_the_cart_and_the_catalogue(shop: Dispatcher) -> None:
+    act(shop, "add", sku="cup")
+    resources = Cart.definition.resources
+    assert shop.look(LOCAL, "cart", None, resources["cart"].method)["total"] == 1400
+    catalogue = shop.look(
+        LOCAL, "cart", None, lambda cart: [p.model_dump() for p in resources["catalogue"].method(cart)]
+    )
+    assert catalogue[0] == {"sku": "assam", "title": "Assam, 100 g", "price": 690, "currency": "EUR", "stock": 500}
+
+
+@pytest.mark.parametrize(("amount", "said"), [(0, "0.00 EUR"), (5, "0.05 EUR"), (123456, "1234.56 EUR")])
+def test_money_is_said_with_two_digits(amount: int, said: str) -> None:
+    assert money(amount, "EUR") == said
+
+
+# taking back and copying
+
+
+def test_undone_checkout_gives_back_what_it_took_beside_what_others_took(shop: Dispatcher) -> None:
+    act(shop, "add", sku="teapot", quantity=4)
+    act(shop, "checkout")
+    act(shop, "add", by=BEN, sku="teapot", quantity=6)
+    act(shop, "checkout", by=BEN)
+    assert act(shop, "undo").state == "open" and stock(shop)["teapot"] == 4
+    assert refusal(shop, "redo")[0] == "touches_shared"
+    assert act(shop, "checkout").state == "checked_out" and stock(shop)["teapot"] == 0
+
+
+def test_a_copy_of_a_checked_out_cart_is_open_and_buys_anew(shop: Dispatcher) -> None:
+    act(shop, "add", sku="teapot", quantity=6)
+    copy = shop.fork(LOCAL, act(shop, "checkout").session)
+    assert copy.state == "open" and stock(shop)["teapot"] == 4
+    with pytest.raises(Refused, match="teapot: 4 left, 6 in the cart"):
+        act(shop, "checkout", session=copy.session)
+    act(shop, "undo")
+    act(shop, "checkout", session=copy.session)
+    assert stock(shop)["teapot"] == 4
+
+
+def test_a_copy_of_an_open_cart_goes_on_as_it_was(shop: Dispatcher) -> None:
+    session = act(shop, "add", sku="mint").session
+    copy = shop.fork(LOCAL, session)
+    assert (copy.revision, copy.change) == (2, None)
+    act(shop, "undo", session=copy.session)
+    assert shown(shop, copy.session)[2]["lines"] == []
+
+
+# races
+
+
+def test_fifty_carts_race_for_ten_units_and_exactly_ten_get_one(dispatcher_of: Callable[..., Dispatcher]) -> None:
+    dispatchers = [dispatcher_of(Cart), dispatcher_of(Cart)]
+    with ThreadPoolExecutor(2) as both:
+        found = both.map(rush, dispatchers, ("ann", "ben"), (25, 25))
+        results = Counter(result for each in found for result in each)
+    assert results == {"bought": 10, "out_of_stock": 40}
+    assert stock(dispatchers[0])["teapot"] == 0
+
+
+def test_fifty_carts_of_two_processes_race_and_exactly_ten_get_one(shop: Dispatcher) -> None:
+    program = [sys.executable, "-m", "tests.worlds.shoppers", shop.store.url]
+    processes = [
+        subprocess.Popen([*program, name, "25"], stdout=subprocess.PIPE, cwd=Path(__file__).parents[2])
+        for name in ("ann", "ben")
+    ]
+    said = [process.communicate(timeout=120)[0] for process in processes]
+    assert Counter(result for each in said for result in json.loads(each)) == {"bought": 10, "out_of_stock": 40}
+    assert stock(shop)["teapot"] == 0
+
+
+# the journal
+
+
+def applied(rows: dict[str, Mapping[str, Any]], changes: Iterable[RowChange], key: str) -> None:
+    for change in changes:
+        if change.before is not None:
+            assert rows.pop(change.before[key]) == change.before
+        if change.after is not None:
+            rows[change.after[key]] = change.after
+
+
+def test_applying_the_journals_images_gives_the_same_rows(dispatcher_of: Callable[..., Dispatcher]) -> None:
+    heard: list[Change] = []
+    shop = dispatcher_of(Cart, listeners=[heard.append])
+    for action, given in (("add", {"sku": "cup", "quantity": 3}), ("add", {"sku": "mint"}), ("add", {"sku": "cup"})):
+        act(shop, action, **given)
+    act(shop, "remove", sku="mint")
+    session = act(shop, "checkout").session
+    act(shop, "undo")
+    act(shop, "remove", sku="cup", quantity=1)
+    act(shop, "checkout")
+    lines: dict[str, Mapping[str, Any]] = {}
+    products: dict[str, Mapping[str, Any]] = {product.sku: product.model_dump() for product in first_stock()}
+    for change in heard:
+        applied(lines, change.rows, "sku")
+        applied(products, change.shared, "sku")
+    assert [change.revision for change in heard] == list(range(1, shown(shop)[0] + 1))
+    assert list(lines.values()) == shop.past(LOCAL, session)[0].rows[str(CartLine.__tablename__)]
+    assert {sku: product["stock"] for sku, product in products.items()} == stock(shop) == {**STOCK, "cup": 57}
+
+
+# the tables
+
+
+def test_the_tables_are_made_filled_taken_back_and_made_again(tmp_path: Path) -> None:
+    store = SqliteStore(str(tmp_path / "cart.db"))
+    worlds = Registry([Cart]).worlds
+    for _ in range(2):
+        upgrade(store, worlds.values())
+        assert behind(store, worlds.values()) == []
+        assert stock(Dispatcher(store, Registry([Cart]))) == STOCK
+        with store.connection() as connection:
+            connection.exec_driver_sql("delete from session")
+            command.downgrade(config(connection, worlds["cart"]), "base")
+        assert behind(store, worlds.values()) == ["cart"]
+    store.close()
+
+
+# against a model
+
+
+@dataclass(frozen=True)
+class Basket:
+    """What a cart should be: `held` is what it has of the stock, `earlier` what undo leads back to, newest last."""
+
+    lines: Mapping[str, int] = field(default_factory=dict)
+    bought: bool = False
+    earlier: tuple["Basket", ...] = ()
+
+    @property
+    def held(self) -> Counter[str]:
+        return Counter(self.lines if self.bought else {})
+
+    def then(self, **changed: Any) -> "Basket":
+        return replace(self, **changed, earlier=(*self.earlier, self))
+
+
+class Shop(RuleBasedStateMachine):
+    """Several carts on one shop, against dicts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.store = SqliteStore(str(Path(self.folder.name) / "shop.db"))
+        upgrade(self.store, [Cart.definition])
+        self.dispatcher = Dispatcher(self.store, Registry([Cart]))
+        self.baskets: dict[str, Basket] = {}
+        self.revisions: dict[str, int] = {}
+
+    @initialize()
+    def open_two(self) -> None:
+        for _ in range(2):
+            session = self.dispatcher.start(LOCAL, "cart").session
+            self.baskets[session], self.revisions[session] = Basket(), 1
+
+    def left(self) -> Counter[str]:
+        held = sum((basket.held for basket in self.baskets.values()), Counter[str]())
+        return Counter({sku: number - held[sku] for sku, number in STOCK.items()})
+
+    def call(self, number: int, action: str, expected: Basket | None, **given: Any) -> None:
+        session = list(self.baskets)[number % len(self.baskets)]
+        try:
+            found = act(self.dispatcher, action, session=session, **given)
+        except Refused:
+            assert expected is None, f"{action} was refused"
+            return
+        assert expected is not None, f"{action} was not refused"
+        self.revisions[session] += 1
+        self.baskets[session] = expected
+        assert found.revision == self.revisions[session]
+
+    def basket(self, number: int) -> Basket:
+        return list(self.baskets.values())[number % len(self.baskets)]
+
+    @rule(number=st.integers(0, 3), sku=st.sampled_from([*STOCK, "gin"]), quantity=st.integers(1, 99))
+    def add(self, number: int, sku: str, quantity: int) -> None:
+        basket = self.basket(number)
+        total = basket.lines.get(sku, 0) + quantity
+        possible = not basket.bought and sku in STOCK and total <= 99
+        expected = basket.then(lines={**basket.lines, sku: total}) if possible else None
+        self.call(number, "add", expected, sku=sku, quantity=quantity)
+
+    @rule(number=st.integers(0, 3), sku=st.sampled_from(["cup", "teapot"]), quantity=st.none() | st.integers(1, 99))
+    def remove(self, number: int, sku: str, quantity: int | None) -> None:
+        basket = self.basket(number)
+        left = 0 if quantity is None else max(0, basket.lines.get(sku, 0) - quantity)
+        lines = {name: count for name, count in {**basket.lines, sku: left}.items() if count}
+        possible = not basket.bought and sku in basket.lines
+        self.call(number, "remove", basket.then(lines=lines) if possible else None, sku=sku, quantity=quantity)
+
+    @rule(number=st.integers(0, 3))
+    def checkout(self, number: int) -> None:
+        basket, left = self.basket(number), self.left()
+        possible = not basket.bought and basket.lines and all(left[sku] >= count for sku, count in basket.lines.items())
+        self.call(number, "checkout", basket.then(bought=True) if possible else None)
+
+    @rule(number=st.integers(0, 3))
+    def undo(self, number: int) -> None:
+        basket = self.basket(number)
+        self.call(number, "undo", basket.earlier[-1] if basket.earlier else None)
+
+    @rule(number=st.integers(0, 3))
+    def fork(self, number: int) -> None:
+        if len(self.baskets) == 4:
+            return
+        session = list(self.baskets)[number % len(self.baskets)]
+        basket = self.baskets[session]
+        copy = self.dispatcher.fork(LOCAL, session)
+        self.baskets[copy.session] = Basket(basket.lines) if basket.bought else basket
+        self.revisions[copy.session] = self.revisions[session] + basket.bought
+        assert copy.revision == self.revisions[copy.session]
+
+    @invariant()
+    def carts_and_stock_are_the_models(self) -> None:
+        for session, basket in self.baskets.items():
+            revision, state, value = shown(self.dispatcher, session)
+            assert revision == self.revisions[session]
+            assert state == ("checked_out" if basket.bought else "open")
+            assert {line["sku"]: line["quantity"] for line in value["lines"]} == basket.lines
+            assert value["total"] == sum(PRICES[sku] * count for sku, count in basket.lines.items())
+        if self.baskets:
+            found = stock(self.dispatcher)
+            assert found == self.left() and min(found.values()) >= 0
+
+    def teardown(self) -> None:
+        self.store.close()
+        self.folder.cleanup()
+
+
+TestShop = Shop.TestCase
+TestShop.settings = settings(
+    max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)

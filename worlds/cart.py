@@ -1,0 +1,168 @@
+"""A shopping cart: many carts, one stock. Prices are integers in minor units, such as cents."""
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field as Limit
+from sqlmodel import CheckConstraint, Field, col
+
+from engine import Change, Refused, Reply, Row, SharedRow, Text, World, action, resource
+
+Units = Annotated[int, Limit(ge=1, le=99, description="how many units")]
+Sku = Annotated[str, Limit(min_length=1, max_length=40, description="the product's code, as the catalogue lists it")]
+
+
+class State(StrEnum):
+    OPEN = "open"
+    CHECKED_OUT = "checked_out"
+
+
+class Product(SharedRow, table=True):
+    """What the shop sells, and how much of it is left. `price` is in minor units of `currency`."""
+
+    __public__ = True
+    __table_args__ = (CheckConstraint("stock >= 0", name="stock"), CheckConstraint("price >= 0", name="price"))
+    sku: str = Field(primary_key=True)
+    title: str
+    price: int = Field(ge=0)
+    currency: str = Field(min_length=3, max_length=3)
+    stock: int = Field(ge=0)
+
+
+class CartLine(Row, table=True):
+    """One product in the cart, at the price it had when it was added first."""
+
+    __table_args__ = (CheckConstraint("quantity between 1 and 99", name="quantity"),)
+    sku: str = Field(primary_key=True)
+    quantity: Units
+    price: int = Field(ge=0)
+    currency: str
+
+
+def first_stock() -> Iterable[Product]:
+    """What the shop begins with."""
+    yield Product(sku="assam", title="Assam, 100 g", price=690, currency="EUR", stock=500)
+    yield Product(sku="sencha", title="Sencha, 100 g", price=1150, currency="EUR", stock=200)
+    yield Product(sku="mint", title="Mint, 50 g", price=380, currency="EUR", stock=1000)
+    yield Product(sku="cup", title="Cup, glazed", price=1400, currency="EUR", stock=60)
+    yield Product(sku="teapot", title="Teapot, cast iron, numbered", price=8900, currency="EUR", stock=10)
+
+
+def has_lines(cart: "Cart") -> str | None:
+    return None if cart.rows(CartLine) else "The cart is empty."
+
+
+def is_sold(cart: "Cart", sku: str) -> str | None:
+    if cart.shared(Product).find(sku=sku) is not None:
+        return None
+    return f"There is no product {sku!r}. There are: {', '.join(product.sku for product in cart.shared(Product))}."
+
+
+def is_of_one_currency(cart: "Cart", sku: str) -> str | None:
+    product, held = cart.shared(Product).find(sku=sku), {line.currency for line in cart.rows(CartLine)}
+    if product is None or held <= {product.currency}:
+        return None
+    return f"{sku} is sold in {product.currency}, and the cart is in {', '.join(held)}."
+
+
+def is_in_cart(cart: "Cart", sku: str) -> str | None:
+    return None if cart.rows(CartLine).find(sku=sku) else f"There is no {sku} in the cart."
+
+
+class Cart(World, states=State, start=State.OPEN, final={State.CHECKED_OUT}, seed=first_stock, on_copy="reopen"):
+    """One customer's cart in a tea shop. Stock is taken at the checkout, not before."""
+
+    @action(source=State.OPEN, guards=[is_sold, is_of_one_currency])
+    def add(self, sku: Sku, quantity: Units = 1) -> Reply:
+        """Put units of a product into the cart. The cart's price of it stays what it was when first added."""
+        product = self.shared(Product).find(sku=sku)
+        if product is None:
+            raise Refused("is_sold", f"There is no product {sku!r} any more.")
+        line = self.rows(CartLine).find(sku=sku)
+        if line is None:
+            line = self.rows(CartLine).add(sku=sku, quantity=quantity, price=product.price, currency=product.currency)
+        elif line.quantity + quantity > 99:
+            raise Refused("too_many", f"A cart holds 99 of a product; it has {line.quantity} {sku} already.")
+        else:
+            line.quantity += quantity
+        short = f" Only {product.stock} left in the shop." if product.stock < line.quantity else ""
+        return Reply(Text(f"{line.quantity} × {product.title} in the cart.{short}"), value=self.contents())
+
+    @action(source=State.OPEN, guards=[is_in_cart])
+    def remove(self, sku: Sku, quantity: Units | None = None) -> Reply:
+        """Take units of a product out of the cart; without a quantity, or with one too large, all of them."""
+        line = self.rows(CartLine).find(sku=sku)
+        assert line is not None  # is_in_cart
+        left = 0 if quantity is None else line.quantity - quantity
+        if left > 0:
+            line.quantity = left
+        else:
+            self.rows(CartLine).remove(line)
+        return Reply(Text(f"{max(left, 0)} × {sku} in the cart."), value=self.contents())
+
+    @action(read_only=True)
+    def show(self) -> Reply:
+        """Show what is in the cart and what the shop has."""
+        lines = [f"{line.quantity} × {line.sku} at {money(line.price, line.currency)}" for line in self.rows(CartLine)]
+        total = [f"{money(*self.total())} together" if lines else "The cart is empty."]
+        shop = [f"  {p.sku}: {p.title}, {money(p.price, p.currency)}, {p.stock} left" for p in self.shared(Product)]
+        return Reply(Text("\n".join([*lines, *total, "In the shop:", *shop])), value=self.contents())
+
+    @action(source=State.OPEN, target=State.CHECKED_OUT, guards=[has_lines], compensate="give_back")
+    def checkout(self) -> Reply:
+        """Buy what is in the cart: all of it is taken from stock, or nothing. Undo gives it back."""
+        wanted = {line.sku: line.quantity for line in self.rows(CartLine)}
+        products = {row.sku: row for row in self.shared(Product).lock_all(col(Product.sku).in_(wanted))}
+        self._insist_on_stock(wanted, products)
+        for sku, quantity in wanted.items():
+            products[sku].stock -= quantity
+        return Reply(Text(f"Bought for {money(*self.total())}. Thank you."), value=self.contents())
+
+    @resource
+    def cart(self) -> dict[str, object]:
+        """What is in the cart and what it costs, in minor units of the currency."""
+        return self.contents()
+
+    @resource(of=(Product,))
+    def catalogue(self) -> list[Product]:
+        """What the shop sells, what it costs and how much is left."""
+        return list(self.shared(Product))
+
+    def give_back(self, change: Change) -> None:
+        """Put back into stock what a checkout took."""
+        taken = {
+            row.before["sku"]: row.before["stock"] - row.after["stock"]
+            for row in change.shared
+            if row.before and row.after
+        }
+        for product in self.shared(Product).lock_all(col(Product.sku).in_(taken)):
+            product.stock += taken[product.sku]
+
+    def reopen(self) -> None:
+        """A copy of a cart has taken nothing from stock, so it is not checked out."""
+        self.enter(State.OPEN)
+
+    def contents(self) -> dict[str, object]:
+        """The lines, the total and its currency."""
+        total, currency = self.total()
+        lines = [line.model_dump() for line in self.rows(CartLine)]
+        return {"lines": lines, "total": total, "currency": currency}
+
+    def total(self) -> tuple[int, str | None]:
+        """What the cart costs, in minor units, and in which currency, if anything is in it."""
+        lines = list(self.rows(CartLine))
+        return sum(line.quantity * line.price for line in lines), lines[0].currency if lines else None
+
+    def _insist_on_stock(self, wanted: Mapping[str, int], products: Mapping[str, Product]) -> None:
+        short = {sku: products[sku].stock if sku in products else 0 for sku in wanted}
+        missing = [f"{sku}: {short[sku]} left, {wanted[sku]} in the cart" for sku in wanted if short[sku] < wanted[sku]]
+        if missing:
+            raise Refused(
+                "out_of_stock", f"Not enough in stock: {'; '.join(missing)}.", hint="Remove some and check out."
+            )
+
+
+def money(amount: int, currency: str | None) -> str:
+    """An amount in minor units for reading: `6.90 EUR`. Two digits, as the catalogue's currencies have."""
+    return f"{amount // 100}.{amount % 100:02} {currency}"
