@@ -6,6 +6,7 @@ or published as a session of its own; else it is given up and deleted, in short
 transactions too. `sweep` deletes what a killed process left.
 """
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +21,8 @@ from sqlalchemy import Table, select
 
 from engine.copying import Piece, in_parts, paced
 from engine.definition import Definition
+from engine.errors import StoreError
+from engine.failpoints import reach
 from engine.references import Placed, in_circle, row_groups, table_groups
 from engine.registry import Registry
 from engine.store import hidden
@@ -27,6 +30,7 @@ from engine.store.records import Record, Transaction
 from engine.store.stores import Store
 
 T = TypeVar("T")
+logger = logging.getLogger(__name__)
 
 SECONDS = 0.01
 """How long one transaction writes pieces before others get their turn."""
@@ -63,6 +67,7 @@ class Batch:
                 return
             for _ in range(self.write(lambda transaction: _some(transaction, waiting))):
                 waiting.popleft()
+            reach("mid_batch")
 
     def row_set(self) -> int:
         """A further row set, that lives and dies with the batch, or with the session that the batch becomes."""
@@ -77,15 +82,21 @@ class Batch:
 
 @contextmanager
 def begun(store: Store, definition: Definition, owner_id: int) -> Iterator[Batch]:
-    """A new batch; what is neither adopted nor published when the block ends is deleted."""
+    """A new batch; what is neither adopted nor published when the block ends is deleted, or left for `sweep`.
+
+    What came of the block stands, whatever becomes of the deletion.
+    """
     name, version = definition.name, definition.version
     insert = partial(hidden.insert_hidden, kind="batch", world=name, version=version, owner_id=owner_id)
     batch_id = store.write(insert)
     try:
         yield Batch(store, definition, owner_id, batch_id)
     finally:
-        if store.write(partial(hidden.give_up, batch_id=batch_id)):
-            delete(store, definition, batch_id)
+        try:
+            if store.write(partial(hidden.give_up, batch_id=batch_id)):
+                delete(store, definition, batch_id)
+        except StoreError:
+            logger.warning("batch %d is left to be swept", batch_id, exc_info=True)
 
 
 def delete(store: Store, definition: Definition | None, session_id: int) -> None:

@@ -102,6 +102,7 @@ class Dispatcher(Reader):
                 threading.Thread(target=self._answer_ahead, args=(call, member.error, line, done)).start()
                 return
             outcome = None if member.result is None else member.result.outcome
+            reach("before_reply")
             _answer(Answer(outcome, member.error), line, done)
 
         try:
@@ -272,7 +273,6 @@ class Dispatcher(Reader):
         arguments: Mapping[str, Any],
         request: str,
     ) -> Kept:
-        reach("after_begin")
         person = transaction.ensure_person(call.principal)
         record, role, started = self._find_or_start(transaction, definition, call.session, call.principal)
         need(role, operation.role)

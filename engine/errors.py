@@ -12,7 +12,8 @@ EngineError
 ├── CannotAsk             the connection lacks a capability that an action needs
 └── StoreError            the database cannot be used
     ├── Busy              it is in use by others for too long
-    └── Disconnected      it cannot be reached
+    ├── Disconnected      it cannot be reached
+    └── OutcomeUnknown    a commit was cut off, and nobody can say whether it took effect
 """
 
 from typing import ClassVar
@@ -136,3 +137,16 @@ class Disconnected(StoreError):
     """The database cannot be reached."""
 
     code = "disconnected"
+
+
+class OutcomeUnknown(StoreError):
+    """Whether it was done cannot be told."""
+
+    code = "outcome_unknown"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            reason,
+            hint="Send the same call with the same key again: it is done once, whatever became of this one. Without a"
+            " key, look at the session first.",
+        )

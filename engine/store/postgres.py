@@ -20,7 +20,7 @@ import psycopg
 from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from engine.errors import Busy, Disconnected, EngineError, InvalidArguments, Refused, StoreError
+from engine.errors import Busy, Disconnected, EngineError, InvalidArguments, OutcomeUnknown, Refused, StoreError
 from engine.limits import DEFAULT, Limits
 from engine.store import raw
 from engine.store.groups import GROUP_SECONDS, Lost, Member, carry_out
@@ -240,7 +240,7 @@ class PostgresGround:
             self._execute("COMMIT")
         except psycopg.Error as error:
             seen = _chained(explained(error, self._store.limits.seconds), error)
-            if self._alive():
+            if error.diag.severity_nonlocalized == "ERROR":  # the server said no, and goes on
                 self._roll_back()
                 raise Lost(seen, again=_worth_trying_again(error)) from error
             self.close()
@@ -259,9 +259,6 @@ class PostgresGround:
         except psycopg.Error:
             self.close()  # without its connection, the server rolls it back
 
-    def _alive(self) -> bool:
-        return self._connection is not None and not _driver(self._connection).broken
-
     def _looked_up(self, entries: list[tuple[int, int, str]], error: EngineError) -> Lost:
         """What became of a commit in which the connection broke, by the journal entries that it would have added."""
         until = time.monotonic() + LOOK_UP_SECONDS
@@ -277,9 +274,8 @@ class PostgresGround:
             except StoreError:
                 time.sleep(0.05)
         return Lost(
-            StoreError(
-                "The database was cut off in the middle of a commit, and what became of it cannot be looked up now.",
-                hint="Send the same call with the same key again: it is done once, whatever became of this one.",
+            OutcomeUnknown(
+                "The database was cut off in the middle of a commit, and what became of it cannot be looked up now."
             ),
             unknown=True,
         )

@@ -37,24 +37,31 @@ def watch(connection: Connection) -> None:
 
 def unwatch(connection: Connection) -> None:
     """Watch it no longer: the world is done."""
-    connection.info.pop(WATCHED, None)
+    if _watched(connection):
+        del connection.info[WATCHED]
+
+
+def _watched(connection: Connection) -> bool:
+    """Whether a connection is watched. One that was cut has no `info`, and can write nothing either."""
+    return not connection.invalidated and WATCHED in connection.info
 
 
 @contextmanager
 def journaled(connection: Connection) -> Iterator[None]:
     """Let the engine write: what it writes in this block, the journal knows."""
-    watched = connection.info.pop(WATCHED, False)
+    watched = _watched(connection)
+    unwatch(connection)
     try:
         yield
     finally:
-        if watched:
+        if watched and not connection.invalidated:
             watch(connection)
 
 
 def _check_statement(
     connection: Connection, cursor: object, statement: str, parameters: object, context: Any, many: bool
 ) -> None:
-    if WATCHED in connection.info and not _only_reads(context, statement):
+    if _watched(connection) and not _only_reads(context, statement):
         raise TypeError(
             f"the statement {statement[:80]!r} would escape the journal; load the rows and change them"
             " (rows(…).where(), add, remove), or read with select(…)"
@@ -70,5 +77,5 @@ def _only_reads(context: Any, statement: str) -> bool:
 
 
 def _refuse_ending(connection: Connection) -> None:
-    if WATCHED in connection.info:
+    if _watched(connection):
         raise TypeError("an action is one transaction, which the engine ends; to take everything back, raise Refused")

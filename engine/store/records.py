@@ -396,8 +396,11 @@ class Transaction:
         return self._execute(statement, (session_id, revision, at)).fetchone() is not None
 
     def under_way(self, number: str) -> bool:
-        """Whether another transaction of PostgreSQL, by its number, has not ended yet."""
-        return bool(self._execute("select pg_xact_status(?::xid8) = 'in progress'", (number,)).fetchone()[0])
+        """Whether another transaction of PostgreSQL, by its number, has not ended yet: it holds a lock on itself."""
+        statement = (
+            "select 1 from pg_locks where locktype = 'transactionid' and transactionid = ?::xid8::xid and granted"
+        )
+        return self._execute(statement, (number,)).fetchone() is not None
 
     # keys of starts
 

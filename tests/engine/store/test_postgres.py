@@ -7,7 +7,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlmodel import Field
 
+from engine import Row, World, action
 from engine.dispatch import Dispatcher
 from engine.errors import Disconnected, StoreError
 from engine.operations import Call
@@ -91,6 +93,45 @@ def test_connection_that_is_cut_in_an_action_costs_nothing(dispatcher_of: Make) 
         return person
 
     assert dispatcher.store.write(work) > 0 and len(cut) == 1
+
+
+class Peg(Row, table=True):
+    """Something to hang a coat on."""
+
+    __tablename__ = "test_postgres__peg"
+    number: int = Field(primary_key=True)
+
+
+class Cloakroom(World, rows=[Peg]):
+    """Pegs, and an action in the middle of which the connection may be cut."""
+
+    @action
+    def add(self, number: int, url: str) -> int:
+        """Add a peg; the first time the connection is cut between reading and writing."""
+        pegs = len(self.rows(Peg))
+        if url and not CUT:
+            CUT.append(number)
+            with psycopg.connect(url, autocommit=True) as other:
+                other.execute(
+                    "select pg_terminate_backend(pid) from pg_stat_activity"
+                    " where datname = current_database() and state = 'idle in transaction'"
+                )
+        self.rows(Peg).add(number=number)
+        return pegs + len(self.rows(Peg))
+
+
+CUT: list[int] = []
+
+
+def test_connection_that_is_cut_while_a_world_uses_its_rows_costs_nothing(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Cloakroom)
+    dispatcher.start(LOCAL, "cloakroom", main=True)
+    calls = [{"number": 1, "url": dispatcher.store.url}, {"number": 2, "url": ""}]
+    answers = [
+        dispatcher.dispatch(Call(principal=LOCAL, world="cloakroom", action="add", arguments=call)) for call in calls
+    ]
+    assert CUT == [1]
+    assert [(answer.revision, answer.value) for answer in answers] == [(2, 1), (3, 3)]
 
 
 def test_reading_connection_that_died_in_the_pool_is_replaced(dispatcher_of: Make) -> None:
