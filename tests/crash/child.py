@@ -29,8 +29,8 @@ def serve(kind: str, listener: socket.socket, url: str, failpoint: str | None) -
 
 
 def settings(url: str) -> Settings:
-    """The settings of every process that has to do with a database."""
-    return Settings(database_url=url, auth="off", limit_sessions=1_000_000)
+    """The settings of every process that has to do with a database. Whatever changes two rows is written ahead."""
+    return Settings(database_url=url, auth="off", limit_sessions=1_000_000, limit_at_once=1)
 
 
 def answered(dispatcher: Dispatcher, request: dict[str, Any]) -> dict[str, Any]:
@@ -50,6 +50,8 @@ def answered(dispatcher: Dispatcher, request: dict[str, Any]) -> dict[str, Any]:
 def _carried_out(dispatcher: Dispatcher, *, session: str, action: str, arguments: dict[str, Any], key: str) -> Outcome:
     if action == "start":
         return dispatcher.start(LOCAL, LEDGER, key=key)
+    if action == "fork":
+        return dispatcher.fork(LOCAL, session, arguments["at"], key=key)
     call = Call(principal=LOCAL, world=LEDGER, session=session, action=action, arguments=arguments, key=key)
     return dispatcher.dispatch(call)
 
