@@ -76,7 +76,7 @@ def test_deadlock_is_tried_again(dispatcher_of: Make) -> None:
         lambda: one.store.write(crossing(*handles)),
         lambda: two.store.write(crossing(*reversed(handles))),
     )
-    assert len(tries) == 3
+    assert len(tries) >= 3
 
 
 def test_connection_that_is_cut_in_an_action_costs_nothing(dispatcher_of: Make) -> None:
