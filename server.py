@@ -17,11 +17,13 @@ from engine.application import opened
 from engine.dispatch import Dispatcher
 from engine.errors import NotFound, Refused, Unauthenticated
 from engine.mcp_adapter.catalog import Endpoint
+from engine.mcp_adapter.connections import sweep
 from engine.mcp_adapter.pipes import answered, ending_on
 from engine.mcp_adapter.server import build_server
 from engine.mcp_adapter.subscriptions import Hub
 from engine.registry import Registry
 from engine.settings import Settings
+from engine.sweeping import Sweeper, tasks_of
 from engine.types import LOCAL
 from engine.web.app import build_app
 from engine.web.stopping import GRACE_SECONDS, STOP_SECONDS, GentleServer, gone_within
@@ -56,7 +58,12 @@ def serve(settings: Settings, announce: Callable[[Settings, Registry], None] | N
     `announce` is told the settings with the real port, and the worlds, once clients can connect.
     """
     check(settings)
-    with _listening(settings) as listener, gone_within(STOP_SECONDS) as clock, opened(settings) as dispatcher:
+    with (
+        _listening(settings) as listener,
+        gone_within(STOP_SECONDS) as clock,
+        opened(settings) as dispatcher,
+        Sweeper(tasks_of(dispatcher, settings.journal_retention) | {"connections": lambda go_on: sweep(dispatcher)}),
+    ):
         app = build(settings, dispatcher)
         if announce is not None:
             port: int = listener.getsockname()[1]

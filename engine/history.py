@@ -82,11 +82,25 @@ class Desk:
 
 
 def entry_at(transaction: Transaction, record: Record, revision: int) -> Entry:
-    """The journal entry of a revision. Raises NotFound."""
+    """The journal entry of a revision. Raises NotFound, Refused."""
+    if 1 <= revision < record.floor:
+        raise past_removed(transaction, record, f"Revision {revision} was removed")
     found = transaction.entry(record.id, revision) if 1 <= revision <= record.revision else None
     if found is None:
         raise NotFound(f"There is no revision {revision}.", hint=f"The session has revisions 1 to {record.revision}.")
     return found
+
+
+def past_removed(transaction: Transaction, record: Record, what: str) -> Refused:
+    """The refusal of what would need the past that is no longer kept."""
+    floor = transaction.entry(record.id, record.floor)
+    since = "" if floor is None else f" of {floor.at}"
+    return Refused(
+        "past_removed",
+        f"{what}: this server keeps the past for a limited time, and of this session from revision {record.floor}"
+        f"{since} on.",
+        hint=f"Revisions {record.floor} to {record.revision} can be read and forked.",
+    )
 
 
 def undo(desk: Desk) -> Reversal:
@@ -94,6 +108,8 @@ def undo(desk: Desk) -> Reversal:
     transaction, record = desk.transaction, desk.record
     if record.undo_top is None:
         raise Refused("nothing_to_undo", "There is nothing to undo: the session is as it was started.")
+    if record.floor > 1 and record.undo_top <= record.floor:
+        raise past_removed(transaction, record, f"Revision {record.undo_top} cannot be undone any more")
     entry = entry_at(transaction, record, record.undo_top)
     action = desk.definition.actions.get(entry.action)
     if action is not None and not action.options.undo:
@@ -122,6 +138,8 @@ def redo(desk: Desk) -> Reversal:
     if record.redo_top is None:
         raise Refused("nothing_to_redo", "There is nothing to redo: nothing was undone since the last action.")
     undone = entry_at(transaction, record, record.redo_top)
+    if record.floor > 1 and (undone.target or 0) <= record.floor:
+        raise past_removed(transaction, record, f"Revision {undone.target} cannot be done again any more")
     entry = entry_at(transaction, record, undone.target or 0)
     if undone.adopted is None:
         written, adopted = desk.write(entry, back=False)
@@ -196,8 +214,12 @@ def _write(transaction: Transaction, definition: Definition, rows: Rows, changes
 def stacks(transaction: Transaction, record: Record, entry: Entry) -> tuple[int | None, int | None]:
     """The undo and redo stacks as an entry left them; what is beside them, such as a share, is passed over."""
     while entry.action in ("share", "end"):
+        if entry.revision <= record.floor:
+            return None, None
         entry = entry_at(transaction, record, entry.revision - 1)
     if entry.action == "undo" and entry.target is not None:
+        if entry.target < record.floor:
+            return None, entry.revision
         return entry_at(transaction, record, entry.target).below, entry.revision
     if entry.action == "redo":
         return entry.target, entry.below

@@ -121,10 +121,10 @@ class Reader:
         return self._reading(principal, self.world_of(principal, session), session, work)
 
     def history(self, principal: Principal, session: str, since: int = 0, limit: int = -1) -> list[dict[str, Json]]:
-        """What happened in a session after a revision, oldest first. Raises NotFound."""
+        """What happened in a session after a revision, oldest first, as far as it is kept. Raises NotFound."""
 
         def work(transaction: Transaction, record: Record, definition: Definition) -> list[dict[str, Json]]:
-            entries = transaction.entries(record.id, after=since, limit=limit)
+            entries = transaction.entries(record.id, after=max(since, record.floor - 1), limit=limit)
             return [history.described(transaction, definition, entry) for entry in entries]
 
         return self._reading(principal, self.world_of(principal, session), session, work)

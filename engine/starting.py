@@ -102,6 +102,7 @@ def begun_before(
     if before != request or record is None:
         raise key_reused()
     bring(transaction, definition, record)
-    entry = history.entry_at(transaction, record, 1)
+    # What began it may be past what is kept, while its key still counts.
+    entry = transaction.entry(record.id, 1) or history.entry_at(transaction, record, record.floor)
     outcome = again(transaction, definition, record, entry, principal, revision=record.forked_at or 1)
     return outcome if record.forked_at is None else dataclasses.replace(outcome, value=None, content=())

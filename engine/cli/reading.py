@@ -107,7 +107,10 @@ def history_json(dispatcher: Dispatcher, record: Record, since: int = 0) -> list
     """The journal entries after a revision, oldest first."""
     definition = dispatcher.registry.definition(record.world)
     return dispatcher.store.read(
-        lambda tx: [_entry_json(tx, definition, entry) for entry in list(tx.entries(record.id, after=since))]
+        lambda tx: [
+            _entry_json(tx, definition, entry)
+            for entry in list(tx.entries(record.id, after=max(since, record.floor - 1)))
+        ]
     )
 
 

@@ -1,0 +1,65 @@
+"""Retention: what is older than the operator keeps it is removed from journals, in short transactions.
+
+A session's present is never removed. Of its past, `floor` is the first revision
+kept; of those before it, images and documents go at once, and the entries with
+their keys, arguments and results 48 hours later, so that a late retry is
+answered and not done again.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from engine.store import pruning
+from engine.store.records import Record, Transaction
+from engine.store.stores import Store
+
+KEYS_FOR = timedelta(hours=48)
+"""How long keys outlive the past."""
+PAGE = 200
+"""Sessions that are looked for at once."""
+
+
+def prune(store: Store, retention: timedelta, go_on: Callable[[], bool] = lambda: True) -> int:
+    """Remove what is older than that, for as long as `go_on` says; of how many sessions something was removed."""
+    now, pruned, last = store.now(), 0, 0
+    before, keys_before = now - retention, now - retention - KEYS_FOR
+    while go_on():
+        with store.snapshot(unbounded=True) as transaction:
+            found = pruning.old(transaction, before, keys_before, last, PAGE)
+        if not found:
+            break
+        last = found[-1]
+        for session_id in found:
+            pruned += _prune_session(
+                store,
+                session_id,
+                go_on,
+                lambda tx, record: _raise(tx, record, pruning.horizon(tx, record, before)),
+                pruning.empty,
+                lambda tx, record: pruning.forget(tx, record, keys_before),
+            )
+    return pruned
+
+
+def _prune_session(
+    store: Store, session_id: int, go_on: Callable[[], bool], *steps: Callable[[Transaction, Record], int]
+) -> bool:
+    """Take each step until it finds nothing more to do; whether any did something."""
+    done = 0
+    for step in steps:
+        while go_on() and (some := store.write(lambda tx, step=step: _stepped(tx, session_id, step))):  # type: ignore[misc]
+            done += some
+    return done > 0
+
+
+def _stepped(transaction: Transaction, session_id: int, step: Callable[[Transaction, Record], int]) -> int:
+    record = transaction.session_by_id(session_id)
+    return 0 if record is None else step(transaction, record)
+
+
+def _raise(transaction: Transaction, record: Record, revision: int) -> int:
+    floor = transaction.entry(record.id, revision)
+    if floor is None or revision <= record.floor:
+        return 0
+    pruning.raise_floor(transaction, record, floor)
+    return 1
