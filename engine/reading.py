@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -21,6 +22,7 @@ from engine.files.writing import Exported, fill, write_file
 from engine.journal import replayed
 from engine.limits import check_result
 from engine.operations import OPERATIONS, Call, Operation, opened_world, operation_of, with_prepared
+from engine.paging import page, without
 from engine.pasts import Past, past
 from engine.present import bring, shown_state
 from engine.registry import Registry
@@ -126,6 +128,27 @@ class Reader:
         def work(transaction: Transaction, record: Record, definition: Definition) -> list[dict[str, Json]]:
             entries = transaction.entries(record.id, after=max(since, record.floor - 1), limit=limit)
             return [history.described(transaction, definition, entry) for entry in entries]
+
+        return self._reading(principal, self.world_of(principal, session), session, work)
+
+    def history_page(self, principal: Principal, session: str, since: int, limit: int | None = None) -> dict[str, Json]:
+        """What happened after a revision, as far as one answer takes it: `more` says whether that is not all.
+
+        `since` is then where to go on; `kept_from` the first revision kept, if the past before it was removed.
+        """
+
+        def work(transaction: Transaction, record: Record, definition: Definition) -> dict[str, Json]:
+            entries = transaction.entries(record.id, after=max(since, record.floor - 1))
+            described = (history.described(transaction, definition, entry) for entry in entries)
+            found, more = page(
+                described if limit is None else islice(described, limit),
+                self.limits.result,
+                lambda item: {"changes": [item]},
+                lambda item, size: without(item, ("arguments", "result"), size),
+            )
+            last = found[-1]["revision"] if found else since
+            value = {"changes": found, "more": more or last < record.revision, "since": last}
+            return value if record.floor == 1 else {**value, "kept_from": record.floor}
 
         return self._reading(principal, self.world_of(principal, session), session, work)
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
@@ -14,8 +14,11 @@ from engine.errors import InvalidArguments, Refused
 from engine.mcp_adapter.catalog import Catalog
 from engine.mcp_adapter.envelope import Sessionless
 from engine.mcp_adapter.taking import TEXT_LIMIT
+from engine.mcp_adapter.views import part_of
 from engine.operations import Call
+from engine.paging import page
 from engine.signatures import described
+from engine.store.records import Record
 from engine.types import Json, Message, Outcome, Principal, Role
 
 ANY_OBJECT: Mapping[str, Json] = {"type": "object"}
@@ -61,12 +64,19 @@ class Listing(Arguments):
 
     world: Name | None = Field(default=None, description="Only sessions of this world.")
     limit: int = Field(default=50, ge=1, le=500)
+    cursor: Name | None = Field(default=None, description="Where to go on: the `cursor` of the answer before.")
 
 
 class At(OfSession):
     """Which past to read."""
 
     at: int | None = Field(default=None, ge=1, le=MOST, description="A past revision. Left out: as it is now.")
+
+
+class Whole(At):
+    """Which part of a session to read."""
+
+    cursor: Name | None = Field(default=None, description="Where to go on: the `cursor` of the answer before.")
 
 
 class Since(OfSession):
@@ -194,28 +204,55 @@ def _start(request: Request) -> Outcome:
 
 
 def _list(request: Request) -> Sessionless:
-    found = request.dispatcher.sessions(request.principal, request.named)[: request.arguments.limit]
-    return Sessionless({"sessions": [_summary(request, record, role) for record, role in found]})
+    wanted = request.arguments
+    found = _after(request.dispatcher.sessions(request.principal, request.named), wanted.cursor)
+    sessions, more = page(
+        (_summary(request, record, role) for record, role in found[: wanted.limit]),
+        request.dispatcher.limits.result,
+        lambda item: {"sessions": [item]},
+        lambda item, size: item,
+    )
+    more = more or len(sessions) < len(found)
+    cursor = f"{sessions[-1]['changed_at']} {sessions[-1]['session']}" if more else None
+    return Sessionless({"sessions": sessions, "more": more, "cursor": cursor})
+
+
+def _after(found: Sequence[tuple[Record, Role]], cursor: str | None) -> Sequence[tuple[Record, Role]]:
+    """The sessions after the one that a cursor names, or, if that changed since, all that were not changed later."""
+    if cursor is None:
+        return found
+    at, _, handle = cursor.partition(" ")
+    place = next(
+        (n + 1 for n, (record, _) in enumerate(found) if (record.updated_at, record.handle) == (at, handle)), None
+    )
+    return found[place:] if place is not None else [(record, role) for record, role in found if record.updated_at <= at]
 
 
 def _get(request: Request) -> Outcome:
     world, handle = request.session()
-    past, now = request.dispatcher.past(request.principal, handle, request.arguments.at)
-    value = {
-        "world": world,
-        "revision": past.revision,
-        "state": past.state,
-        "data": None if past.data is None else json.loads(past.data),
-        "rows": past.rows,
-    }
-    return _about(now, value)
+    at, offset = _place(request.arguments.cursor, request.arguments.at)
+    past, now = request.dispatcher.past(request.principal, handle, at)
+    return _about(now, {"world": world} | part_of(past, request.dispatcher.limits.result, offset))
+
+
+def _place(cursor: str | None, at: int | None) -> tuple[int | None, int | None]:
+    """The revision and the number of rows read before that a cursor stands for. Raises InvalidArguments."""
+    if cursor is None:
+        return at, None
+    parts = cursor.split(".")
+    if len(parts) != 2 or not all(part.isdecimal() and len(part) < 19 for part in parts):
+        raise InvalidArguments(f"$.cursor is none of ours: {cursor!r}.", path="$.cursor")
+    revision, offset = map(int, parts)
+    if at not in (None, revision):
+        raise InvalidArguments(f"$.cursor belongs to revision {revision}, not to {at}.", path="$.cursor")
+    return revision, offset
 
 
 def _history(request: Request) -> Outcome:
     _, handle = request.session()
     since, limit = request.arguments.since, request.arguments.limit
-    changes = request.dispatcher.history(request.principal, handle, since, limit)
-    return _about(request.dispatcher.now(request.principal, handle), {"changes": changes})
+    found = request.dispatcher.history_page(request.principal, handle, since, limit)
+    return _about(request.dispatcher.now(request.principal, handle), found)
 
 
 def _operation(name: str) -> Callable[[Request], Outcome]:
@@ -312,7 +349,13 @@ SESSION_TOOLS: tuple[SessionTool, ...] = (
         read_only=True,
         on_session=False,
     ),
-    SessionTool("get_session", "Read a session whole, as it is or as it was at a revision.", At, _get, read_only=True),
+    SessionTool(
+        "get_session",
+        "Read a session, as it is or as it was at a revision; a large one page by page.",
+        Whole,
+        _get,
+        read_only=True,
+    ),
     SessionTool("session_history", "Read what happened in a session, oldest first.", Since, _history, read_only=True),
     SessionTool(
         "undo",

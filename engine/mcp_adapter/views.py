@@ -12,10 +12,13 @@ from engine.content import contents, indented, jsonable
 from engine.definition import Definition
 from engine.dispatch import Dispatcher
 from engine.errors import InvalidArguments
+from engine.limits import check_result
 from engine.mcp_adapter.catalog import SCHEME, Address, Catalog, installed
 from engine.mcp_adapter.icons import icons
+from engine.paging import AROUND, page, weight, without
+from engine.pasts import Past
 from engine.resources import BUILT_IN
-from engine.types import Json, Principal
+from engine.types import Json, Principal, dumped
 from engine.world import World
 
 MERMAID = "text/vnd.mermaid"
@@ -70,7 +73,9 @@ def read(dispatcher: Dispatcher, principal: Principal, address: Address) -> dict
         raise InvalidArguments(f"Sessions of {world.name} have no resource {address.name!r}.")
     arguments = parsed(resource.parameters, address.arguments)
     body = dispatcher.look(principal, world.name, handle, lambda view: _body(resource.method(view, **arguments)))
-    return contents(address.uri, body, resource.mime_type)
+    found = contents(address.uri, body, resource.mime_type)
+    check_result(dumped(found), "", dispatcher.limits)
+    return found
 
 
 def handles(dispatcher: Dispatcher, principal: Principal, world: str | None, typed: str) -> list[str]:
@@ -123,13 +128,38 @@ def _state(dispatcher: Dispatcher, principal: Principal, world: Definition, hand
     return {
         "session": session,
         "world": world.name,
-        "revision": past.revision,
-        "state": past.state,
         "allowed_actions": list(now.allowed_actions),
         "expired_at": now.expired_at,
-        "data": None if past.data is None else json.loads(past.data),
-        "rows": past.rows,
-    }
+    } | part_of(past, dispatcher.limits.result)
+
+
+def part_of(past: Past, room: int, offset: int | None = None) -> dict[str, Json]:
+    """A session as it was: its state, its document, and as many rows as fit; or the rows after so many read before.
+
+    `more` says whether there are more; `cursor` is then where get_session goes on.
+    """
+    head: dict[str, Json] = {"revision": past.revision, "state": past.state}
+    if offset is None:
+        head["data"] = None if past.data is None else json.loads(past.data)
+        if weight(head) + 2 * AROUND > room:
+            head = without(head, ("data",), weight(head))
+    rows = [(table, row) for table, found in past.rows.items() for row in found]
+    taken = weight(head)
+    some, more = (
+        ([], bool(rows))
+        if 2 * taken > room
+        else page(
+            rows[offset or 0 :],
+            room - taken,
+            lambda item: {"rows": {item[0]: [item[1]]}},
+            lambda item, size: (item[0], without(item[1], item[1], size)),
+        )
+    )
+    shown: dict[str, list[Json]] = {table: [] for table in past.rows}
+    for table, row in some:
+        shown[table].append(row)
+    cursor = f"{past.revision}.{(offset or 0) + len(some)}" if more else None
+    return {**head, "rows": shown, "more": more, "cursor": cursor}
 
 
 def _history(dispatcher: Dispatcher, principal: Principal, world: Definition, address: Address) -> Json:
@@ -137,7 +167,9 @@ def _history(dispatcher: Dispatcher, principal: Principal, world: Definition, ad
     if not (str(since).isdecimal() and len(str(since)) < 19):
         raise InvalidArguments(f"since must be a revision, received {since!r}.")
     session = address.session or dispatcher.main(principal, world.name)
-    return dispatcher.history(principal, session, int(since))
+    found = dispatcher.history_page(principal, session, int(since))
+    address_of = f"{SCHEME}{address.session or world.name}/history"
+    return {**found, "next": f"{address_of}?since={found['since']}" if found["more"] else None}
 
 
 def _diagram(view: World) -> str:

@@ -84,9 +84,9 @@ async def test_state_history_and_diagram_are_there_for_every_session(served: Ser
         assert (state["session"], state["revision"], state["state"]) == (handle, 3, "locked")
         assert state["allowed_actions"] == ["unlock", "count"]
         assert state["rows"]["desk__stamp"] == [{"id": 1}]
-        changes = json.loads(await read(client, f"session://{handle}/history"))
+        changes = json.loads(await read(client, f"session://{handle}/history"))["changes"]
         assert [change["action"] for change in changes] == ["start", "stamp", "lock"]
-        later = json.loads(await read(client, f"session://{handle}/history?since=2"))
+        later = json.loads(await read(client, f"session://{handle}/history?since=2"))["changes"]
         assert [change["revision"] for change in later] == [3]
         drawn = (await client.read_resource(f"session://{handle}/diagram")).contents[0]
         assert drawn.mime_type == "text/vnd.mermaid"
