@@ -166,13 +166,15 @@ class Contents:
 
 @dataclass(slots=True)
 class _Chain:
-    """What undo and redo would go along: which revisions were undos."""
+    """What undo and redo would go along: which revisions were undos. What lay before `first` is not kept."""
 
+    first: int = 0
     last: int = 0
     undos: set[int] = field(default_factory=set)
 
     def add(self, entry: Entry) -> None:
         """Take up the next entry. Raises ValueError."""
+        self.first = self.first or entry.revision
         self._check(entry.target, undo=False)
         self._check(entry.below, undo=entry.action in ("undo", "redo"))
         if entry.action in ("undo", "redo"):
@@ -187,8 +189,9 @@ class _Chain:
         self._check(redo, undo=True)
 
     def _check(self, revision: int | None, *, undo: bool) -> None:
-        known = revision is None or (revision in self.undos if undo else 2 <= revision <= self.last)
-        _insist(known, f"there is no revision {revision} to go back to")
+        before = revision is None or 1 < revision < self.first
+        known = revision in self.undos if undo else 2 <= (revision or 0) <= self.last
+        _insist(before or known, f"there is no revision {revision} to go back to")
 
 
 def _check_head(head: Mapping[str, Json], about: Mapping[str, Json], definition: Definition) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from engine.definition import Definition
 from engine.errors import Refused, StoreError
@@ -19,6 +19,7 @@ from engine.files.shared import SharedCopies
 from engine.pasts import shown_by
 from engine.rows import Row, table_of
 from engine.settings import own_version
+from engine.store.hidden import JOURNAL as JOURNAL_TABLE
 from engine.store.records import Entry, Record, Transaction
 from engine.store.sqlite import SQLITE
 from engine.types import Json, Principal, dumped
@@ -27,6 +28,8 @@ APPLICATION_ID = 0x544B4652
 """What SQLite files of this kind say they are (`TKFR`)."""
 FORMAT = 1
 """The number of the file's format; a reader refuses higher ones."""
+NOTHING = '{"value":null,"content":[]}'
+"""The result of an entry of which only the document is kept."""
 PAGE = 500
 """Journal entries that are read at once."""
 
@@ -131,7 +134,13 @@ class _Writing:
         self._add(SESSION, iter([tuple(values[name] for name, _ in SESSION.columns)]))
 
     def _entries(self) -> Iterator[Entry]:
-        after = 0
+        """The journal as far as it is kept; before that, only the entry that says what the document was there."""
+        floor = self._record.floor
+        own = JOURNAL_TABLE.c
+        holder = select(func.max(own.revision)).where(
+            own.session_id == self._record.id, own.revision <= floor, own.data.is_not(None)
+        )
+        after = min(floor, self._transaction.run(holder).scalar() or floor) - 1
         while some := list(self._transaction.entries(self._record.id, after=after, limit=PAGE)):
             yield from some
             after = some[-1].revision
@@ -142,6 +151,8 @@ class _Writing:
             "adopted": self._sets.get(entry.adopted or 0),
             "shared": self._shared.seen(entry),
         }
+        if entry.revision < self._record.floor:
+            own |= {"arguments": "{}", "result": NOTHING, "rows": None, "shared": None}
         return tuple(own[name] if name in own else getattr(entry, name) for name, _ in JOURNAL.columns)
 
     def _earlier(self, model: type[Row], rows_id: int) -> Iterator[tuple[Any, ...]]:

@@ -616,6 +616,8 @@ def test_table_name_that_is_too_long_or_taken_is_refused() -> None:
     with pytest.raises(DefinitionError, match=r"has 64 characters; databases take 63. Give it a shorter one"):
         check_row(long)
     table("Twice", {}, "pair")
+    with pytest.raises(DefinitionError, match=r"there is a table turnkeeper already"):
+        table("Own", {"__tablename__": "turnkeeper"})
     with pytest.raises(DefinitionError, match=r"there is a table pair__twice already. Name the class otherwise"):
         table("Twice", {}, "pair")
 

@@ -5,16 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlmodel import SQLModel
 
 from engine.dispatch import Dispatcher
 from engine.errors import EngineError, LimitExceeded, NotFound, Refused
 from engine.limits import Limits
 from engine.operations import Call
+from engine.store.hidden import JOURNAL, SESSION
+from engine.store.records import Transaction
 from engine.types import LOCAL, OPERATOR, Outcome, Principal
 from tests.engine.files.gardens import ANN, BEDS, BEN, PLANTS, Garden, Make, Park, act, grown
 from worlds.adventure import Adventure
+from worlds.cart import Cart
 from worlds.counter import Counter
 
 Kept = tuple[Dispatcher, str, Path]
@@ -102,6 +105,20 @@ def test_played_adventure_comes_back(dispatcher_of: Make, tmp_path: Path) -> Non
     call(other, "adventure", "undo", imported)
 
 
+def test_cart_that_was_checked_out_comes_back_open_and_has_taken_nothing(dispatcher_of: Make, tmp_path: Path) -> None:
+    dispatcher, other = dispatcher_of(Cart), dispatcher_of(Cart, file="other.db")
+    session, path = dispatcher.main(ANN, "cart"), tmp_path / "cart.db"
+    call(dispatcher, "cart", "add", session, sku="cup", quantity=2)
+    call(dispatcher, "cart", "checkout", session)
+    dispatcher.export(ANN, session, path)
+    outcome = other.import_file(ANN, path)
+    assert outcome.state == "open" and "checkout" in outcome.allowed_actions
+    assert [entry["action"] for entry in other.history(ANN, outcome.session)][:3] == ["start", "add", "checkout"]
+    assert call(other, "cart", "checkout", outcome.session).state == "checked_out"
+    (stock,) = other.query(ANN, outcome.session, "select sku, stock from cart__product").rows
+    assert stock == ("cup", 58)
+
+
 def test_what_was_written_ahead_comes_back_with_its_row_sets(dispatcher_of: Make, tmp_path: Path) -> None:
     few = Limits(at_once=5, snapshot=4)
     dispatcher, other = dispatcher_of(Garden, limits=few), dispatcher_of(Garden, file="other.db")
@@ -134,6 +151,35 @@ def test_ended_session_comes_back_ended(garden: Kept, tmp_path: Path) -> None:
     with pytest.raises(Refused) as raised:
         act(dispatcher, "water", session=imported)
     assert raised.value.rule == "session_ended"
+
+
+@pytest.mark.parametrize(("values", "entries"), [(("data", "rows"), 5), (("rows",), 9)], ids=["floor", "before it"])
+def test_file_begins_where_the_past_is_kept(
+    garden: Kept, tmp_path: Path, values: tuple[str, ...], entries: int
+) -> None:
+    """As retention leaves it: the floor, or an entry before it, says what the document was; what lies before may go."""
+    dispatcher, session, _ = garden
+
+    def raise_floor(transaction: Transaction) -> None:
+        record = transaction.session(session)
+        assert record is not None
+        data, _ = transaction.data_at(record.id, 5)
+        mine = JOURNAL.c.session_id == record.id
+        kept = {"data": data, "rows": None}
+        floor = update(JOURNAL).where(mine, JOURNAL.c.revision == 5)
+        transaction.run(floor.values({name: kept[name] for name in values}))
+        transaction.run(update(SESSION).where(SESSION.c.id == record.id).values(floor=5))
+
+    dispatcher.store.write(raise_floor)
+    path = tmp_path / "kept.db"
+    assert dispatcher.export(ANN, session, path).entries == entries
+    before = dispatcher.query(ANN, session, "select arguments, result, rows from journal where revision < 5").rows
+    assert set(before) <= {("{}", '{"value":null,"content":[]}', None)}
+    imported = dispatcher.import_file(ANN, path).session
+    histories = [dispatcher.history(ANN, one, since=4) for one in (imported, session)]
+    assert histories[0] == histories[1] and len(histories[0]) == 5
+    for revision in range(5, 10):
+        assert dispatcher.past(ANN, imported, revision)[0] == dispatcher.past(ANN, session, revision)[0]
 
 
 # across versions
