@@ -102,6 +102,14 @@ call(dispatcher_of(folder, load_file(folder / "docs_books.py")), "books", "add",
         assert [row["long"] for row in past.rows["docs_books__book"]] == expected
 
 
+def test_the_directory_of_the_docs_comes_in_pages(tmp_path: Path) -> None:
+    dispatcher = dispatcher_of(tmp_path, loaded(tmp_path, "docs_pages", blocks("docs/worlds.md", "python pages")[0]))
+    for name in ("Cy", "Ann", "Ben"):
+        call(dispatcher, "directory", "enter_name", name=name)
+    assert call(dispatcher, "directory", "list_names", limit=2) == {"names": ["Ann", "Ben"], "next": "Ben"}
+    assert call(dispatcher, "directory", "list_names", limit=2, after="Ben") == {"names": ["Cy"], "next": None}
+
+
 def test_the_guestbook_of_the_readme_works(tmp_path: Path) -> None:
     dispatcher = dispatcher_of(tmp_path, loaded(tmp_path, "guestbook", blocks("README.md", "python guestbook")[0]))
     assert call(dispatcher, "guestbook", "sign", name="Ada") == ["Ada was here"]

@@ -62,11 +62,13 @@ def show_history(
     """Show what happened in a session, oldest first."""
     with opened(settings_from()) as dispatcher:
         record = reading.session_named(dispatcher, handle)
-        entries = reading.history_json(dispatcher, record, since)
+        entries, more = reading.history_json(dispatcher, record, since)
     if as_json:
-        output.print_json({"session": record.handle, "history": entries})
+        output.print_json({"session": record.handle, "history": entries, "more": more})
     else:
         output.print_history(output.stdout(), entries)
+        if more:
+            output.stdout().print(f"There is more: --since {entries[-1]['revision']}", style="yellow")
 
 
 def show_difference(

@@ -147,7 +147,7 @@ class Player:
         wanted = _number(rest) if rest else SHOWN_HISTORY
         record = reading.own_session(self.dispatcher, LOCAL, self.definition.name, self.last.session)
         since = max(0, record.revision - wanted)
-        output.print_history(self.console, reading.history_json(self.dispatcher, record, since))
+        output.print_history(self.console, reading.history_json(self.dispatcher, record, since)[0])
 
     def sessions(self, _: str) -> None:
         """List one's sessions of this world."""

@@ -10,6 +10,7 @@ from engine import history
 from engine.definition import Definition
 from engine.dispatch import Dispatcher
 from engine.errors import NotFound, Refused
+from engine.paging import page
 from engine.pasts import Past, past
 from engine.present import shown_state
 from engine.registry import Registry
@@ -103,15 +104,21 @@ def past_json(dispatcher: Dispatcher, record: Record, at: int | None, principal:
     return {**found, "allowed_actions": allowed}
 
 
-def history_json(dispatcher: Dispatcher, record: Record, since: int = 0) -> list[Json]:
-    """The journal entries after a revision, oldest first."""
+def history_json(dispatcher: Dispatcher, record: Record, since: int = 0) -> tuple[list[Json], bool]:
+    """The journal entries after a revision, oldest first, as far as one answer takes them; whether there are more."""
     definition = dispatcher.registry.definition(record.world)
-    return dispatcher.store.read(
-        lambda tx: [
-            _entry_json(tx, definition, entry)
-            for entry in list(tx.entries(record.id, after=max(since, record.floor - 1)))
-        ]
-    )
+
+    def work(transaction: Transaction) -> tuple[list[Json], bool]:
+        entries = transaction.entries(record.id, after=max(since, record.floor - 1))
+        described = (_entry_json(transaction, definition, entry) for entry in entries)
+        return page(
+            described,
+            dispatcher.limits.result,
+            lambda item: {"history": [item]},
+            lambda item, size: {**item, "arguments": {"omitted": f"{size:,} bytes"}},
+        )
+
+    return dispatcher.store.read(work)
 
 
 def difference_json(dispatcher: Dispatcher, record: Record, first: int, second: int) -> Json:
