@@ -19,7 +19,9 @@ from engine.limits import Limits
 from engine.migrate import upgrade
 from engine.operations import Call
 from engine.registry import Registry
+from engine.store.postgres import PostgresStore
 from engine.store.sqlite import SqliteStore
+from engine.store.stores import Store
 from engine.types import LOCAL
 
 T = TypeVar("T")
@@ -62,17 +64,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--changes", type=int, default=10_000, help="how far back the past is")
     parser.add_argument("--rows", type=int, default=20_000, help="of the large session")
+    parser.add_argument("--database", help="a fresh PostgreSQL database's URL, in place of SQLite")
     options = parser.parse_args()
-    with opened() as dispatcher:
+    with opened(options.database) as dispatcher:
         _past(dispatcher, options.changes)
         _large(dispatcher, options.rows)
 
 
 @contextmanager
-def opened() -> Iterator[Dispatcher]:
-    """A dispatcher on a fresh SQLite file."""
+def opened(url: str | None = None) -> Iterator[Dispatcher]:
+    """A dispatcher on a fresh SQLite file, or on that PostgreSQL database."""
+    limits = Limits(rows=1_000_000, seconds=600)
     with tempfile.TemporaryDirectory() as folder:
-        store = SqliteStore(str(Path(folder) / "large.db"), Limits(rows=1_000_000, seconds=600))
+        path = str(Path(folder) / "large.db")
+        store: Store = SqliteStore(path, limits) if url is None else PostgresStore(url, limits)
         registry = Registry([Depot])
         upgrade(store, registry.worlds.values())
         try:

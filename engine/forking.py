@@ -1,7 +1,7 @@
 """Forks: a session made of another's past, in one transaction if it is small, else written ahead as a batch."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -72,6 +72,7 @@ def fork_ahead(store: Store, wanted: Fork, commit: Callable[[Callable[[Transacti
             if origin is None:
                 raise NotFound(f"The session {wanted.origin.handle} was erased meanwhile.")
             bring(source, wanted.definition, origin)
+            wanted = replace(wanted, origin=origin)
             into = _targets(source, wanted, batch.id, batch.row_set)
             batch.put(session_pieces(source, wanted.definition, origin, wanted.revision, into))
         return commit(lambda transaction: _published_once(transaction, wanted, batch.id, into))
