@@ -101,7 +101,7 @@ def test_wrong_types_are_answered_with_where_and_what(served: Served, person: st
     for tool, arguments, path in wrong:
         message = refusal(call(served, tool, arguments, person))
         assert (message["code"], message["path"]) == ("invalid_arguments", path), (tool, arguments, message)
-    assert call(served, "list_sessions", {}, person)["structuredContent"]["result"] == {"sessions": []}
+    assert call(served, "list_sessions", {}, person)["structuredContent"]["result"]["sessions"] == []
 
 
 def test_numbers_beyond_what_the_database_holds_are_no_accident(served: Served, person: str) -> None:
@@ -191,7 +191,7 @@ def test_a_lone_surrogate_is_refused_wherever_it_stands(served: Served, person: 
             params,
             said,
         )
-    assert call(served, "list_sessions", {}, person)["structuredContent"]["result"] == {"sessions": []}
+    assert call(served, "list_sessions", {}, person)["structuredContent"]["result"]["sessions"] == []
     resume = {"name": "desk_resume", "arguments": {"session": "\ud800"}, "_meta": META}
     body = {"jsonrpc": "2.0", "id": 1, "method": "prompts/get", "params": resume}
     answer = raw(served, json.dumps(body).encode(), **{**raw_headers("prompts/get", resume), PERSON: person})

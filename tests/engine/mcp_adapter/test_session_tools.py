@@ -47,7 +47,7 @@ async def test_a_world_must_be_named_where_there_are_several(served: Served, per
     async with connected(served, person=person) as client:
         refused = await client.call_tool("start_session", {})
         assert code(refused) == "invalid_arguments"
-        assert "adventure, counter, desk" in text(refused)
+        assert all(world in text(refused) for world in ("adventure", "counter", "desk"))
         assert code(await client.call_tool("undo", {})) == "invalid_arguments"
         assert code(await client.call_tool("start_session", {"world": "moon"})) == "not_found"
 
@@ -102,6 +102,8 @@ async def test_a_past_revision_is_read_whole(served: Served, person: str, mode: 
             "state": "open",
             "data": {"drops": 9, "colour": "blue"},
             "rows": {"desk__note": [{"id": 1, "text": "one"}], "desk__stamp": []},
+            "more": False,
+            "cursor": None,
         }
         missing = await client.call_tool("get_session", {"session": handle, "at": 9})
         assert code(missing) == "not_found"
@@ -181,7 +183,7 @@ async def test_somebody_elses_session_is_answered_like_one_that_never_was(
             ]
             assert answers[0] == answers[1], tool
             assert '"not_found"' in answers[0], tool
-        assert (await ask(client, "list_sessions"))["result"] == {"sessions": []}
+        assert (await ask(client, "list_sessions"))["result"]["sessions"] == []
 
 
 async def test_a_session_is_shared_only_with_who_was_here(served: Served, person: str) -> None:
@@ -239,7 +241,7 @@ async def test_an_erased_session_is_gone_as_if_it_never_was(served: Served, pers
         assert structured(gone)["messages"][0]["code"] == "erased"
         assert structured(gone)["session"] is None
         assert code(await client.call_tool("get_session", {"session": handle})) == "not_found"
-        assert (await ask(client, "list_sessions"))["result"] == {"sessions": []}
+        assert (await ask(client, "list_sessions"))["result"]["sessions"] == []
         assert (await ask(client, "count"))["result"] == 0
 
 
@@ -283,7 +285,7 @@ async def test_no_session_tool_starts_a_main_session(served: Served, person: str
             ("end_session", {"erase": True}),
         ):
             assert code(await client.call_tool(tool, arguments)) == "not_started", tool
-        assert (await ask(client, "list_sessions"))["result"] == {"sessions": []}
+        assert (await ask(client, "list_sessions"))["result"]["sessions"] == []
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])

@@ -218,7 +218,7 @@ async def test_a_refused_first_call_starts_no_session(served: Served, person: st
     async with connected(served, "/worlds/desk/mcp", person=person) as client:
         refused = await client.call_tool("write", {"text": 5})
         assert code(refused) == "invalid_arguments"
-        assert structured(await client.call_tool("list_sessions", {}))["result"] == {"sessions": []}
+        assert structured(await client.call_tool("list_sessions", {}))["result"]["sessions"] == []
 
 
 async def test_a_stale_write_is_refused_with_what_happened_since(served: Served, person: str) -> None:
@@ -282,7 +282,7 @@ async def test_keys_that_are_no_keys_are_refused(served: Served, person: str) ->
         params = {"name": "stamp", "arguments": {}, "_meta": {"turnkeeper/key": key}}
         answer = post(served, "/worlds/desk/mcp", "tools/call", params, person=person).json()["result"]
         assert answer["structuredContent"]["messages"][0]["code"] == "invalid_arguments", key
-    assert called(served, "list_sessions", person=person)["result"] == {"sessions": []}
+    assert called(served, "list_sessions", person=person)["result"]["sessions"] == []
 
 
 @pytest.mark.parametrize("path", ["/mcp", "/worlds/desk/mcp"])
