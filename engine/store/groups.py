@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
+from engine.errors import OutcomeUnknown
 from engine.failpoints import reach
 from engine.store.records import Transaction
 
@@ -73,17 +74,25 @@ class Lost(Exception):
 
     `committed`: it was looked up, and took effect. `unknown`: that could not be
     looked up, so nobody may run again. `again`: trying again may help although
-    nothing else has changed.
+    nothing else has changed. `doubtful`: it did not take effect, but what was
+    written of it may come back when the database is opened after a crash.
     """
 
     def __init__(
-        self, error: BaseException, *, committed: bool = False, unknown: bool = False, again: bool = False
+        self,
+        error: BaseException,
+        *,
+        committed: bool = False,
+        unknown: bool = False,
+        again: bool = False,
+        doubtful: bool = False,
     ) -> None:
         super().__init__(str(error))
         self.error = error
         self.committed = committed
         self.unknown = unknown
         self.again = again
+        self.doubtful = doubtful and not committed
 
 
 class Ground(Protocol):
@@ -119,7 +128,8 @@ def carry_out(ground: Ground, first: Member[Any], more: Callable[[], Member[Any]
         _group(ground, first, more, ran)
     except Lost as lost:
         for member in ran or [first]:
-            _alone(ground, member, lost if len(ran) < 2 or lost.unknown or lost.committed else None)
+            before = lost if len(ran) < 2 or lost.unknown or lost.committed else None
+            _alone(ground, member, before, doubtful=lost.doubtful)
     except Exception as error:  # the writer has to live, and whoever was in the group is told
         logger.exception("a group failed in an unforeseen way")
         ground.close()
@@ -159,8 +169,11 @@ def _part(ground: Ground, member: Member[Any], parts: list[Transaction]) -> None
         parts.append(transaction)
 
 
-def _alone(ground: Ground, member: Member[Any], before: Lost | None) -> None:
-    """Run one member that lost its group. `before` is the failure of an attempt that it had to itself already."""
+def _alone(ground: Ground, member: Member[Any], before: Lost | None, *, doubtful: bool) -> None:
+    """Run one member that lost its group. `before` is the failure of an attempt that it had to itself already.
+
+    `doubtful`: what it did may come back, so nothing but a later success can say what became of it.
+    """
     lost = before
     for attempt in range(TRIES):
         if lost is not None and not lost.again:
@@ -170,11 +183,18 @@ def _alone(ground: Ground, member: Member[Any], before: Lost | None) -> None:
         try:
             _group(ground, member, _nobody, [])
         except Lost as failure:
-            lost = failure
+            lost, doubtful = failure, doubtful or failure.doubtful
         else:
             return
     if lost is not None and not lost.committed:
-        member.result, member.error = None, lost.error
+        member.result, member.error = None, in_doubt(lost.error) if doubtful else lost.error
+
+
+def in_doubt(error: BaseException) -> OutcomeUnknown:
+    """What to say where the disk failed in the middle of a commit, and nobody can say what it will give back."""
+    found = OutcomeUnknown(f"The disk failed in the middle of a commit, which may take effect yet: {error}")
+    found.__cause__ = error
+    return found
 
 
 def _nobody() -> None:

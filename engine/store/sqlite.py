@@ -23,7 +23,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from engine.errors import Busy, EngineError, InvalidArguments, Refused, StoreError
 from engine.limits import DEFAULT, Limits
 from engine.store import raw
-from engine.store.groups import GROUP_SECONDS, Lost, Member, carry_out
+from engine.store.groups import GROUP_SECONDS, Lost, Member, carry_out, in_doubt
 from engine.store.records import Transaction, too_long
 from engine.store.turns import Turns
 from engine.store.waiting import Waiting, written
@@ -248,11 +248,12 @@ class SqliteGround:
             self._execute("COMMIT")
         except SQLITE.Error as error:
             seen = _chained(explained(error, self._store.path, self._store.limits.seconds), error)
+            doubtful = _is_of_the_disk(error)
             if self._driver.in_transaction:
                 self._execute("ROLLBACK")
-                raise Lost(seen) from error
+                raise Lost(seen, doubtful=doubtful) from error
             self._reopen_unless_sound(error)
-            raise Lost(seen, committed=self._is_there(parts)) from error
+            raise self._looked_up([entry for part in parts for entry in part.wrote], seen, doubtful) from error
 
     def close(self) -> None:
         """Give the connection back."""
@@ -268,29 +269,36 @@ class SqliteGround:
 
     def _reopen_unless_sound(self, error: BaseException) -> None:
         """After an I/O error, what the connection believes of the file may not be what the file holds."""
-        if "I/O error" in str(error):
+        if _is_of_the_disk(error):
             self.close()
 
-    def _is_there(self, parts: list[Transaction]) -> bool:
-        """Whether a commit that failed took effect all the same, looked up by the entries that it would have added.
+    def _looked_up(self, entries: list[tuple[int, int, str]], error: EngineError, doubtful: bool) -> Lost:
+        """What became of a commit that failed, by the journal entries that it would have added.
 
         What is found was perhaps never synced, so it is carried over into the
         database file, which is synced, before anybody is told.
         """
-        entries = [entry for part in parts for entry in part.wrote]
         try:
             with self._store.snapshot() as transaction:
                 there = bool(entries) and all(transaction.has(*entry) for entry in entries)
-            return there and self._synced()
+            if not there:
+                return Lost(error, doubtful=doubtful)
+            if self._synced():
+                return Lost(error, committed=True)
         except (Lost, EngineError, SQLITE.Error):
-            logger.exception("the outcome of a commit on %s cannot be looked up", self._store.path)
-            return False
+            logger.exception("what became of a commit on %s cannot be made sure of", self._store.path)
+        return Lost(in_doubt(error), unknown=True)
 
     def _synced(self) -> bool:
         self.begin()
         self._execute("ROLLBACK")
         busy, *_ = self._execute("PRAGMA wal_checkpoint(FULL)").fetchone()
         return not busy
+
+
+def _is_of_the_disk(error: BaseException) -> bool:
+    """Whether reading, writing or syncing failed, so that nobody can say what the file holds."""
+    return "I/O error" in str(error)
 
 
 class Clock:

@@ -195,5 +195,5 @@ class Client:
         self.told.release()
 
     def _same(self, request: Request, before: Answer, again: Answer) -> None:
-        if again.refused not in LATER and again != before:
+        if again.refused not in LATER | UNDECIDED and again != before:
             self.failures.append(f"{request} was answered {before}, and when asked again {again}")
