@@ -157,14 +157,13 @@ def _plain_tables(path: Path, connection: Any) -> dict[str, Shape]:
 
 def _check_types(path: Path, connection: Any, shape: Shape) -> None:
     """Insist that every value is of its column's kind and of a size that can be looked at."""
-    for name, kind in shape.columns:
-        column = quoted(name)
-        wrong = connection.execute(
-            f"select 1 from {quoted(shape.name)} where typeof({column}) not in ('null', '{_STORED[kind]}')"
-            f" or length(cast({column} as blob)) > {CELL} limit 1"
-        ).fetchone()
-        if wrong is not None:
-            raise damaged(path, f"{shape.name}.{name} holds what it cannot")
+    tests = [
+        f"typeof({quoted(name)}) not in ('null', '{_STORED[kind]}') or length(cast({quoted(name)} as blob)) > {CELL}"
+        for name, kind in shape.columns
+    ]
+    statement = f"select 1 from {quoted(shape.name)} where {' or '.join(tests)} limit 1"
+    if connection.execute(statement).fetchone() is not None:
+        raise damaged(path, f"its table {shape.name!r:.60} holds what it cannot")
 
 
 _STORED = {TEXT: "text", JSON: "text", INTEGER: "integer", BOOLEAN: "integer", REAL: "real"}
