@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help setup setup-dev serve play test check crash bench conformance lock clean
+.PHONY: help setup setup-dev serve play test check crash bench bench-sessions conformance lock clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,9 @@ crash: .venv/dev ## Kill servers a thousand times a store, and search long histo
 
 bench: .venv/dev ## Compare speed with other servers, side by side
 	$(BIN)/python -m benchmarks
+
+bench-sessions: .venv/dev ## See what 1,000,000 stored sessions cost
+	$(BIN)/python -m benchmarks --sessions 1000000
 
 conformance: .venv/dev ## Run the official MCP conformance suite
 	$(BIN)/python tests/conformance/run.py

@@ -1,9 +1,10 @@
-"""Turnkeeper without MCP: threads that call the dispatcher of this process. Prints one round as JSON."""
+"""The engine without MCP: threads that call the dispatcher of this process. Prints one round as JSON."""
 
 import json
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from engine.application import opened
@@ -12,15 +13,19 @@ from engine.operations import Call
 from engine.settings import Settings
 from engine.types import LOCAL
 
-CALL = Call(principal=LOCAL, world="counter", action="add", arguments={"a": 1})
+CALLS: Mapping[str, Call] = {
+    "add": Call(principal=LOCAL, world="counter", action="add", arguments={"a": 1}),
+    "transfer": Call(principal=LOCAL, world="ledger", action="transfer", arguments={"cents": 1}),
+}
+WORLDS = str(Path(__file__).parent / "worlds")
 
 
-def dispatched(dispatcher: Dispatcher, *, threads: int, seconds: float) -> dict[str, float]:
+def dispatched(dispatcher: Dispatcher, call: Call, *, threads: int, seconds: float) -> dict[str, float]:
     """What so many threads reach, each with one call under way: calls, seconds, CPU seconds, and the latencies."""
     latencies: list[list[float]] = [[] for _ in range(threads)]
-    dispatcher.dispatch(CALL)
+    dispatcher.dispatch(call)
     began, cpu = time.perf_counter(), time.process_time()
-    workers = [threading.Thread(target=_work, args=(dispatcher, began + seconds, own)) for own in latencies]
+    workers = [threading.Thread(target=_work, args=(dispatcher, call, began + seconds, own)) for own in latencies]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -37,12 +42,13 @@ def dispatched(dispatcher: Dispatcher, *, threads: int, seconds: float) -> dict[
     }
 
 
-def _work(dispatcher: Dispatcher, until: float, latencies: list[float]) -> None:
+def _work(dispatcher: Dispatcher, call: Call, until: float, latencies: list[float]) -> None:
     while (sent := time.perf_counter()) < until:
-        dispatcher.dispatch(CALL)
+        dispatcher.dispatch(call)
         latencies.append(time.perf_counter() - sent)
 
 
 if __name__ == "__main__":
-    with opened(Settings(data_dir=Path(sys.argv[1]))) as dispatcher:
-        print(json.dumps(dispatched(dispatcher, threads=int(sys.argv[2]), seconds=float(sys.argv[3]))))
+    _, folder, name, callers, length = sys.argv
+    with opened(Settings(data_dir=Path(folder), worlds_path=WORLDS)) as dispatcher:
+        print(json.dumps(dispatched(dispatcher, CALLS[name], threads=int(callers), seconds=float(length))))

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+from benchmarks.direct import WORLDS
 from benchmarks.rounds import BenchFailed
 from engine.application import opened
+from engine.operations import Call
 from engine.settings import Settings
 from engine.types import LOCAL
 
@@ -30,6 +32,18 @@ def kept(name: str, data_dir: Path, answered: int) -> str:
             f" with {entries} journal entries and the total {total}."
         )
     return f"{name}: revision {now.revision} = {answered} answered calls + 1, as are journal entries and total"
+
+
+def balanced(name: str, data_dir: Path, answered: int) -> str:
+    """That the ledger's session is at a revision that agrees with the calls, and that its accounts add up."""
+    with opened(Settings(data_dir=data_dir, worlds_path=WORLDS)) as dispatcher:
+        lost = dispatcher.read(Call(principal=LOCAL, world="ledger", action="lost"))
+    if not (lost.revision == answered + 1 and lost.value == 0):
+        raise BenchFailed(
+            f"{name}: {answered} calls were answered, but the session is at revision {lost.revision}"
+            f" and {lost.value} cents are missing."
+        )
+    return f"{name}: revision {lost.revision} = {answered} answered calls + 1, and the accounts add up"
 
 
 def _total(world: Any) -> int:

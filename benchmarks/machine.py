@@ -14,7 +14,7 @@ _LIBRARIES = ("mcp", "uvicorn", "starlette", "pydantic", "sqlalchemy")
 _SYNCS = 100
 
 
-def described(data_dir: Path, bench_python: Path) -> dict[str, str]:
+def described(data_dir: Path, bench_python: Path | None) -> dict[str, str]:
     """Facts of the machine by name, ready to be printed."""
     system = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}"
     return {
@@ -22,7 +22,7 @@ def described(data_dir: Path, bench_python: Path) -> dict[str, str]:
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "sqlite": f"{SQLITE.sqlite_version}, fsync {fsync_ms(data_dir):.2f} ms in the data directory",
         "libraries": ", ".join(f"{name} {version(name)}" for name in _LIBRARIES),
-        "fastmcp": _versions(bench_python, ("fastmcp", "mcp", "uvicorn")),
+        **({} if bench_python is None else {"fastmcp": _versions(bench_python, ("fastmcp", "mcp", "uvicorn"))}),
     }
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from benchmarks.rounds import Row
 
-_HEADINGS = ("", "requests/s", "ratio", "(of rounds)", "p50 ms", "p99 ms", "CPU µs", "driver")
-_WIDTHS = (44, 11, 6, 13, 8, 8, 8, 7)
+_HEADINGS = ("", "requests/s", "µs each", "ratio", "(of rounds)", "p50 ms", "p99 ms", "CPU µs", "driver")
+_WIDTHS = (44, 11, 8, 6, 13, 8, 8, 8, 7)
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -38,6 +38,7 @@ def _cells(row: Row, base: Row) -> tuple[str, ...]:
     return (
         row.name,
         _number(row.median(lambda figures: figures.rate), 0),
+        _number(row.median(lambda figures: figures.each_us), 0),
         _number(statistics.median(ratios), 2),
         f"{min(ratios):.2f} to {max(ratios):.2f}",
         _number(row.median(lambda figures: figures.p50_ms), 1),

@@ -31,6 +31,11 @@ class Figures:
     driver_share: float | None
     """How much of one core the load driver used."""
 
+    @property
+    def each_us(self) -> float:
+        """Microseconds from one answer to the next."""
+        return 1e6 / self.rate
+
 
 @dataclass(slots=True)
 class Row:
@@ -95,11 +100,11 @@ def over_http(
     return run
 
 
-def in_process(data_dir: Path, answered: list[int], threads: int) -> Callable[[float], Figures]:
+def in_process(data_dir: Path, call: str, answered: list[int], threads: int) -> Callable[[float], Figures]:
     """A round of the dispatcher without MCP, in a process of its own. `answered` counts its calls by round."""
 
     def run(seconds: float) -> Figures:
-        command = [sys.executable, "-m", "benchmarks.direct", str(data_dir), str(threads), str(seconds)]
+        command = [sys.executable, "-m", "benchmarks.direct", str(data_dir), call, str(threads), str(seconds)]
         told = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
         found = json.loads(told)
         answered.append(found.pop("answered"))

@@ -253,9 +253,11 @@ class Transaction:
         found = self._execute(
             f"select {_SESSION}, coalesce(share.role, 'owner') from session"
             " left join share on share.session_id = session.id and share.person_id = ?"
-            " where (owner_id = ? or share.role is not null) and world = coalesce(?, world) and hidden is null"
+            " where session.id in (select id from session where owner_id = ?"
+            " union select session_id from share where person_id = ?)"
+            " and world = coalesce(?, world) and hidden is null"
             " order by updated_at desc, session.id desc",
-            (person_id, person_id, world),
+            (person_id, person_id, person_id, world),
         )
         return [(Record(*row[:-1]), Role(row[-1])) for row in found]
 
