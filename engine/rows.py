@@ -33,7 +33,7 @@ from engine.errors import DefinitionError, InvalidArguments, Refused
 from engine.limits import check_rows
 from engine.store.records import Transaction
 from engine.store.tables import Large
-from engine.touched import Touched, key_of, own_key
+from engine.touched import Touched, by_key, key_of, own_key
 from engine.touched import table_of as table_of
 from engine.types import Json, RowChange
 
@@ -123,7 +123,7 @@ class Rows:
         if sorted(key) != sorted(names):
             raise TypeError(f"find({model.__name__}) takes the key {', '.join(names)}, received {', '.join(key)}")
         self.flush()
-        found = self.db.get(model, {"session_id": self._session_id, **key})
+        found = by_key(self.db, model, self._session_id, key)
         self._taken([found] if found else [])
         return found
 
@@ -139,7 +139,7 @@ class Rows:
         self.insist_on_writing()
         row = validated(model, {**self._numbered(model, values), "session_id": self._session_id})
         key = key_of(row)
-        if self.db.get(model, {"session_id": self._session_id, **key}) is not None:
+        if by_key(self.db, model, self._session_id, key) is not None:
             raise Refused("already_there", f"There is a {model.__name__} {key} already.")
         self._touched.made(row)
         self._taken()
