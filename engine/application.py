@@ -54,6 +54,8 @@ def opened(settings: Settings, registry: Registry | None = None) -> Iterator[Dis
     try:
         upgrade(store, registry.worlds.values())
         with Hooks(registry.hooks, registry.concerns) as hooks:
-            yield Dispatcher(store, registry, [hooks.tell])
+            dispatcher = Dispatcher(store, registry, [hooks.tell])
+            yield dispatcher
+            dispatcher.finish()
     finally:
         store.close()

@@ -30,6 +30,7 @@ from engine.limits import check_sessions
 from engine.logs import Line
 from engine.operations import OPERATIONS, Done, Opened, Operation, opened_world
 from engine.operations import Call as Call
+from engine.pending import Pending
 from engine.present import Large, bring
 from engine.reading import Reader, now_of
 from engine.registry import Registry
@@ -67,6 +68,11 @@ class Dispatcher(Reader):
     def __init__(self, store: Store, registry: Registry, listeners: Iterable[Listener] = ()) -> None:
         super().__init__(store, registry)
         self.listeners = list(listeners)
+        self._pending = Pending()
+
+    def finish(self) -> None:
+        """Wait until everything that was submitted has been answered."""
+        self._pending.wait()
 
     # changing
 
@@ -95,6 +101,7 @@ class Dispatcher(Reader):
         Busy.
         """
         line = self._line(call)
+        done = self._pending.counted(done)
 
         def answered(member: Member[Kept]) -> None:
             if isinstance(member.error, WriteAhead | Large):
@@ -108,6 +115,7 @@ class Dispatcher(Reader):
         try:
             self.store.submit(Member(self._work(call), told=self._tell, done=answered, lane=_lane(call)))
         except BaseException as error:
+            self._pending.leave()
             line.failed(error)
             raise
 

@@ -16,7 +16,7 @@ from engine import Row, World, action, resource
 from engine.ahead import ATTEMPTS, written_ahead
 from engine.batches import Batch, begun, sweep
 from engine.copying import Piece, placed_pieces
-from engine.dispatch import Dispatcher
+from engine.dispatch import Answer, Dispatcher
 from engine.errors import Conflict, NotFound, Refused
 from engine.forking import Fork, fork_ahead
 from engine.history import Ahead, WriteAhead, entry_at
@@ -196,6 +196,15 @@ def test_large_undo_is_one_change_and_its_repetition_writes_nothing_more(dispatc
         act(dispatcher, "undo", session)
         assert shown(dispatcher, session) == {}
     assert hidden(dispatcher) == ["rows"]
+
+
+def test_large_undo_that_was_submitted_is_answered_before_a_process_ends(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Forest, limits=FEW)
+    session = act(dispatcher, "plant", ids=list(range(1, 200))).session
+    answers: list[Answer] = []
+    dispatcher.submit(Call(principal=LOCAL, world="forest", action="undo", session=session), answers.append)
+    dispatcher.finish()
+    assert [answer.error for answer in answers] == [None] and shown(dispatcher, session) == {}
 
 
 def test_every_revision_is_read_as_it_was_across_row_sets(dispatcher_of: Make) -> None:
