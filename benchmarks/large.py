@@ -1,4 +1,4 @@
-"""Large sessions: what a far past costs, and what others wait while a large session is forked, undone and erased."""
+"""Large sessions: what a far past costs, and how others wait while one is forked, undone, carried in files, erased."""
 
 import argparse
 import gc
@@ -110,6 +110,10 @@ def _large(dispatcher: Dispatcher, rows: int) -> None:
     fork = _beside(dispatcher, other, "fork", lambda: dispatcher.fork(LOCAL, session).session)
     _beside(dispatcher, other, "undo", lambda: _act(dispatcher, session, "undo"))
     _beside(dispatcher, other, "redo", lambda: _act(dispatcher, session, "redo"))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "depot.db"
+        _beside(dispatcher, other, "export", lambda: dispatcher.export(LOCAL, session, file))
+        _beside(dispatcher, other, "import", lambda: dispatcher.import_file(LOCAL, file))
     _beside(dispatcher, other, "erase", lambda: dispatcher.erase(LOCAL, fork))
 
 

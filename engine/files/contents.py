@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
+from engine.copying import paced
 from engine.definition import Definition
 from engine.errors import Refused
 from engine.files.opening import SessionFile, explaining, newer
@@ -127,7 +128,8 @@ class Contents:
 
     def _images_of(self, row_set: int, table: str) -> Iterator[Json]:
         statement = 'select "row" from snapshot where row_set = ? and "table" = ? order by rowid'
-        return (parsed_json(text) for (text,) in self.file.connection.execute(statement, (row_set, table)))
+        found = self.file.connection.execute(statement, (row_set, table))
+        return (parsed_json(text) for (text,) in paced(found))
 
     def _earlier(self) -> Iterator[tuple[int, str, Json]]:
         for number, table, text in self.file.rows(SNAPSHOT):
@@ -154,7 +156,7 @@ class Contents:
         return None if found is None else values_of(model_of(self.definition, table), found)
 
     def _check_images(self, entry: Entry) -> None:
-        for table, before, after in parsed_json(entry.rows or "[]"):
+        for table, before, after in paced(parsed_json(entry.rows or "[]")):
             _insist(isinstance(table, str) and (before or after) is not None, "a change has no row")
             for found in (before, after):
                 if found is not None and table in self.definition.tables - self.definition.shared_tables:

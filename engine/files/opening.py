@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from pydantic import ValidationError
 
+from engine.copying import paced
 from engine.errors import NotFound, Refused
 from engine.files.shapes import BOOLEAN, FILE, FIXED, INTEGER, JSON, KINDS, REAL, TEXT, Shape, quoted, shape_in
 from engine.files.writing import APPLICATION_ID, FORMAT, digest_of
@@ -37,9 +38,9 @@ class SessionFile:
     worlds: dict[str, Shape]
     """The world's tables, by name."""
 
-    def rows(self, shape: Shape, then: str = "") -> Iterator[tuple[Any, ...]]:
-        """The rows of a table as SQLite has them."""
-        return iter(self.connection.execute(f"{shape.selection} {then}"))
+    def rows(self, shape: Shape) -> Iterator[tuple[Any, ...]]:
+        """The rows of a table as SQLite has them, a little at a time."""
+        return paced(self.connection.execute(shape.selection))
 
     def one(self, statement: str) -> Any:
         """The single value that a statement gives."""

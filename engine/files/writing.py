@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from engine.copying import paced
 from engine.definition import Definition
 from engine.errors import Refused, StoreError
 from engine.files.shapes import FILE, FIXED, JOURNAL, JSON, PERSON, SESSION, SNAPSHOT, Shape, encoded, quoted, shape_of
@@ -82,7 +83,7 @@ def digest_of(connection: Any) -> str:
     tables = connection.execute("select name, sql from sqlite_master where type = 'table' order by name").fetchall()
     for name, sql in tables:
         found.update(_line([name, sql]))
-        for row in connection.execute(f"select * from {quoted(name)} order by rowid"):
+        for row in paced(connection.execute(f"select * from {quoted(name)} order by rowid"), PAGE):
             found.update(_line(row[:-1] if name == FILE.name else row))
     return found.hexdigest()
 
@@ -113,7 +114,7 @@ class _Writing:
         for shape in (*FIXED, *(shape for _, shape in worlds), *copies.values()):
             self._connection.execute(shape.sql)
         self._session()
-        entries = self._add(JOURNAL, map(self._entry, self._entries()))
+        entries = self._add(JOURNAL, map(self._entry, paced(self._entries())))
         now = self._record.rows_at
         rows = sum(self._add(shape, map(shape.row, self._images(model, now))) for model, shape in worlds)
         for rows_id in (found for found in self._sets if found != now):
@@ -163,7 +164,7 @@ class _Writing:
         table = table_of(model)
         statement = select(model).where(table.c.session_id == rows_id).order_by(*table.primary_key)
         db = self._transaction.db_of(rows_id)
-        for row in db.scalars(statement, execution_options={"yield_per": PAGE}):
+        for row in paced(db.scalars(statement, execution_options={"yield_per": PAGE})):
             yield row.model_dump(mode="json")
             db.expunge(row)
 
