@@ -29,6 +29,8 @@ from engine.web.app import build_app
 from engine.web.stopping import GRACE_SECONDS, STOP_SECONDS, GentleServer, gone_within
 
 logger = logging.getLogger(__name__)
+COLLECT_EVERY = 10_000
+"""Objects made and not let go after which Python looks for garbage; by default 700."""
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -69,9 +71,11 @@ def serve(settings: Settings, announce: Callable[[Settings, Registry], None] | N
             port: int = listener.getsockname()[1]
             announce(settings.model_copy(update={"port": port}), dispatcher.registry)
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_SECONDS)
-        # What was loaded stays: the collector need not look at it again (measured: docs/performance.md).
+        # What was loaded stays, so the collector need not look at it again; and what a request leaves is little, so
+        # it need not look every few requests (measured: docs/performance.md).
         gc.collect()
         gc.freeze()
+        gc.set_threshold(COLLECT_EVERY)
 
         def stop() -> None:
             clock()

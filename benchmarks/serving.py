@@ -13,4 +13,5 @@ def serve(app: Callable[..., Any]) -> None:
     config = uvicorn.Config(app, port=int(sys.argv[1]), log_level="warning", access_log=False)
     gc.collect()
     gc.freeze()
+    gc.set_threshold(10_000)
     uvicorn.Server(config).run()
