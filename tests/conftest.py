@@ -1,5 +1,6 @@
 """What the tests share: stores of both kinds, real and fresh, and dispatchers on them."""
 
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -33,6 +34,16 @@ def postgres_server() -> Iterator[PostgresServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def sqlite_core(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with the core's tables, to be copied."""
+    file = tmp_path_factory.mktemp("core") / "core.db"
+    store = SqliteStore(str(file))
+    upgrade(store, ())
+    store.close()
+    return file
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request: pytest.FixtureRequest) -> Database:
     """Which kind of database; a test of one kind says so by `parametrize("database", […], indirect=True)`."""
@@ -42,13 +53,15 @@ def database(request: pytest.FixtureRequest) -> Database:
 
 @pytest.fixture
 def store_of(database: Database, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Store]]:
-    """Opens stores, each on the test's own database of that name; no tables are made."""
+    """Opens stores, each on the test's own database of that name, which has the core's tables."""
     urls: dict[str, str] = {}
     with ExitStack() as stack:
 
         def make(name: str = "turnkeeper.db", limits: Limits = DEFAULT) -> Store:
             store: Store
             if database == "sqlite":
+                if not (tmp_path / name).exists():
+                    shutil.copyfile(request.getfixturevalue("sqlite_core"), tmp_path / name)
                 store = SqliteStore(str(tmp_path / name), limits)
             else:
                 server: PostgresServer = request.getfixturevalue("postgres_server")

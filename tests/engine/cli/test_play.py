@@ -292,7 +292,7 @@ def test_a_person_plays_with_tab_ctrl_c_and_ctrl_d(terminal: Callable[..., pexpe
     child.expect("A running total that is never lost.")
     child.expect("counter> ")
     child.send("/hist\t")
-    child.expect("/history")
+    child.expect("ory")
     child.send("\r")
     child.expect("local user")
     child.expect("counter> ")
