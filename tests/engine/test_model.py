@@ -3,26 +3,34 @@
 import copy
 import json
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from pydantic import BaseModel
 from sqlmodel import Field
 
 from engine import Row, World, action
+from engine import upgrade as upgraded
 from engine.dispatch import Dispatcher
 from engine.errors import Conflict, Refused
 from engine.limits import DEFAULT, Limits
 from engine.migrate import upgrade
 from engine.operations import Call
 from engine.registry import Registry
+from engine.store.postgres import PostgresStore
 from engine.store.sqlite import SqliteStore
+from engine.store.stores import Store
 from engine.types import LOCAL, Outcome
+from tests.conftest import Database
+from tests.postgres import PostgresServer
 
 
 class Gate(StrEnum):
@@ -41,55 +49,79 @@ class Item(Row, table=True):
     amount: int
 
 
-def has_items(room: "Room") -> str | None:
+KEPT = 30
+"""Days after which a room that nobody changes expires."""
+UNIT = {1: 1, 2: 100}
+"""What one item counts in the total, by version."""
+
+
+@upgraded(to=2)
+def in_cents(document: dict[str, Any]) -> dict[str, Any]:
+    return {"total": document["total"] * 100}
+
+
+def has_items(room: Any) -> str | None:
     return None if room.rows(Item) else "the room is empty"
 
 
-class Room(World, states=Gate, start=Gate.OPEN, rows=[Item]):
-    """A store room with data, states and rows."""
+def room(version: int) -> type[World]:
+    """The store room as it is declared in a version: the second counts its total in cents."""
 
-    data: Sum
+    class Room(
+        World,
+        states=Gate,
+        start=Gate.OPEN,
+        rows=[Item],
+        version=version,
+        upgrades=[in_cents] if version == 2 else [],
+        expires_after=timedelta(days=KEPT),
+    ):
+        """A store room with data, states and rows."""
 
-    @action(source=Gate.OPEN)
-    def bring(self, amount: int) -> int | None:
-        self.data.total += amount
-        return self.rows(Item).add(amount=amount).id
+        data: Sum
 
-    @action(source=Gate.OPEN, guards=[has_items])
-    def double(self) -> int:
-        """Double the first item."""
-        item = self.rows(Item).where()[0]
-        self.data.total += item.amount
-        item.amount *= 2
-        return item.amount
+        @action(source=Gate.OPEN)
+        def bring(self, amount: int) -> int | None:
+            self.data.total += UNIT[version] * amount
+            return self.rows(Item).add(amount=amount).id
 
-    @action(source=Gate.OPEN, guards=[has_items])
-    def drop(self) -> int:
-        """Take the last item away."""
-        item = self.rows(Item).where()[-1]
-        self.data.total -= item.amount
-        self.rows(Item).remove(item)
-        return item.amount
+        @action(source=Gate.OPEN, guards=[has_items])
+        def double(self) -> int:
+            """Double the first item."""
+            item = self.rows(Item).where()[0]
+            self.data.total += UNIT[version] * item.amount
+            item.amount *= 2
+            return item.amount
 
-    @action(source=Gate.OPEN)
-    def fill(self, amount: int) -> None:
-        """Bring three items at once."""
-        self.data.total += 3 * amount
-        for _ in range(3):
-            self.rows(Item).add(amount=amount)
-
-    @action(source=Gate.OPEN, guards=[has_items])
-    def clear(self) -> None:
-        """Take everything away."""
-        self.data.total = 0
-        for item in self.rows(Item):
+        @action(source=Gate.OPEN, guards=[has_items])
+        def drop(self) -> int:
+            """Take the last item away."""
+            item = self.rows(Item).where()[-1]
+            self.data.total -= UNIT[version] * item.amount
             self.rows(Item).remove(item)
+            return item.amount
 
-    @action(source=Gate.OPEN, target=Gate.SHUT)
-    def shut(self) -> None: ...
+        @action(source=Gate.OPEN)
+        def fill(self, amount: int) -> None:
+            """Bring three items at once."""
+            self.data.total += UNIT[version] * 3 * amount
+            for _ in range(3):
+                self.rows(Item).add(amount=amount)
 
-    @action(source=Gate.SHUT, target=Gate.OPEN)
-    def open(self) -> None: ...
+        @action(source=Gate.OPEN, guards=[has_items])
+        def clear(self) -> None:
+            """Take everything away."""
+            self.data.total = 0
+            for item in self.rows(Item):
+                self.rows(Item).remove(item)
+
+        @action(source=Gate.OPEN, target=Gate.SHUT)
+        def shut(self) -> None: ...
+
+        @action(source=Gate.SHUT, target=Gate.OPEN)
+        def open(self) -> None: ...
+
+    return Room
 
 
 @dataclass
@@ -102,9 +134,8 @@ class State:
     done: list["State"] = field(default_factory=list)
     undone: list["State"] = field(default_factory=list)
 
-    @property
-    def shown(self) -> tuple[str, int, dict[int, int]]:
-        return self.gate, self.total, self.items
+    def shown(self, unit: int) -> tuple[str, int, dict[int, int]]:
+        return self.gate, self.total * unit, self.items
 
     def after(self, name: str, amount: int) -> "State | None":
         """The state after a call, or None if it is refused."""
@@ -155,22 +186,30 @@ class State:
         return before == "shut"
 
 
+ROOMS = {version: room(version) for version in UNIT}
+Opener = Callable[[Path], Callable[[], Store]]
+"""Given an example's folder, how its database is opened, again and again."""
+
+
 class Rooms(RuleBasedStateMachine):
     """Several sessions of one principal: a started one and its forks."""
 
-    limits = DEFAULT
-
-    def __init__(self) -> None:
+    def __init__(self, opener: Opener) -> None:
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
+        self.opener = opener(Path(self.folder.name))
+        self.version, self.days = 1, 0
         self.opened()
         handle = self.dispatcher.start(LOCAL, "room").session
         self.sessions: dict[str, list[State]] = {handle: [State()]}
+        self.changed = {handle: 0}
+        self.files: list[tuple[Path, list[State]]] = []
         self.keyed: list[tuple[Call, Outcome]] = []
 
     def opened(self) -> None:
-        registry = Registry([Room])
-        store = SqliteStore(str(Path(self.folder.name) / "rooms.db"), self.limits)
+        registry = Registry([ROOMS[self.version]])
+        store = self.opener()
+        store.offset = timedelta(days=self.days)
         upgrade(store, registry.worlds.values())
         self.dispatcher = Dispatcher(store, registry)
 
@@ -178,6 +217,14 @@ class Rooms(RuleBasedStateMachine):
         self.history_is_the_models()
         self.dispatcher.store.close()
         self.folder.cleanup()
+
+    def expired(self, session: str) -> bool:
+        return self.days - self.changed[session] >= KEPT
+
+    def came(self, session: str, states: list[State]) -> None:
+        """A session came into being."""
+        self.sessions[session] = copy.copy(states)
+        self.changed[session] = self.days
 
     def pick(self, number: int) -> str:
         return list(self.sessions)[number % len(self.sessions)]
@@ -218,7 +265,7 @@ class Rooms(RuleBasedStateMachine):
             key=f"key {len(self.keyed)}" if keyed else None,
             if_revision=len(states) if current else None,
         )
-        expected = states[-1].after(name, amount)
+        expected = None if self.expired(session) else states[-1].after(name, amount)
         try:
             outcome = self.dispatcher.dispatch(call)
         except Refused:
@@ -226,6 +273,7 @@ class Rooms(RuleBasedStateMachine):
             return
         assert expected is not None and outcome.revision == len(states) + 1 and outcome.state == expected.gate
         states.append(expected)
+        self.changed[session] = self.days
         if keyed:
             self.keyed.append((call, outcome))
 
@@ -278,7 +326,35 @@ class Rooms(RuleBasedStateMachine):
         at = max(1, len(states) - back)
         forked = self.dispatcher.fork(LOCAL, session, at)
         assert forked.revision == at
-        self.sessions[forked.session] = copy.copy(states[:at])
+        self.came(forked.session, states[:at])
+
+    @precondition(lambda self: len(self.files) < 3)
+    @rule(number=st.integers(0, 3))
+    def export(self, number: int) -> None:
+        session = self.pick(number)
+        path = Path(self.folder.name) / f"{len(self.files)}.session"
+        self.dispatcher.export(LOCAL, session, path)
+        self.files.append((path, copy.copy(self.sessions[session])))
+
+    @precondition(lambda self: self.files and len(self.sessions) < 4)
+    @rule(number=st.integers(0, 2))
+    def bring_back(self, number: int) -> None:
+        path, states = self.files[number % len(self.files)]
+        found = self.dispatcher.import_file(LOCAL, path)
+        assert (found.revision, found.state) == (len(states), states[-1].gate)
+        self.came(found.session, states)
+
+    @rule(days=st.integers(1, 20))
+    def wait(self, days: int) -> None:
+        self.days += days
+        self.dispatcher.store.offset = timedelta(days=self.days)
+
+    @precondition(lambda self: self.version == 1)
+    @rule()
+    def new_version(self) -> None:
+        self.dispatcher.store.close()
+        self.version = 2
+        self.opened()
 
     @rule()
     def reopen(self) -> None:
@@ -294,7 +370,7 @@ class Rooms(RuleBasedStateMachine):
                 session,
                 lambda world: (world.state, world.data.total, {item.id: item.amount for item in world.rows(Item)}),
             )
-            assert found == states[-1].shown
+            assert found == states[-1].shown(UNIT[self.version])
 
     @rule()
     def history_is_the_models(self) -> None:
@@ -319,25 +395,37 @@ class Rooms(RuleBasedStateMachine):
                     rows[after["id"]] = after["amount"]
             assert rows == state.items
             past, _ = self.dispatcher.past(LOCAL, session, entry.revision)
-            assert (past.state, json.loads(past.data or "{}")["total"], _items(past.rows)) == state.shown
+            assert (past.state, json.loads(past.data or "{}")["total"], _items(past.rows)) == state.shown(
+                UNIT[self.version]
+            )
 
 
 def _items(rows: dict[str, list[Any]]) -> dict[int, int]:
     return {row["id"]: row["amount"] for found in rows.values() for row in found}
 
 
-class BatchedRooms(Rooms):
-    """The same where every fork, and every undo of three rows, is written ahead, and snapshots are many."""
-
-    limits = Limits(at_once=2, snapshot=3)
-
-
-TestRooms = Rooms.TestCase
-TestBatchedRooms = BatchedRooms.TestCase
-TestRooms.settings = TestBatchedRooms.settings = settings(
-    max_examples=25,
+BATCHED = Limits(at_once=2, snapshot=3)
+"""With these every fork, and every undo of three rows, is written ahead, and snapshots are many."""
+RUNS = settings(
+    max_examples=20,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     print_blob=True,
 )
+
+
+@pytest.mark.parametrize("limits", [DEFAULT, BATCHED], ids=["at once", "ahead"])
+def test_rooms_are_as_their_model(database: Database, request: pytest.FixtureRequest, limits: Limits) -> None:
+    def opener(folder: Path) -> Callable[[], Store]:
+        if database == "sqlite":
+            return lambda: SqliteStore(str(folder / "rooms.db"), limits)
+        server: PostgresServer = request.getfixturevalue("postgres_server")
+        url = server.fresh(template="core")
+        return lambda: PostgresStore(url, limits, writers=2, readers=2)
+
+    class RoomsHere(Rooms):
+        def __init__(self) -> None:
+            super().__init__(opener)
+
+    run_state_machine_as_test(RoomsHere, settings=RUNS)
