@@ -18,8 +18,12 @@ KEY_LIMIT = 200
 
 def find(transaction: Transaction, principal: Principal, session: str, world: str | None = None) -> tuple[Record, Role]:
     """The session of a handle and the caller's role. Raises NotFound, the same for another's as for none."""
-    record = transaction.session(session) if session.isascii() else None
+    record = transaction.unlocked(session) if session.isascii() else None
     role = None if record is None else role_of(transaction, principal, record)
+    if role is not None and transaction.locks:
+        # Only now, so that a stranger neither waits for the session's others nor keeps them waiting.
+        record = transaction.session(session)
+        role = None if record is None else role_of(transaction, principal, record)
     if record is None or role is None or (world is not None and record.world != world):
         kind = "session" if world is None else f"{world} session"
         raise NotFound(

@@ -106,14 +106,15 @@ class Dispatcher(Reader):
         def answered(member: Member[Kept]) -> None:
             if isinstance(member.error, WriteAhead | Large):
                 # It goes on for longer than the writer has time.
-                threading.Thread(target=self._answer_ahead, args=(call, member.error, line, done)).start()
+                self._begin_ahead(call, member.error, line, done)
                 return
             outcome = None if member.result is None else member.result.outcome
             reach("before_reply")
             _answer(Answer(outcome, member.error), line, done)
 
         try:
-            self.store.submit(Member(self._work(call), told=self._tell, done=answered, lane=_lane(call)))
+            lane, caller = _lane(call), _caller(call.principal)
+            self.store.submit(Member(self._work(call), told=self._tell, done=answered, lane=lane, caller=caller))
         except BaseException as error:
             self._pending.leave()
             line.failed(error)
@@ -232,13 +233,19 @@ class Dispatcher(Reader):
         return self._commit(work, lane=_main_lane(principal, definition.name)).session
 
     def _carried_out(self, call: Call) -> Outcome:
-        return self._commit(self._work(call), _lane(call))
+        return self._commit(self._work(call), _lane(call), _caller(call.principal))
 
     def _written_ahead(self, call: Call, needed: WriteAhead) -> Outcome:
         definition = self._definition(call.world)
         return written_ahead(
             self.store, definition, needed, lambda ahead: self._carried_out(dataclasses.replace(call, prepared=ahead))
         )
+
+    def _begin_ahead(self, call: Call, needed: WriteAhead | Large, line: Line, done: Callable[[Answer], None]) -> None:
+        try:
+            threading.Thread(target=self._answer_ahead, args=(call, needed, line, done)).start()
+        except RuntimeError as error:  # no thread is to be had
+            _answer(Answer(None, error), line, done)
 
     def _answer_ahead(self, call: Call, needed: WriteAhead | Large, line: Line, done: Callable[[Answer], None]) -> None:
         try:
@@ -260,12 +267,12 @@ class Dispatcher(Reader):
         check_key(call.key)
         return lambda tx: self._carry_out(tx, definition, operation, call, arguments, request)
 
-    def _commit(self, work: Callable[[Transaction], Kept], lane: object = None) -> Outcome:
+    def _commit(self, work: Callable[[Transaction], Kept], lane: object = None, caller: object = None) -> Outcome:
         try:
-            return self.store.write(work, self._tell, lane=lane).outcome
+            return self.store.write(work, self._tell, lane=lane, caller=caller).outcome
         except Large as large:
             upgrade_ahead(self.store, large)
-            return self.store.write(work, self._tell, lane=lane).outcome
+            return self.store.write(work, self._tell, lane=lane, caller=caller).outcome
 
     def _tell(self, kept: Kept) -> None:
         for change in kept.changes:
@@ -286,7 +293,9 @@ class Dispatcher(Reader):
         need(role, operation.role)
         allow(call.principal, operation.scope(definition))
         bring(transaction, definition, record)
-        if (before := replayed(transaction, definition, record, person, call, request)) is not None:
+        if (
+            before := replayed(transaction, definition, record, person, call, operation.parameters, request)
+        ) is not None:
             return Kept(before)
         # Who has seen no session yet may say 0 for the one that was just made.
         seen = 1 if started is not None and call.if_revision == 0 else call.if_revision
@@ -312,12 +321,14 @@ class Dispatcher(Reader):
             return record, Role.OWNER, None
         allow(principal, definition.write_scope)
         self._check_room(transaction, person)
-        transaction.release_main(person, definition.name)
+        if record is not None:
+            transaction.release(record.id)
         started = start_main(transaction, principal, definition)
         return started.record, Role.OWNER, started
 
     def _check_room(self, transaction: Transaction, owner: int) -> None:
         """Insist that a person may own another session. Raises LimitExceeded."""
+        transaction.lock_person(owner)
         owned = transaction.owned(owner)
         if owned >= self.limits.sessions:
             owned -= sum(
@@ -331,7 +342,10 @@ class Dispatcher(Reader):
         definition, principal = wanted.definition, wanted.principal
         if (before := begun_before(transaction, definition, principal, wanted.key, wanted.request)) is not None:
             return Kept(before)
-        self._check_room(transaction, transaction.ensure_person(principal))
+        person = transaction.ensure_person(principal)
+        self._check_room(transaction, person)
+        if wanted.main:
+            transaction.release_main(person, definition.name)
         made = start(transaction, wanted)
         allowed = possible(
             lambda: opened_world(transaction, definition, made.record, principal), made.record, definition
@@ -381,16 +395,23 @@ def _outcome(record: Record, done: Done, change: Change | None, allowed: tuple[s
 
 def _answer(answer: Answer, line: Line, done: Callable[[Answer], None]) -> None:
     """Log what came of a call, then give the answer."""
-    if answer.error is None:
-        line.done(answer.outcome)
-    else:
-        line.failed(answer.error)
-    done(answer)
+    try:
+        if answer.error is None:
+            line.done(answer.outcome)
+        else:
+            line.failed(answer.error)
+    finally:
+        done(answer)
 
 
 def _lane(call: Call) -> object:
     """Whom a call waits for: those of its session, or of the caller's main session of the world."""
     return call.session or _main_lane(call.principal, call.world)
+
+
+def _caller(principal: Principal) -> object:
+    """Whose calls are counted together, where too many wait for a session."""
+    return principal.issuer, principal.subject
 
 
 def _main_lane(principal: Principal, world: str) -> object:

@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
+
+from pydantic import BaseModel
 
 from engine import history
+from engine.arguments import canonical, parsed
 from engine.checks import possible
 from engine.definition import Definition
-from engine.errors import Conflict, Refused
+from engine.errors import Conflict, InvalidArguments, Refused
 from engine.expiry import expired_at
 from engine.failpoints import reach
 from engine.limits import check_result, check_stored, size
@@ -71,7 +75,7 @@ def _entry(opened: Opened, done: Done, action: str, request: str, person: int, k
         seed=done.seed,
         target=done.target,
         below=done.below,
-        at=opened.transaction.at,
+        at=max(opened.transaction.at, opened.record.updated_at),
         adopted=done.adopted,
         shared=_images(done.shared)[0],
     )
@@ -86,7 +90,7 @@ def _change(opened: Opened, entry: Entry, state_before: str, done: Done) -> Chan
         action=entry.action,
         arguments=json.loads(entry.arguments),
         principal=opened.principal,
-        at=opened.transaction.now,
+        at=datetime.fromisoformat(entry.at),
         state_before=state_before if entry.revision > 1 else None,
         state=entry.state,
         rows=done.rows,
@@ -98,22 +102,41 @@ def _change(opened: Opened, entry: Entry, state_before: str, done: Done) -> Chan
 
 
 def replayed(
-    transaction: Transaction, definition: Definition, record: Record, person: int | None, call: Call, request: str
+    transaction: Transaction,
+    definition: Definition,
+    record: Record,
+    person: int | None,
+    call: Call,
+    parameters: type[BaseModel],
+    request: str,
 ) -> Outcome | None:
-    """The recorded answer to a call that was carried out before. Raises Refused if its key was used for another."""
+    """The recorded answer to a call that was carried out before. Raises Refused if its key was used for another.
+
+    `parameters` is the model of the call's arguments, `request` their canonical JSON.
+    """
     if person is None:
         return None
     if call.key is not None:
         entry = transaction.entry_of_key(record.id, person, call.key)
-        if entry is not None and (entry.action, entry.arguments) != (call.action, request):
+        if entry is not None and not _same(entry, call, parameters, request):
             raise key_reused()
         return None if entry is None else again(transaction, definition, record, entry, call.principal)
     if call.if_revision is None or call.if_revision >= record.revision:
         return None
     entry = transaction.entry(record.id, call.if_revision + 1)
-    if entry is None or (entry.action, entry.arguments, entry.person_id) != (call.action, request, person):
+    if entry is None or entry.person_id != person or not _same(entry, call, parameters, request):
         return None
     return again(transaction, definition, record, entry, call.principal) if history.stands(transaction, entry) else None
+
+
+def _same(entry: Entry, call: Call, parameters: type[BaseModel], request: str) -> bool:
+    """Whether an entry is of that very call. One of an older version may lack what has a default by now."""
+    if entry.action != call.action or entry.arguments == request:
+        return entry.action == call.action
+    try:
+        return canonical(parameters, parsed(parameters, json.loads(entry.arguments))) == request
+    except InvalidArguments:
+        return False
 
 
 def again(

@@ -4,6 +4,7 @@ A message of an exception may quote what it was about, so errors are logged as
 their types and where they came from.
 """
 
+import contextlib
 import logging
 import re
 import secrets
@@ -80,7 +81,8 @@ def explained(error: BaseException) -> str:
     if isinstance(number, str):
         return number
     number = secrets.token_hex(4)
-    setattr(error, _NUMBER, number)
+    with contextlib.suppress(Exception):  # an error that takes no attributes gets another number the next time
+        setattr(error, _NUMBER, number)
     logger.error("error %s: %s", number, trace(error))
     return number
 

@@ -85,7 +85,7 @@ class Reader:
 
         def work(transaction: Transaction, record: Record, definition: Definition) -> Outcome | None:
             person = transaction.person_id(call.principal)
-            return replayed(transaction, definition, record, person, call, request)
+            return replayed(transaction, definition, record, person, call, operation.parameters, request)
 
         return self._reading(call.principal, call.world, call.session, work)
 

@@ -61,7 +61,6 @@ def start(transaction: Transaction, wanted: Start) -> Started:
         data=None,
     )
     if wanted.main:
-        transaction.release_main(person, definition.name)
         record.main_of = person
     opened = Opened(transaction, definition, record, principal, wanted.arguments, None)
     world = opened.world(())

@@ -31,10 +31,11 @@ class Member(Generic[T]):
 
     `told` gets the result of the commit it was part of, before the next commit
     and so in their order; `done` the member itself after that. Both are called
-    by the writer and must return at once. Callers of one `lane` go one after the other.
+    by the writer and must return at once. Callers of one `lane` go one after the other;
+    those of the same `caller` in it are counted together where too many wait.
     """
 
-    __slots__ = ("done", "error", "lane", "result", "told", "work")
+    __slots__ = ("caller", "done", "error", "lane", "result", "told", "work")
 
     def __init__(
         self,
@@ -43,11 +44,13 @@ class Member(Generic[T]):
         told: Callable[[T], None] | None = None,
         done: "Callable[[Member[T]], None] | None" = None,
         lane: object = None,
+        caller: object = None,
     ) -> None:
         self.work = work
         self.told = told
         self.done = done
         self.lane = lane
+        self.caller = caller
         self.result: T | None = None
         self.error: BaseException | None = None
 
@@ -65,8 +68,11 @@ class Member(Generic[T]):
                 self.told(self.result)  # type: ignore[arg-type]
         except Exception:
             logger.exception("a listener failed")  # the commit stands, and so does the answer
-        if self.done is not None:
-            self.done(self)
+        try:
+            if self.done is not None:
+                self.done(self)
+        except Exception:
+            logger.exception("an answer could not be given")  # whoever is served next is not to suffer for it
 
 
 class Lost(Exception):
@@ -125,11 +131,12 @@ def carry_out(ground: Ground, first: Member[Any], more: Callable[[], Member[Any]
     """Run a group that begins with `first` and takes `more` while there is time; its members, each with an outcome."""
     ran: list[Member[Any]] = []
     try:
-        _group(ground, first, more, ran)
-    except Lost as lost:
-        for member in ran or [first]:
-            before = lost if len(ran) < 2 or lost.unknown or lost.committed else None
-            _alone(ground, member, before, doubtful=lost.doubtful)
+        try:
+            _group(ground, first, more, ran)
+        except Lost as lost:
+            for member in ran or [first]:
+                before = lost if len(ran) < 2 or lost.unknown or lost.committed else None
+                _alone(ground, member, before, doubtful=lost.doubtful)
     except Exception as error:  # the writer has to live, and whoever was in the group is told
         logger.exception("a group failed in an unforeseen way")
         ground.close()

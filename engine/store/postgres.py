@@ -9,6 +9,7 @@ import math
 import queue
 import threading
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -72,7 +73,12 @@ class PostgresStore:
         return self.read(lambda transaction: transaction.now)
 
     def write(
-        self, work: Callable[[Transaction], T], told: Callable[[T], None] | None = None, *, lane: object = None
+        self,
+        work: Callable[[Transaction], T],
+        told: Callable[[T], None] | None = None,
+        *,
+        lane: object = None,
+        caller: object = None,
     ) -> T:
         """Run `work` in a transaction; its commit is on disk before this returns. Raises StoreError.
 
@@ -80,12 +86,12 @@ class PostgresStore:
         """
         if threading.current_thread() in self._writers:
             raise TypeError("an action cannot dispatch another: it runs inside a transaction; use a hook")
-        return written(self, work, told, lane)
+        return written(self, Member(work, told=told, lane=lane, caller=caller))
 
     def submit(self, *members: Member[Any]) -> None:
         """Queue members, each in its lane; each is told of its outcome by its `done`. Raises Busy."""
         for member in members:
-            self._waiting.enter(member.lane)
+            self._waiting.enter(member)
             lane = object() if member.lane is None else member.lane
             with self._lock:
                 waiting = self._lanes.get(lane)
@@ -157,7 +163,7 @@ class PostgresStore:
     def _serve(self, lane: object, ground: "PostgresGround") -> None:
         waiting = self._lanes[lane]
         for member in carry_out(ground, waiting.popleft(), lambda: waiting.popleft() if waiting else None):
-            self._waiting.leave(member.lane)
+            self._waiting.leave(member)
             member.finish()
         with self._lock:
             if waiting:
@@ -175,7 +181,9 @@ class PostgresGround:
         self._connection: Connection | None = None
         self._execute: Any = None
         self._now: Any = None
-        self._number = ""
+        self._xid = ""
+        self._id = uuid.uuid4().hex
+        self._number = 0
 
     @property
     def group_seconds(self) -> float:
@@ -188,8 +196,13 @@ class PostgresGround:
             if self._connection is None:
                 self._connection = self._engine.connect()
                 self._execute = _executing(self._connection)
-            self._now, self._number = _begun(
-                self._connection, "BEGIN; SELECT clock_timestamp(), pg_current_xact_id()::text"
+                self._execute("DELETE FROM writer WHERE at < extract(epoch from now()) - 86400")
+            self._number += 1
+            self._now, self._xid = _begun(
+                self._connection,
+                f"BEGIN; INSERT INTO writer VALUES ('{self._id}', {self._number}, extract(epoch from now())::bigint)"
+                " ON CONFLICT (id) DO UPDATE SET number = excluded.number, at = excluded.at;"
+                " SELECT clock_timestamp(), pg_current_xact_id()::text",
             )
         except (SQLAlchemyError, psycopg.Error) as error:
             self.close()
@@ -244,7 +257,7 @@ class PostgresGround:
                 self._roll_back()
                 raise Lost(seen, again=_worth_trying_again(error)) from error
             self.close()
-            raise self._looked_up([entry for part in parts for entry in part.wrote], seen) from error
+            raise self._looked_up(seen) from error
 
     def close(self) -> None:
         """Give the connection back."""
@@ -259,18 +272,17 @@ class PostgresGround:
         except psycopg.Error:
             self.close()  # without its connection, the server rolls it back
 
-    def _looked_up(self, entries: list[tuple[int, int, str]], error: EngineError) -> Lost:
-        """What became of a commit in which the connection broke, by the journal entries that it would have added."""
+    def _looked_up(self, error: EngineError) -> Lost:
+        """What became of a commit in which the connection broke, by the number that it would have left."""
         until = time.monotonic() + LOOK_UP_SECONDS
         while time.monotonic() < until:
             try:
                 with self._store.snapshot() as transaction:
-                    if transaction.under_way(self._number):
+                    if transaction.under_way(self._xid):
                         continue
                 with self._store.snapshot() as transaction:
-                    if entries and all(transaction.has(*entry) for entry in entries):
-                        return Lost(error, committed=True)
-                    return Lost(error, again=True)
+                    there = transaction.last_of(self._id) == self._number
+                    return Lost(error, committed=there, again=not there)
             except StoreError:
                 time.sleep(0.05)
         return Lost(
@@ -353,7 +365,8 @@ def _executing(connection: Connection) -> Callable[..., Any]:
 def _begun(connection: Connection, statements: str) -> tuple[Any, ...]:
     """Run `BEGIN; SELECT …` in one round trip; the row that it gave."""
     cursor = _driver(connection).execute(statements.encode())
-    cursor.nextset()
+    while cursor.nextset():
+        pass
     row: tuple[Any, ...] = cursor.fetchone() or ()
     return row
 
@@ -378,6 +391,12 @@ def _engine(url: str, limits: Limits, pool: Any, *, autocommit: bool, **options:
         settings |= {"statement_timeout": 0, "idle_in_transaction_session_timeout": 0}
     plain = url.partition("://")[2]
     given = " ".join(f"-c {name}={value}" for name, value in settings.items())
-    engine = create_engine(f"postgresql+psycopg://{plain}", poolclass=pool, connect_args={"options": given}, **options)
+    engine = create_engine(
+        f"postgresql+psycopg://{plain}",
+        poolclass=pool,
+        use_native_hstore=False,
+        connect_args={"options": given},
+        **options,
+    )
     raw.guard(engine)
     return engine

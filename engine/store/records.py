@@ -217,6 +217,11 @@ class Transaction:
         row = self._execute("insert into person (issuer, subject, name) values (?, ?, ?) returning id", values)
         return int(row.fetchone()[0])
 
+    def lock_person(self, person_id: int) -> None:
+        """Have others wait who count what this person owns."""
+        if self._lock:
+            self._execute("select id from person where id = ?" + self._lock, (person_id,))
+
     def people(self, subject: str) -> Sequence[tuple[int, str, str, str]]:
         """The people of that subject, as (id, issuer, subject, name)."""
         found: Sequence[tuple[int, str, str, str]] = self._execute(
@@ -241,6 +246,15 @@ class Transaction:
         return self._record(
             "select " + _SESSION + " from session where handle = ? and hidden is null" + self._lock, (handle,)
         )
+
+    def unlocked(self, handle: str) -> Record | None:
+        """The session of that handle as it is seen without waiting for those who change it."""
+        return self._record("select " + _SESSION + " from session where handle = ? and hidden is null", (handle,))
+
+    @property
+    def locks(self) -> bool:
+        """Whether a session that is found here is locked, so that its others wait."""
+        return bool(self._lock)
 
     def main_session(self, person_id: int, world: str) -> Record | None:
         """A person's main session of a world."""
@@ -310,7 +324,7 @@ class Transaction:
 
     def save(self, record: Record, *, expected: int) -> bool:
         """Write a session's row if it is still at the expected revision; whether it was."""
-        record.updated_at = self.at
+        record.updated_at = max(self.at, record.updated_at)  # clocks differ, and may have been read before a wait
         values = (
             record.main_of,
             record.state,
@@ -326,6 +340,10 @@ class Transaction:
             expected,
         )
         return bool(self._execute(_SAVE, values).rowcount == 1)
+
+    def release(self, session_id: int) -> None:
+        """Have a session be nobody's main one."""
+        self._execute("update session set main_of = null where id = ?", (session_id,))
 
     def release_main(self, person_id: int, world: str) -> None:
         """Free a person's place for a main session of a world."""
@@ -403,6 +421,11 @@ class Transaction:
             "select 1 from pg_locks where locktype = 'transactionid' and transactionid = ?::xid8::xid and granted"
         )
         return self._execute(statement, (number,)).fetchone() is not None
+
+    def last_of(self, writer: str) -> int | None:
+        """The number of the last transaction of a PostgreSQL writer that was committed."""
+        row = self._execute("select number from writer where id = ?", (writer,)).fetchone()
+        return None if row is None else int(row[0])
 
     # keys of starts
 

@@ -89,7 +89,12 @@ class SqliteStore:
         return datetime.now(UTC) + self.offset
 
     def write(
-        self, work: Callable[[Transaction], T], told: Callable[[T], None] | None = None, *, lane: object = None
+        self,
+        work: Callable[[Transaction], T],
+        told: Callable[[T], None] | None = None,
+        *,
+        lane: object = None,
+        caller: object = None,
     ) -> T:
         """Run `work` in a transaction; its commit is on disk before this returns. Raises StoreError.
 
@@ -97,12 +102,12 @@ class SqliteStore:
         """
         if threading.current_thread() is self._writer:
             raise TypeError("an action cannot dispatch another: it runs inside a transaction; use a hook")
-        return written(self, work, told, lane)
+        return written(self, Member(work, told=told, lane=lane, caller=caller))
 
     def submit(self, *members: Member[Any]) -> None:
         """Queue members for the writer; each is told of its outcome by its `done`. Raises Busy."""
         for member in members:
-            self._waiting.enter(member.lane)
+            self._waiting.enter(member)
             self._queue.put(member)
 
     def read(self, work: Callable[[Transaction], T]) -> T:
@@ -147,7 +152,7 @@ class SqliteStore:
         self._ground.close()
 
     def _answer(self, member: Member[Any]) -> None:
-        self._waiting.leave(member.lane)
+        self._waiting.leave(member)
         member.finish()
 
     def _turn_away(self, error: Busy) -> None:
@@ -278,6 +283,8 @@ class SqliteGround:
         What is found was perhaps never synced, so it is carried over into the
         database file, which is synced, before anybody is told.
         """
+        if not entries and doubtful:
+            return Lost(in_doubt(error), unknown=True)
         try:
             with self._store.snapshot() as transaction:
                 there = bool(entries) and all(transaction.has(*entry) for entry in entries)

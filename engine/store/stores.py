@@ -29,12 +29,17 @@ class Store(Protocol):
         """The limits in force."""
 
     def write(
-        self, work: Callable[[Transaction], T], told: Callable[[T], None] | None = None, *, lane: object = None
+        self,
+        work: Callable[[Transaction], T],
+        told: Callable[[T], None] | None = None,
+        *,
+        lane: object = None,
+        caller: object = None,
     ) -> T:
         """Run `work` in a transaction; its commit is on disk before this returns. Raises Busy.
 
-        Callers of one `lane` (a session) go one after the other, and not more of
-        them than the limits say may wait. `told` gets the result after the
+        Callers of one `lane` (a session) go one after the other, and not more by
+        one `caller` (a principal) than the limits say may wait. `told` gets the result after the
         commit and before the next one of that lane; it must return at once.
         """
 

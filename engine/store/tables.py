@@ -160,6 +160,15 @@ class SubscriptionRow(SQLModel, table=True):
     uri: str = Field(primary_key=True)
 
 
+class WriterRow(SQLModel, table=True):
+    """The last transaction of a writer's connection, where a cut one leaves its outcome unknown. `at`: UTC, seconds."""
+
+    __tablename__ = "writer"
+    id: str = Field(primary_key=True)
+    number: int = Field(sa_type=Large)
+    at: int = Field(sa_type=Large)
+
+
 class SecretRow(SQLModel, table=True):
     """A secret of this installation, made once."""
 
@@ -180,6 +189,7 @@ CORE = frozenset(
         ConnectionRow,
         SubscriptionRow,
         SecretRow,
+        WriterRow,
     )
 )
 """The names of the engine's tables."""

@@ -2,12 +2,10 @@
 
 import threading
 from collections import Counter
-from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
 from engine.errors import Busy
 from engine.store.groups import Member
-from engine.store.records import Transaction
 
 T = TypeVar("T")
 RETRY_SECONDS = 1.0
@@ -15,34 +13,39 @@ RETRY_SECONDS = 1.0
 
 
 class Waiting:
-    """Counts the callers of each lane, and turns away what is over the limit. Nobody's lane is None."""
+    """Counts the calls of each caller in each lane, and turns away what is over the limit. Nobody's lane is None.
+
+    Each caller's own calls, so that nobody who may not even see a session keeps its owner out.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._callers: Counter[object] = Counter()
+        self._calls: Counter[object] = Counter()
         self._lock = threading.Lock()
 
-    def enter(self, lane: object) -> None:
-        """Count a caller in. Raises Busy."""
-        if lane is None:
+    def enter(self, member: Member[Any]) -> None:
+        """Count a call in. Raises Busy."""
+        if member.lane is None:
             return
+        place = (member.lane, member.caller)
         with self._lock:
-            if self._callers[lane] >= self._limit:
+            if self._calls[place] >= self._limit:
                 raise Busy(
-                    f"{self._limit} calls wait for this session already.",
+                    f"{self._limit} calls of yours wait for this session already.",
                     hint=f"Try again in {RETRY_SECONDS:g} s.",
                     retry_after=RETRY_SECONDS,
                 )
-            self._callers[lane] += 1
+            self._calls[place] += 1
 
-    def leave(self, lane: object) -> None:
-        """Count a caller out."""
-        if lane is None:
+    def leave(self, member: Member[Any]) -> None:
+        """Count a call out."""
+        if member.lane is None:
             return
+        place = (member.lane, member.caller)
         with self._lock:
-            self._callers[lane] -= 1
-            if not self._callers[lane]:
-                del self._callers[lane]
+            self._calls[place] -= 1
+            if not self._calls[place]:
+                del self._calls[place]
 
 
 class Submits(Protocol):
@@ -52,11 +55,11 @@ class Submits(Protocol):
         """Queue members. Raises Busy."""
 
 
-def written(store: Submits, work: Callable[[Transaction], T], told: Callable[[T], None] | None, lane: object) -> T:
+def written(store: Submits, member: Member[T]) -> T:
     """Queue one caller's work and wait for its outcome."""
     done = threading.Lock()
     done.acquire()
-    member = Member(work, told=told, done=lambda _: done.release(), lane=lane)
+    member.done = lambda _: done.release()
     store.submit(member)
     done.acquire()
     return member.outcome()

@@ -18,6 +18,7 @@ from engine.errors import Busy
 from engine.operations import Call
 from engine.registry import Registry
 from engine.store.postgres import PostgresStore
+from engine.store.records import Transaction
 from engine.store.sqlite import SQLITE, SqliteStore
 from engine.types import LOCAL
 from tests.conftest import Database
@@ -207,3 +208,30 @@ def test_a_connection_cut_at_the_commit_is_looked_up_and_the_action_done_once(
         assert relay.cuts == 3
     assert revisions == ([2, 2, 2] if key else [2, 3, 4])
     assert whole.history(LOCAL, session)[-1]["revision"] == revisions[-1]
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_cut_commit_without_a_journal_entry_is_looked_up_too(
+    database: Database, dispatcher_of: Callable[..., Dispatcher], when: str
+) -> None:
+    whole = dispatcher_of(CounterWorld)
+    session = whole.start(LOCAL, "counter").session
+    with cutting(whole.store.url) as (relay, url):
+        store = PostgresStore(url, writers=1, readers=1)
+        runs: list[int] = []
+
+        def release(transaction: Transaction) -> None:
+            runs.append(1)
+            record = transaction.session(session)
+            assert record is not None
+            transaction.release(record.id)
+
+        store.write(lambda transaction: None)  # so that what a first connection asks is behind it
+        relay.cut = when
+        store.write(release)
+        relay.cut = when
+        Dispatcher(store, Registry([CounterWorld])).erase(LOCAL, session)
+        store.close()
+        assert relay.cuts == 2 and len(runs) == (1 if when == "after" else 2)
+    assert whole.sessions(LOCAL) == []

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from queue import Queue
@@ -783,3 +784,31 @@ def test_step_may_serve_two_versions() -> None:
 
     assert Twice.definition.upgrades.after(1, "the document") == [doubled, doubled]
     assert Twice.definition.upgrades.after(2, "the document") == [doubled]
+
+
+class Till(World, name="till"):
+    """Version 1."""
+
+    @action
+    def put(self, cents: int) -> int:
+        return cents
+
+
+class Till2(World, name="till", version=2):
+    """Version 2, in which one may say why."""
+
+    @action
+    def put(self, cents: int, why: str = "") -> int:
+        return cents
+
+
+def test_retry_finds_what_an_older_version_did_although_the_action_takes_more_by_now(dispatcher_of: Make) -> None:
+    call = Call(principal=LOCAL, world="till", action="put", arguments={"cents": 5}, key="a key")
+    by_revision = Call(principal=LOCAL, world="till", action="put", arguments={"cents": 7}, if_revision=2)
+    older = dispatcher_of(Till)
+    older.dispatch(call)
+    older.dispatch(by_revision)
+    newer = dispatcher_of(Till2)
+    assert newer.dispatch(call).replayed == 2 and newer.dispatch(by_revision).replayed == 3
+    with pytest.raises(Refused, match="used for another"):
+        newer.dispatch(replace(call, arguments={"cents": 5, "why": "rent"}))

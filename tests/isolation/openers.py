@@ -58,7 +58,12 @@ class Lockless:
         return getattr(self._store, name)
 
     def write(
-        self, work: Callable[[Transaction], T], told: Callable[[T], None] | None = None, *, lane: object = None
+        self,
+        work: Callable[[Transaction], T],
+        told: Callable[[T], None] | None = None,
+        *,
+        lane: object = None,
+        caller: object = None,
     ) -> T:
         """Run `work`, each statement by itself."""
         with self._engine.connect() as connection:

@@ -58,10 +58,18 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("session_id", "revision", name=op.f("pk_snapshot")),
     )
+    op.create_table(
+        "writer",
+        sa.Column("id", sqlmodel.sql.sqltypes.AutoString(), nullable=False),
+        sa.Column("number", Large, nullable=False),
+        sa.Column("at", Large, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_writer")),
+    )
 
 
 def downgrade() -> None:
     """Take the change back."""
+    op.drop_table("writer")
     op.drop_table("snapshot")
     for name, table, *_ in INDEXES:
         op.drop_index(op.f(name), table)

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -51,7 +52,7 @@ class Crowd:
         self.members: list[Member[Any]] = []
         self._done = threading.Semaphore(0)
 
-    def add(self, name: str, work: Callable[[Transaction], Any]) -> Member[Any]:
+    def add(self, name: str, work: Callable[[Transaction], Any], caller: object = None) -> Member[Any]:
         def noted(transaction: Transaction) -> Any:
             self.events.append(f"work {name}")
             return work(transaction)
@@ -61,6 +62,7 @@ class Crowd:
             told=lambda _: self.events.append(f"told {name}"),
             done=lambda _: self._done.release(),
             lane=LANE,
+            caller=caller,
         )
         self.members.append(member)
         self.store.submit(member)
@@ -212,9 +214,10 @@ def test_one_caller_too_many_is_told_when_to_come_back(store_of: Stores) -> None
     with crowd(store) as waiting:
         waiting.add("a", adding("a"))
         waiting.add("b", adding("b"))
-        with pytest.raises(Busy, match="3 calls wait for this session already") as raised:
+        with pytest.raises(Busy, match="3 calls of yours wait for this session already") as raised:
             store.submit(Member(adding("c"), lane=LANE))
         assert raised.value.retry_after > 0
+        waiting.add("d", adding("d"), caller="another")  # whom the others do not keep out
     assert store.write(adding("c"), lane=LANE) == "c"
 
 
@@ -262,3 +265,32 @@ def test_reading_takes_as_long_as_an_action_unless_it_is_unbounded(store_of: Sto
         store.read(slow)
     with store.snapshot(unbounded=True) as transaction:
         assert slow(transaction) == 1_000_000
+
+
+@dataclass(frozen=True)
+class Stiff(Exception):
+    """An error that takes no attributes."""
+
+    reason: str
+
+
+def test_answer_that_cannot_be_given_harms_nobody_else(store_of: Stores, caplog: pytest.LogCaptureFixture) -> None:
+    store = made(store_of())
+
+    def fail(member: Member[Any]) -> None:
+        raise RuntimeError("nobody is there")
+
+    store.submit(Member(adding("a"), done=fail))
+    assert store.write(adding("b")) == "b"
+    assert "an answer could not be given" in caplog.text and there(store, "a")
+
+
+def test_error_that_takes_no_attributes_is_its_callers_alone(store_of: Stores) -> None:
+    store = made(store_of())
+
+    def fail(transaction: Transaction) -> None:
+        raise Stiff("no")
+
+    with pytest.raises(Stiff):
+        store.write(fail)
+    assert store.write(adding("a")) == "a"

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,8 @@ from sqlmodel import Field
 
 from engine import Row, World, action
 from engine.dispatch import Dispatcher
-from engine.errors import Disconnected, StoreError
+from engine.errors import Disconnected, LimitExceeded, NotFound, StoreError
+from engine.limits import Limits
 from engine.operations import Call
 from engine.settings import Settings
 from engine.store.postgres import PostgresStore
@@ -54,6 +56,62 @@ def test_first_calls_of_several_processes_share_one_main_session(dispatcher_of: 
     for number in range(5):
         ann = Principal(issuer="test", subject=f"ann {number}")
         assert first_calls(dispatchers, ann) == [2, 3, 4, 5] and len(dispatchers[0].sessions(ann)) == 1
+
+
+def test_main_session_that_was_just_chosen_stays_the_main_one(dispatcher_of: Make) -> None:
+    one, two = dispatcher_of(Counter), dispatcher_of(Counter)
+    for number in range(10):
+        ann = Principal(issuer="test", subject=f"ann {number}")
+        chosen: list[str] = []
+        together(
+            partial(lambda found, who: found.append(one.start(who, "counter", main=True).session), chosen, ann),
+            partial(add, two, by=ann),
+        )
+        assert one.main(ann, "counter") == chosen[0]
+
+
+def test_racing_starts_keep_within_the_limit(dispatcher_of: Make) -> None:
+    dispatchers = [dispatcher_of(Counter, limits=Limits(sessions=3)) for _ in range(2)]
+    ann = Principal(issuer="test", subject="ann")
+    dispatchers[0].store.write(lambda transaction: transaction.ensure_person(ann))
+    started: list[str] = []
+
+    def start(dispatcher: Dispatcher) -> None:
+        with suppress(LimitExceeded):
+            started.append(dispatcher.start(ann, "counter").session)
+
+    together(*[partial(start, dispatchers[number % 2]) for number in range(12)])
+    assert len(started) == 3
+
+
+def test_times_of_a_journal_never_go_back(dispatcher_of: Make) -> None:
+    dispatchers = [dispatcher_of(Counter) for _ in range(2)]
+    session = dispatchers[0].start(LOCAL, "counter").session
+    call = Call(principal=LOCAL, world="counter", action="add", arguments={"a": 1}, session=session)
+    together(*[partial(lambda d: [d.dispatch(call) for _ in range(50)], dispatchers[n % 2]) for n in range(4)])
+    at = [entry["at"] for entry in dispatchers[0].history(LOCAL, session)]
+    assert len(at) == 201 and at == sorted(at)
+
+
+def test_stranger_is_told_at_once_that_there_is_no_such_session(dispatcher_of: Make) -> None:
+    one, two = dispatcher_of(Counter), dispatcher_of(Counter)
+    session = one.start(LOCAL, "counter").session
+    locked, told = threading.Event(), threading.Event()
+
+    def hold(transaction: Transaction) -> None:
+        transaction.session(session)
+        locked.set()
+        assert told.wait(30)
+
+    holder = threading.Thread(target=lambda: one.store.write(hold))
+    holder.start()
+    assert locked.wait(30)
+    with pytest.raises(NotFound, match="There is no counter session"):
+        two.dispatch(
+            Call(principal=Principal("test", "bob"), world="counter", action="add", arguments={"a": 1}, session=session)
+        )
+    told.set()
+    holder.join()
 
 
 def test_deadlock_is_tried_again(dispatcher_of: Make) -> None:
