@@ -280,8 +280,8 @@ def test_answer_that_cannot_be_given_harms_nobody_else(store_of: Stores, caplog:
     def fail(member: Member[Any]) -> None:
         raise RuntimeError("nobody is there")
 
-    store.submit(Member(adding("a"), done=fail))
-    assert store.write(adding("b")) == "b"
+    store.submit(Member(adding("a"), done=fail, lane=LANE))
+    assert store.write(adding("b"), lane=LANE) == "b"
     assert "an answer could not be given" in caplog.text and there(store, "a")
 
 
