@@ -1,12 +1,12 @@
 """Forks: a session made of another's past, in one transaction if it is small, else written ahead as a batch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 from engine import batches
-from engine.checks import possible
+from engine.checks import find, possible
 from engine.claims import settle
 from engine.copying import is_large, session_pieces
 from engine.definition import Definition
@@ -37,6 +37,21 @@ class Fork:
     request: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """What a fork is at first, as one reading of its origin has it: the origin may be gone when it is published.
+
+    `into` is the row set for each of the origin's, `rows_id` the one to show.
+    """
+
+    into: Mapping[int, int]
+    rows_id: int
+    state: str
+    data: str | None
+    undo_top: int | None
+    redo_top: int | None
+
+
 class TooLarge(Exception):
     """What is to be forked is too much for one transaction: it has to be written ahead."""
 
@@ -58,10 +73,10 @@ def fork(transaction: Transaction, wanted: Fork, most: int) -> Outcome:
         owner_id=wanted.owner_id,
     )
     batch_id = add("batch")
-    into = _targets(transaction, wanted, batch_id, lambda: add("rows", of=batch_id))
-    for piece in list(session_pieces(transaction, wanted.definition, wanted.origin, wanted.revision, into)):
+    begun = _beginning(transaction, wanted, batch_id, lambda: add("rows", of=batch_id))
+    for piece in list(session_pieces(transaction, wanted.definition, wanted.origin, wanted.revision, begun.into)):
         piece(transaction)
-    return _published(transaction, wanted, batch_id, into)
+    return _published(transaction, wanted, batch_id, begun)
 
 
 def fork_ahead(store: Store, wanted: Fork, commit: Callable[[Callable[[Transaction], Outcome]], T]) -> T:
@@ -73,32 +88,44 @@ def fork_ahead(store: Store, wanted: Fork, commit: Callable[[Callable[[Transacti
                 raise NotFound(f"The session {wanted.origin.handle} was erased meanwhile.")
             bring(source, wanted.definition, origin)
             wanted = replace(wanted, origin=origin)
-            into = _targets(source, wanted, batch.id, batch.row_set)
-            batch.put(session_pieces(source, wanted.definition, origin, wanted.revision, into))
-        return commit(lambda transaction: _published_once(transaction, wanted, batch.id, into))
+            begun = _beginning(source, wanted, batch.id, batch.row_set)
+            batch.put(session_pieces(source, wanted.definition, origin, wanted.revision, begun.into))
+        return commit(lambda transaction: _published_once(transaction, wanted, batch.id, begun))
 
 
-def _targets(transaction: Transaction, wanted: Fork, batch_id: int, add: Callable[[], int]) -> dict[int, int]:
-    """The row set to be written for each that the origin's past shows."""
-    own, *others = shown_by(transaction, wanted.origin).upto(wanted.revision)
-    return {own: batch_id} | {rows_id: add() for rows_id in others}
+def _beginning(source: Transaction, wanted: Fork, batch_id: int, add: Callable[[], int]) -> Beginning:
+    """What the fork is to be, and a row set for each that the origin's kept past shows. Raises NotFound, Refused."""
+    definition, origin, revision = wanted.definition, wanted.origin, wanted.revision
+    then, shown = entry_at(source, origin, revision), shown_by(source, origin)
+    others = [rows_id for rows_id in shown.upto(revision) if rows_id != origin.id]
+    into = {origin.id: batch_id} | {rows_id: add() for rows_id in others}
+    undo_top, redo_top = stacks(source, origin, then)
+    return Beginning(
+        into=into,
+        rows_id=into[shown.at(revision)],
+        state=state(definition, then.version, then.state),
+        data=document_at(source, definition, origin, revision),
+        undo_top=undo_top,
+        redo_top=redo_top,
+    )
 
 
-def _published_once(transaction: Transaction, wanted: Fork, batch_id: int, into: dict[int, int]) -> Outcome:
+def _published_once(transaction: Transaction, wanted: Fork, batch_id: int, begun: Beginning) -> Outcome:
+    """Publish what was written ahead, if its origin is still there for the caller. Raises NotFound."""
+    found, _ = find(transaction, wanted.principal, wanted.origin.handle)
+    if found.id != wanted.origin.id:
+        raise NotFound(f"The session {wanted.origin.handle} was erased meanwhile.")
     before = begun_before(transaction, wanted.definition, wanted.principal, wanted.key, wanted.request)
-    return before or _published(transaction, wanted, batch_id, into)
+    return before or _published(transaction, wanted, batch_id, begun)
 
 
-def _published(transaction: Transaction, wanted: Fork, batch_id: int, into: dict[int, int]) -> Outcome:
+def _published(transaction: Transaction, wanted: Fork, batch_id: int, begun: Beginning) -> Outcome:
     """Make a session of the batch that holds a fork's rows and journal."""
     made, origin = hidden.batch_record(transaction, batch_id), wanted.origin
-    then = entry_at(transaction, origin, wanted.revision)
-    rows_id = into[transaction.rows_at(origin.id, wanted.revision)]
-    made.rows_id = None if rows_id == made.id else rows_id
-    made.state = state(wanted.definition, then.version, then.state)
-    made.data = document_at(transaction, wanted.definition, origin, wanted.revision)
+    made.rows_id = None if begun.rows_id == made.id else begun.rows_id
+    made.state, made.data = begun.state, begun.data
     made.revision, made.floor, made.stored = wanted.revision, origin.floor, origin.stored
-    made.undo_top, made.redo_top = stacks(transaction, origin, then)
+    made.undo_top, made.redo_top = begun.undo_top, begun.redo_top
     made.forked_from, made.forked_at = origin.handle, wanted.revision
     hidden.publish(transaction, made)
     change = settle(transaction, wanted.definition, made, wanted.principal)

@@ -24,13 +24,15 @@ from engine.journal import write
 from engine.limits import Limits
 from engine.mcp_adapter.subscriptions import topics
 from engine.operations import Call, Done, Opened
+from engine.retention import prune
 from engine.rows import table_of
 from engine.store.hidden import hide
 from engine.store.records import Transaction
 from engine.store.tables import CORE
-from engine.types import LOCAL, Change, Outcome
+from engine.types import LOCAL, Change, Outcome, Principal, Role
 
 Make = Callable[..., Dispatcher]
+BEN = Principal("test", "ben", "Ben")
 FEW = Limits(at_once=5, snapshot=4)
 """So few that nearly everything is written ahead."""
 
@@ -322,22 +324,28 @@ def test_rows_that_refer_to_later_ones_are_written_and_deleted_in_an_order_that_
     assert counts(dispatcher) == {}
 
 
-def test_large_fork_is_of_the_revision_asked_for_though_its_origin_goes_on(dispatcher_of: Make) -> None:
-    dispatcher = dispatcher_of(Forest, limits=FEW)
-    session, seen = grown(dispatcher)
-    store, revision = dispatcher.store, len(seen)
-    with store.snapshot() as transaction:
+def fork_of(dispatcher: Dispatcher, session: str, revision: int, by: Principal = LOCAL) -> Fork:
+    """A request to fork a session as it is now."""
+    with dispatcher.store.snapshot() as transaction:
         record = transaction.session(session)
         assert record is not None
-    wanted = Fork(
+    owner_id = dispatcher.store.write(lambda tx: tx.ensure_person(by))
+    return Fork(
         origin=record,
         definition=Forest.definition,
-        principal=LOCAL,
-        owner_id=record.owner_id,
+        principal=by,
+        owner_id=owner_id,
         revision=revision,
         key=None,
         request="",
     )
+
+
+def test_large_fork_is_of_the_revision_asked_for_though_its_origin_goes_on(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Forest, limits=FEW)
+    session, seen = grown(dispatcher)
+    store, revision = dispatcher.store, len(seen)
+    wanted = fork_of(dispatcher, session, revision)
     act(dispatcher, "paint", session, kind="ash")
 
     def gone_on(work: Callable[[Transaction], Outcome]) -> Outcome:
@@ -347,6 +355,88 @@ def test_large_fork_is_of_the_revision_asked_for_though_its_origin_goes_on(dispa
     fork = fork_ahead(store, wanted, gone_on).session
     assert shown(dispatcher, fork) == seen[revision] and shown(dispatcher, session) == {}
     assert {at: then(dispatcher, fork, at) for at in seen} == seen
+
+
+def test_large_fork_is_whole_though_the_past_of_its_origin_is_removed_meanwhile(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Forest, limits=FEW)
+    store, (session, seen) = dispatcher.store, grown(dispatcher)
+    revision = 8
+    before = dispatcher.past(LOCAL, session, revision)[0]
+    store.offset += timedelta(days=20)
+    act(dispatcher, "plant", session, ids=[79])
+    wanted = fork_of(dispatcher, session, revision)
+
+    def pruned(work: Callable[[Transaction], Outcome]) -> Outcome:
+        store.offset += timedelta(days=20)
+        assert prune(store, timedelta(days=10)) == 1
+        sweep(store, dispatcher.registry, store.now() - timedelta(days=30))
+        with pytest.raises(Refused, match="was removed"):
+            dispatcher.past(LOCAL, session, revision)
+        return store.write(work)
+
+    fork = fork_ahead(store, wanted, pruned).session
+    assert dispatcher.past(LOCAL, fork)[0] == before and before.data == '{"planted":20}'
+    assert {at: then(dispatcher, fork, at) for at in range(1, revision + 1)} == {
+        at: seen[at] for at in range(1, revision + 1)
+    }
+
+
+@pytest.mark.parametrize("half", [True, False], ids=["half", "whole"])
+def test_large_fork_of_what_is_erased_meanwhile_leaves_nothing(dispatcher_of: Make, half: bool) -> None:
+    dispatcher = dispatcher_of(Forest, limits=FEW)
+    store, (session, _) = dispatcher.store, grown(dispatcher)
+    wanted = fork_of(dispatcher, session, 8)
+
+    def erased(work: Callable[[Transaction], Outcome]) -> Outcome:
+        if half:
+            store.write(lambda tx: hide(tx, wanted.origin.id))
+        else:
+            dispatcher.erase(LOCAL, session)
+        return store.write(work)
+
+    with pytest.raises(NotFound, match="There is no session"):
+        fork_ahead(store, wanted, erased)
+    assert dispatcher.sessions(LOCAL) == [] and "batch" not in hidden(dispatcher)
+    assert sweep(store, dispatcher.registry, store.now()) == half
+    assert counts(dispatcher) == {}
+
+
+def test_large_fork_by_one_who_may_see_its_origin_no_longer_leaves_nothing(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Forest, limits=FEW)
+    store, (session, _) = dispatcher.store, grown(dispatcher)
+    wanted = fork_of(dispatcher, session, 8, by=BEN)
+    before = counts(dispatcher)
+
+    def withdrawn(work: Callable[[Transaction], Outcome]) -> Outcome:
+        share(None)
+        return store.write(work)
+
+    def share(role: Role | None) -> None:
+        person = store.write(lambda tx: tx.ensure_person(BEN))
+        store.write(lambda tx: tx.share(wanted.origin.id, person, role))
+
+    share(Role.VIEWER)
+    with pytest.raises(NotFound, match="There is no session"):
+        fork_ahead(store, wanted, withdrawn)
+    assert dispatcher.sessions(BEN) == [] and counts(dispatcher) == before
+    share(Role.VIEWER)
+    assert fork_ahead(store, wanted, store.write).session in {record.handle for record, _ in dispatcher.sessions(BEN)}
+
+
+def test_large_fork_is_not_of_another_session_under_the_same_name(dispatcher_of: Make, tmp_path: Path) -> None:
+    dispatcher = dispatcher_of(Forest, limits=FEW)
+    store, (session, _), file = dispatcher.store, grown(dispatcher), tmp_path / "forest.db"
+    dispatcher.export(LOCAL, session, file)
+    wanted = fork_of(dispatcher, session, 8)
+
+    def imported_again(work: Callable[[Transaction], Outcome]) -> Outcome:
+        dispatcher.erase(LOCAL, session)
+        assert dispatcher.import_file(LOCAL, file, same_handle=True).session == session
+        return store.write(work)
+
+    with pytest.raises(NotFound, match="was erased meanwhile"):
+        fork_ahead(store, wanted, imported_again)
+    assert [record.handle for record, _ in dispatcher.sessions(LOCAL)] == [session]
 
 
 def test_retry_of_a_large_fork_finds_the_first(dispatcher_of: Make) -> None:
