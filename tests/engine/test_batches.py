@@ -130,8 +130,8 @@ def then(dispatcher: Dispatcher, session: str, revision: int) -> Shown:
 
 
 def counts(dispatcher: Dispatcher) -> dict[str, int]:
-    """How many rows there are in every table but that of people, whoever may see them."""
-    names = (CORE | {TREES.name, table_of(Nest).name}) - {"person"}
+    """How many rows there are in every table but those of people and of writers, whoever may see them."""
+    names = (CORE | {TREES.name, table_of(Nest).name}) - {"person", "writer"}
 
     def counted(connection: Connection) -> dict[str, int]:
         tables = [SQLModel.metadata.tables[name] for name in names]
