@@ -1,5 +1,7 @@
 """Puts the engine together: settings in, a dispatcher on an open, up-to-date store out."""
 
+import contextlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,13 +24,20 @@ def open_store(settings: Settings) -> Store:
         return SqliteStore(settings.sqlite_path, settings.limits)
     path = Path(settings.sqlite_path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_private(path)
     except OSError as error:
         raise StoreError(
             f"The folder {path.parent} cannot be made: {error.strerror}.",
             hint="Set TURNKEEPER_DATA_DIR to one you may write to.",
         ) from error
     return SqliteStore(str(path), settings.limits)
+
+
+def _make_private(path: Path) -> None:
+    """Make a new database's file, so that only its owner may read it; SQLite gives its companions the same mode."""
+    with contextlib.suppress(FileExistsError, PermissionError, IsADirectoryError):  # SQLite says better what is wrong
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _postgres(settings: Settings) -> Store:

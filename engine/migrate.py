@@ -1,10 +1,17 @@
 """Migrations: Alembic, with a version table for the core and one for each world that ships migrations.
 
+An upgrade is one transaction under a lock, and an SQLite file is copied first.
+
 A world without any gets its tables made, and additive changes applied; any
 other difference is refused by name, with the command that writes a migration.
 """
 
+import logging
+import time
+import traceback
 from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,40 +26,172 @@ from sqlalchemy import Connection, Enum, String, inspect
 from sqlmodel import SQLModel
 
 from engine.definition import Definition
-from engine.errors import StoreError
+from engine.errors import Busy, EngineError, StoreError
 from engine.shared_rows import plant
+from engine.store.copies import forget_old
 from engine.store.stores import Store
 from engine.store.tables import CORE
+
+logger = logging.getLogger(__name__)
 
 FOLDER = Path(__file__).parents[1] / "migrations"
 CORE_VERSIONS = "turnkeeper_version"
 
 
-def upgrade(store: Store, worlds: Iterable[Definition]) -> None:
-    """Bring the core's tables and every world's up to date. Raises StoreError."""
-    with store.connection() as connection:
-        _upgrade(config(connection), CORE_VERSIONS, connection)
-        for world in worlds:
-            missing = _missing(connection, world)
-            if world.migrations is not None:
-                _adopt(connection, world)
-                _upgrade(config(connection, world), version_table(world), connection)
-            elif world.tables:
-                _fit(connection, world)
-            if missing and world.seed is not None:
-                plant(connection, world.seed, missing)
+WAIT_SECONDS = 120
+"""How long a process waits for another that changes the tables."""
+COPIES = "before-"
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """How a database stands to the code: what is `behind` (core, worlds), what `ahead` (version table, version)."""
+
+    behind: tuple[str, ...] = ()
+    ahead: tuple[tuple[str, str], ...] = ()
+
+    def insist_not_ahead(self) -> None:
+        """Raises StoreError."""
+        if self.ahead:
+            found = ", ".join(f"{table} says {version}" for table, version in self.ahead)
+            raise StoreError(
+                f"The database is ahead of this Turnkeeper: {found}.",
+                hint="Install the newer version that wrote it, or restore a backup.",
+            )
+
+
+def upgrade(store: Store, worlds: Iterable[Definition]) -> Path | None:
+    """Bring the core's tables and every world's up to date: all of them, or nothing is changed. Raises StoreError.
+
+    Gives the copy of what an SQLite file was before. Where nothing is behind, nothing is locked or written.
+    """
+    worlds = tuple(worlds)
+    until = time.monotonic() + WAIT_SECONDS
+    while True:
+        found = state(store, worlds)
+        found.insist_not_ahead()
+        if not found.behind:
+            return None
+        try:
+            return _upgraded(store, worlds)
+        except Busy:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.1)
+
+
+def state(store: Store, worlds: Iterable[Definition]) -> Schema:
+    """How the database stands to the code. Only reads. Raises StoreError."""
+    with store.snapshot() as transaction:
+        return _state(transaction.db.connection(), worlds)
 
 
 def behind(store: Store, worlds: Iterable[Definition]) -> list[str]:
-    """The names of what an upgrade would change: `core` and worlds."""
-    with store.connection() as connection:
-        found = [] if current(connection, CORE_VERSIONS) == _heads(config(connection)) else ["core"]
-        for world in worlds:
-            if world.migrations is None:
-                found += [world.name] if _differences(connection, world) else []
-            elif current(connection, version_table(world)) != _heads(config(connection, world)):
-                found.append(world.name)
-    return found
+    """The names of what an upgrade would change: `core` and worlds. Raises StoreError where anything is ahead."""
+    found = state(store, worlds)
+    found.insist_not_ahead()
+    return list(found.behind)
+
+
+def _upgraded(store: Store, worlds: tuple[Definition, ...]) -> Path | None:
+    copy: Path | None = None
+    try:
+        with store.migrating() as connection:
+            found = _state(connection, worlds)  # another process may have been here first
+            found.insist_not_ahead()
+            if found.behind:
+                for world in worlds:
+                    _additions(connection, world)
+                copy = _copied(store, connection)
+                logger.info("upgrading %s; as it was: %s", ", ".join(found.behind), copy or "no copy")
+                _bring_up(connection, worlds)
+                _insist_on_references(connection)
+    except Exception as error:
+        if isinstance(error, Busy) or (_script(error) is None and not (copy and isinstance(error, StoreError))):
+            raise
+        raise _failed(error, copy) from error
+    return copy
+
+
+def _bring_up(connection: Connection, worlds: tuple[Definition, ...]) -> None:
+    _upgrade(config(connection), CORE_VERSIONS, connection)
+    for world in worlds:
+        missing = _missing(connection, world)
+        if world.migrations is not None:
+            _adopt(connection, world)
+            _upgrade(config(connection, world), version_table(world), connection)
+        elif world.tables:
+            _fit(connection, world)
+        if missing and world.seed is not None:
+            plant(connection, world.seed, missing)
+
+
+def _copied(store: Store, connection: Connection) -> Path | None:
+    """Copy an SQLite file beside itself, unless it is new. Nobody writes meanwhile: the lock is ours."""
+    if store.file is None or not inspect(connection).get_table_names():
+        return None
+    version = "-".join(sorted(current(connection, CORE_VERSIONS))) or "first"
+    at = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+    copy = store.file.with_name(f"{store.file.name}.{COPIES}{version}-{at}")
+    store.backup(copy)
+    forget_old(store.file, COPIES)
+    return copy
+
+
+def _insist_on_references(connection: Connection) -> None:
+    """What SQLite checks only when asked, as foreign keys are off while tables change. Raises StoreError."""
+    if connection.dialect.name == "sqlite":
+        broken = {f"{row[0]} refers to {row[2]}" for row in connection.exec_driver_sql("pragma foreign_key_check")}
+        if broken:
+            raise StoreError(f"The migrations leave rows that refer to nothing: {', '.join(sorted(broken))}.")
+
+
+def _failed(error: Exception, copy: Path | None) -> StoreError:
+    """What to tell of an upgrade that failed: by which migration, why, and where the copy is."""
+    script = _script(error)
+    reason = error.reason if isinstance(error, EngineError) else f"{type(error).__name__}: {error}"
+    said = f"{reason.rstrip('.')}. The database is as it was"
+    return StoreError(
+        f"{said}." if script is None else f"The migration {script} failed: {said}.",
+        hint=" ".join(
+            part
+            for part in (
+                error.hint if isinstance(error, EngineError) else None,
+                "Mend the migration, or go back to the version before." if script is not None else None,
+                f"A copy of the database is {copy}." if copy is not None else None,
+            )
+            if part
+        )
+        or None,
+    )
+
+
+def _script(error: BaseException | None) -> str | None:
+    """The migration in whose run an error was raised, with its folder."""
+    while error is not None:
+        for frame in traceback.extract_tb(error.__traceback__):
+            if frame.name in ("upgrade", "downgrade") and Path(frame.filename) != Path(__file__):
+                file = Path(frame.filename)
+                if file.parent.name == "migrations" or "versions" in file.parts:
+                    return str(file)
+        error = error.__cause__
+    return None
+
+
+def _state(connection: Connection, worlds: Iterable[Definition]) -> Schema:
+    behind, ahead = [], []
+    for name, world in (("core", None), *((world.name, world) for world in worlds)):
+        if world is not None and world.migrations is None:
+            behind += [name] if _differences(connection, world) else []
+            continue
+        scripts = ScriptDirectory.from_config(config(connection, world))
+        table = CORE_VERSIONS if world is None else version_table(world)
+        versions = current(connection, table)
+        if unknown := versions - {revision.revision for revision in scripts.walk_revisions()}:
+            ahead.append((table, ", ".join(sorted(unknown))))
+        elif versions != set(scripts.get_heads()):
+            behind.append(name)
+    return Schema(tuple(behind), tuple(ahead))
 
 
 def new(store: Store, world: Definition | None, message: str, folder: Path) -> Path:
@@ -84,14 +223,7 @@ def config(connection: Connection | None = None, world: Definition | None = None
 
 
 def _upgrade(settings: Config, table: str, connection: Connection) -> None:
-    versions, heads = current(connection, table), _heads(settings)
-    known = {revision.revision for revision in ScriptDirectory.from_config(settings).walk_revisions()}
-    if versions - known:
-        raise StoreError(
-            f"The database is ahead of this Turnkeeper: {table} says {', '.join(sorted(versions))}.",
-            hint="Install the newer version that wrote it, or restore a backup.",
-        )
-    if versions != heads:
+    if current(connection, table) != _heads(settings):
         try:
             command.upgrade(settings, "heads")
         except CommandError as error:
@@ -114,23 +246,36 @@ def _adopt(connection: Connection, world: Definition) -> None:
 def _fit(connection: Connection, world: Definition) -> None:
     """Make a world's tables, and add what is new in them."""
     operations = Operations(_context(connection, world.tables))
-    for difference in _differences(connection, world):
+    for difference in _additions(connection, world):
         match difference:
             case ("add_table", table):
                 table.create(connection)
-            case ("add_column", _, table, column) if column.nullable or column.server_default is not None:
+            case ("add_column", _, table, column):
                 operations.add_column(table, column._copy())
             case ("add_index", index):
                 index.create(connection, checkfirst=True)  # adding its column or table made it
-            case _:
-                raise StoreError(
-                    f"The tables of world {world.name!r} changed in a way that needs a migration: {_said(difference)}.",
-                    hint=f"Take the change back, write a first migration with `turnkeeper migrate --new {world.name}`,"
-                    " change again, and write the next.",
-                )
+
+
+def _additions(connection: Connection, world: Definition) -> list[Any]:
+    """What a world without migrations lacks in the database. Raises StoreError if that is not all that differs."""
+    differences = [] if world.migrations is not None else _differences(connection, world)
+    for difference in differences:
+        match difference:
+            case ("add_table" | "add_index", _):
+                continue
+            case ("add_column", _, _, column) if column.nullable or column.server_default is not None:
+                continue
+        raise StoreError(
+            f"The tables of world {world.name!r} changed in a way that needs a migration: {_said(difference)}.",
+            hint=f"Take the change back, write a first migration with `turnkeeper migrate --new {world.name}`,"
+            " change again, and write the next.",
+        )
+    return differences
 
 
 def _differences(connection: Connection, world: Definition) -> list[Any]:
+    if not world.tables:
+        return []
     return list(compare_metadata(_context(connection, world.tables), SQLModel.metadata))
 
 

@@ -42,6 +42,11 @@ class PostgresServer:
         """Stop it: `fast` is orderly; `immediate` is as if it had crashed."""
         self._run("pg_ctl", "stop", "--wait", "--silent", f"--mode={mode}")
 
+    @property
+    def programs(self) -> Path:
+        """Where `pg_dump` and its like are."""
+        return self._programs
+
     def fresh(self, *, template: str = "template1", name: str | None = None) -> str:
         """The url of a new database."""
         name = name or f"test_{uuid.uuid4().hex}"

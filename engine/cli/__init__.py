@@ -9,6 +9,7 @@ from engine.cli.change import fork_session, redo_last, undo_last
 from engine.cli.checks import check_world
 from engine.cli.files import export_session, import_session, query_session
 from engine.cli.inspect import list_sessions, list_worlds, show_difference, show_history, show_session
+from engine.cli.keeping import backup_database
 from engine.cli.migrating import migrate_database
 from engine.cli.play import play_world
 from engine.cli.reporting import reporting
@@ -29,7 +30,7 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
     },
     "Files": {"export": export_session, "import": import_session},
     "Change": {"undo": undo_last, "redo": redo_last, "fork": fork_session},
-    "Care": {"migrate": migrate_database, "check": check_world},
+    "Care": {"migrate": migrate_database, "backup": backup_database, "check": check_world},
 }
 """Every command by its name, in the order and under the headings of the help."""
 

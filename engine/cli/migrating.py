@@ -39,20 +39,22 @@ def migrate_database(
             raise InvalidArguments("--check and --new exclude each other.")
         _say({"file": str(_write(settings, new, message))}, "file", as_json)
         return
-    behind = _behind_or_upgraded(settings, only_check=check)
-    _say({"behind" if check else "upgraded": behind}, "behind" if check else "upgraded", as_json)
+    behind, copy = _behind_or_upgraded(settings, only_check=check)
+    word = "behind" if check else "upgraded"
+    said: dict[str, str | list[str]] = {word: behind}
+    _say(said | ({"copy": str(copy)} if copy is not None and as_json else {}), word, as_json)
+    if copy is not None and not as_json:
+        output.stdout().print(Text(f"as it was: {copy}"), soft_wrap=True)
     if check and behind:
         raise typer.Exit(NOT_DONE)
 
 
-def _behind_or_upgraded(settings: Settings, *, only_check: bool) -> list[str]:
+def _behind_or_upgraded(settings: Settings, *, only_check: bool) -> tuple[list[str], Path | None]:
     worlds = list(load(settings.worlds_path).worlds.values())
     store = open_store(settings)
     try:
         behind = migrate.behind(store, worlds)
-        if not only_check:
-            migrate.upgrade(store, worlds)
-        return behind
+        return behind, None if only_check else migrate.upgrade(store, worlds)
     finally:
         store.close()
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
@@ -24,6 +25,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from engine.errors import Busy, Disconnected, EngineError, InvalidArguments, OutcomeUnknown, Refused, StoreError
 from engine.limits import DEFAULT, Limits
 from engine.store import raw
+from engine.store.dumps import dump
 from engine.store.groups import GROUP_SECONDS, Lost, Member, carry_out
 from engine.store.records import Transaction, too_long
 from engine.store.tables import CORE
@@ -36,6 +38,9 @@ LOOK_UP_SECONDS = 10.0
 """How long the outcome of a commit is looked for."""
 AGAIN = ("40001", "40P01")
 """Serialization failure and deadlock: the whole transaction may be tried again."""
+
+MIGRATING = int.from_bytes(b"turnkeep")
+"""The advisory lock of whoever changes the tables."""
 
 
 class PostgresStore:
@@ -67,6 +72,22 @@ class PostgresStore:
         """A connection in a writing transaction, for migrations. Raises StoreError."""
         with _explaining(self.limits.seconds), self._migrating.begin() as connection:
             yield connection
+
+    @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        """As `connection`, one process at a time. Raises StoreError."""
+        with self.connection() as connection:
+            connection.exec_driver_sql(f"select pg_advisory_xact_lock({MIGRATING})")
+            yield connection
+
+    @property
+    def file(self) -> None:
+        """A server's database is no file."""
+        return None
+
+    def backup(self, target: Path) -> None:
+        """Write all of it, as it is at one moment, to a file for `pg_restore`. Raises StoreError."""
+        dump(self.url, target)
 
     def now(self) -> datetime:
         """The database's clock, UTC. Raises StoreError."""

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -23,6 +24,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from engine.errors import Busy, EngineError, InvalidArguments, Refused, StoreError
 from engine.limits import DEFAULT, Limits
 from engine.store import raw
+from engine.store.copies import copy_sqlite
 from engine.store.groups import GROUP_SECONDS, Lost, Member, carry_out, in_doubt
 from engine.store.records import Transaction, too_long
 from engine.store.turns import Turns
@@ -83,6 +85,30 @@ class SqliteStore:
             self._migrating.begin() as connection,
         ):
             yield connection
+
+    @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        """As `connection`, without foreign keys: a table that is made anew would take what refers to it along.
+
+        Raises StoreError.
+        """
+        engine = _engine(self.path, NullPool, self.busy_seconds, begin="BEGIN IMMEDIATE", foreign_keys=False)
+        with (
+            self._writing,
+            self._turns.turn(),
+            explaining(self.path, self.limits.seconds),
+            engine.begin() as connection,
+        ):
+            yield connection
+
+    @property
+    def file(self) -> Path:
+        """The database's file."""
+        return Path(_file(self.path))
+
+    def backup(self, target: Path) -> None:
+        """Write all of it, as it is at one moment, to a file that only its owner may read. Raises StoreError."""
+        copy_sqlite(SQLITE, self.path, target)
 
     def now(self) -> datetime:
         """The store's clock, UTC."""
@@ -368,7 +394,9 @@ def _chained(error: EngineError, cause: BaseException) -> EngineError:
     return error
 
 
-def _engine(path: str, pool: Any, busy_seconds: float, *, begin: str | None = None, **options: Any) -> Engine:
+def _engine(
+    path: str, pool: Any, busy_seconds: float, *, begin: str | None = None, foreign_keys: bool = True, **options: Any
+) -> Engine:
     """Connections to a file: for reading, for migrations, or with no `begin` for the writer's own statements."""
     if begin is None:
         options |= {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
@@ -381,6 +409,8 @@ def _engine(path: str, pool: Any, busy_seconds: float, *, begin: str | None = No
     )
     read_only = begin == "BEGIN"
     event.listen(engine, "connect", lambda driver, record: _configure(driver, record, busy_seconds, read_only))
+    if not foreign_keys:
+        event.listen(engine, "connect", lambda driver, _: driver.execute("pragma foreign_keys = off"))
     raw.guard(engine)
     if begin is not None:
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -54,6 +55,16 @@ class Store(Protocol):
 
     def connection(self) -> AbstractContextManager[Connection]:
         """A connection in a writing transaction, for migrations."""
+
+    def migrating(self) -> AbstractContextManager[Connection]:
+        """A connection in a writing transaction, under the lock of whoever changes the tables. Raises Busy."""
+
+    @property
+    def file(self) -> Path | None:
+        """The database's file, if it is one."""
+
+    def backup(self, target: Path) -> None:
+        """Write all of the database, as it is at one moment, to a file that only its owner may read."""
 
     def now(self) -> datetime:
         """The store's clock, UTC."""

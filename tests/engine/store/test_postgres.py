@@ -1,9 +1,11 @@
 """The store on PostgreSQL: what only several connections and a server can do to it."""
 
+import subprocess
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -14,12 +16,14 @@ from engine import Row, World, action
 from engine.dispatch import Dispatcher
 from engine.errors import Disconnected, LimitExceeded, NotFound, StoreError
 from engine.limits import Limits
+from engine.migrate import upgrade
 from engine.operations import Call
 from engine.settings import Settings
 from engine.store.postgres import PostgresStore
 from engine.store.records import Transaction
 from engine.types import LOCAL, Principal
 from tests.conftest import Database
+from tests.postgres import PostgresServer
 from worlds.counter import Counter
 
 Make = Callable[..., Dispatcher]
@@ -225,3 +229,42 @@ def test_url_names_the_kind_of_database_and_its_password_is_not_repeated() -> No
     with pytest.raises(StoreError) as raised:
         assert Settings(database_url="mysql://ann:secret@db/turnkeeper").sqlite_path
     assert "secret" not in str(raised.value)
+
+
+# backups
+
+
+def test_backup_is_a_dump_that_restores_into_an_empty_database(
+    postgres_server: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(postgres_server.programs))
+    url, empty, file = postgres_server.fresh(template="core"), postgres_server.fresh(), tmp_path / "copy.dump"
+    secret = url.replace("turnkeeper@", "turnkeeper:hunter2@")  # trusted here, and yet no argument may show it
+    store = PostgresStore(secret)
+    store.write(lambda transaction: transaction.ensure_person(LOCAL))
+    store.backup(file)
+    store.close()
+    assert file.stat().st_mode & 0o777 == 0o600 and b"hunter2" not in file.read_bytes()
+    restore = str(postgres_server.programs / "pg_restore")
+    subprocess.run([restore, "--no-owner", "--exit-on-error", f"--dbname={empty}", str(file)], check=True)
+    again = PostgresStore(empty)
+    upgrade(again, [])
+    assert again.read(lambda transaction: transaction.person_id(LOCAL)) is not None
+    again.close()
+    for database in (url, empty):
+        postgres_server.drop(database)
+
+
+def test_backup_without_pg_dump_or_a_server_is_refused_with_what_to_do(
+    tmp_path: Path, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, file = PostgresStore(f"{postgres_server.url()}_gone"), tmp_path / "copy.dump"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(StoreError, match="pg_dump, which is not on the PATH") as raised:
+        store.backup(file)
+    assert f"pg_dump --format=custom --file={file}" in (raised.value.hint or "")
+    monkeypatch.setenv("PATH", str(postgres_server.programs))
+    with pytest.raises(StoreError, match="pg_dump failed: "):
+        store.backup(file)
+    store.close()
+    assert list(tmp_path.iterdir()) == []
