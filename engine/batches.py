@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import chain, groupby, islice
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from sqlalchemy import Table, select
 
@@ -23,6 +23,7 @@ from engine.copying import Piece, in_parts, paced
 from engine.definition import Definition
 from engine.errors import StoreError
 from engine.failpoints import reach
+from engine.pasts import count_rows
 from engine.references import Placed, in_circle, row_groups, table_groups
 from engine.registry import Registry
 from engine.store import hidden
@@ -32,6 +33,8 @@ from engine.store.stores import Store
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
+Still: TypeAlias = Callable[[Transaction], bool]
+"""Whether what was found to be deleted is, at the time of writing."""
 SECONDS = 0.01
 """How long one transaction writes pieces before others get their turn."""
 READ_AHEAD = 16
@@ -99,18 +102,20 @@ def begun(store: Store, definition: Definition, owner_id: int) -> Iterator[Batch
             logger.warning("batch %d is left to be swept", batch_id, exc_info=True)
 
 
-def delete(store: Store, definition: Definition | None, session_id: int) -> None:
-    """Delete a hidden session and its row sets, in as many transactions as it takes.
+def delete(store: Store, definition: Definition | None, session_id: int, still: Still | None = None) -> None:
+    """Delete a hidden session and its row sets, in as many transactions as it takes, while it is `still` to go: erased.
 
-    Where the world is not known here, the database deletes the rows of each with it, in one.
+    Where the world is not known here, the database deletes the rows of each with it, in one. Another process may be
+    at it, too, and once it is gone, the database may give its id to a new one.
     """
+    still = still or partial(hidden.is_erased, session_id=session_id)
     for rows_id in store.read(partial(hidden.row_sets_of, session_id=session_id)):
-        _delete_rows(store, definition, rows_id)
-        store.write(partial(hidden.delete_row, session_id=rows_id))
-    _delete_rows(store, definition, session_id)
+        _delete_rows(store, definition, rows_id, still)
+        store.write(partial(_if_still, still=still, piece=partial(hidden.delete_row, session_id=rows_id)))
+    _delete_rows(store, definition, session_id, still)
     for table in (hidden.SNAPSHOT, hidden.JOURNAL):
-        _drain(store, partial(hidden.delete_some, table=table, session_id=session_id, most=DELETED))
-    store.write(partial(hidden.delete_row, session_id=session_id))
+        _drain(store, partial(hidden.delete_some, table=table, session_id=session_id, most=DELETED), still)
+    store.write(partial(_if_still, still=still, piece=partial(hidden.delete_row, session_id=session_id)))
 
 
 def sweep(store: Store, registry: Registry, before: datetime) -> int:
@@ -121,8 +126,10 @@ def sweep(store: Store, registry: Registry, before: datetime) -> int:
             delete(store, registry.definition(world), session_id)
             swept += 1
     for rows_id, world in store.read(hidden.unused_rows):
-        delete(store, registry.definition(world), rows_id)
+        delete(store, registry.definition(world), rows_id, partial(_unused, rows_id=rows_id))
         swept += 1
+    for session_id, world in store.read(hidden.resting):
+        swept += _emptied(store, registry.definition(world), session_id)
     return swept
 
 
@@ -136,11 +143,30 @@ def _some(transaction: Transaction, pieces: Sequence[Piece]) -> int:
     return len(pieces)
 
 
-def _drain(store: Store, delete: Callable[[Transaction], int]) -> None:
+def _unused(transaction: Transaction, rows_id: int) -> bool:
+    return bool(hidden.unused_rows(transaction, rows_id))
+
+
+def _if_still(transaction: Transaction, still: Still, piece: Piece) -> None:
+    if still(transaction):
+        piece(transaction)
+
+
+def _emptied(store: Store, definition: Definition | None, session_id: int) -> bool:
+    """Delete the rows of a session's own row set, which only the removed past showed; whether there were any."""
+    if definition is None or not store.read(lambda tx: count_rows(tx, definition, session_id, 1)):
+        return False
+    _delete_rows(store, definition, session_id, lambda tx: bool(hidden.resting(tx, session_id)))
+    return True
+
+
+def _drain(store: Store, delete: Callable[[Transaction], int], still: Still) -> None:
     """Delete until nothing is left, each transaction for a while."""
 
     def work(transaction: Transaction) -> bool:
         until = time.perf_counter() + SECONDS
+        if not still(transaction):
+            return False
         while delete(transaction):
             if time.perf_counter() >= until:
                 return True
@@ -150,13 +176,13 @@ def _drain(store: Store, delete: Callable[[Transaction], int]) -> None:
         pass
 
 
-def _delete_rows(store: Store, definition: Definition | None, rows_id: int) -> None:
+def _delete_rows(store: Store, definition: Definition | None, rows_id: int, still: Still) -> None:
     for group in reversed(table_groups(() if definition is None else definition.rows)):
         if in_circle(group):
             for piece in store.read(partial(_circle, group=group, rows_id=rows_id)):
-                store.write(piece)
+                store.write(partial(_if_still, still=still, piece=piece))
         else:
-            _drain(store, partial(hidden.delete_some, table=group[0], session_id=rows_id, most=DELETED))
+            _drain(store, partial(hidden.delete_some, table=group[0], session_id=rows_id, most=DELETED), still)
 
 
 def _circle(transaction: Transaction, group: list[Table], rows_id: int) -> list[Piece]:

@@ -37,7 +37,7 @@ def is_large(transaction: Transaction, definition: Definition, record: Record, r
     if record.revision - revision > most:
         return True
     entries, characters = size_of(transaction, record.id, revision, most + 1)
-    sets = shown_by(transaction, record).upto(revision)
+    sets = shown_by(transaction, record).between(record.floor, revision)
     rows = sum(count_rows(transaction, definition, rows_id, most + 1) for rows_id in sets)
     return entries + rows > most or characters > CHARACTERS
 
@@ -45,12 +45,15 @@ def is_large(transaction: Transaction, definition: Definition, record: Record, r
 def session_pieces(
     source: Transaction, definition: Definition, record: Record, revision: int, into: Mapping[int, int]
 ) -> Iterator[Piece]:
-    """A session's past up to a revision, but no keys and claims: journal, snapshots, row sets. `into` maps ids."""
+    """A session's past up to a revision, but no keys and claims: journal, snapshots, row sets. `into` maps ids.
+
+    A row set that only the past before the floor showed is left out.
+    """
     shown = shown_by(source, record)
-    entries = (_moved(entry, into) for entry in _entries(source, record.id, revision))
+    entries = (_moved(entry, into, record.floor) for entry in _entries(source, record.id, revision))
     yield from (appended(some) for some in in_parts(entries, ENTRIES))
     yield from _snapshot_pieces(source, record, revision, into[record.id])
-    for rows_id in shown.upto(revision):
+    for rows_id in shown.between(record.floor, revision):
         overlay = taken_back(source, definition, shown, rows_id, after=revision, upto=record.revision)
         yield from row_pieces(source, definition, rows_id, overlay, into[rows_id])
 
@@ -150,8 +153,9 @@ def _entries(source: Transaction, session_id: int, revision: int) -> Iterator[En
             return
 
 
-def _moved(entry: Entry, into: Mapping[int, int]) -> Entry:
-    adopted = None if entry.adopted is None else into[entry.adopted]
+def _moved(entry: Entry, into: Mapping[int, int], floor: int) -> Entry:
+    named = entry.adopted if entry.revision >= floor or entry.adopted in into else None
+    adopted = None if named is None else into[named]
     return replace(entry, session_id=into[entry.session_id], adopted=adopted, key=None, shared=None)
 
 

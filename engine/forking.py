@@ -97,7 +97,7 @@ def _beginning(source: Transaction, wanted: Fork, batch_id: int, add: Callable[[
     """What the fork is to be, and a row set for each that the origin's kept past shows. Raises NotFound, Refused."""
     definition, origin, revision = wanted.definition, wanted.origin, wanted.revision
     then, shown = entry_at(source, origin, revision), shown_by(source, origin)
-    others = [rows_id for rows_id in shown.upto(revision) if rows_id != origin.id]
+    others = [rows_id for rows_id in shown.between(origin.floor, revision) if rows_id != origin.id]
     into = {origin.id: batch_id} | {rows_id: add() for rows_id in others}
     undo_top, redo_top = stacks(source, origin, then)
     return Beginning(

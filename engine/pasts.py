@@ -59,9 +59,10 @@ class Shown:
         place = bisect_right(self.revisions, revision)
         return self.ids[place - 1] if place else self.own
 
-    def upto(self, revision: int) -> tuple[int, ...]:
-        """All row sets shown up to a revision, its own first."""
-        return tuple(dict.fromkeys((self.own, *self.ids[: bisect_right(self.revisions, revision)])))
+    def between(self, floor: int, revision: int) -> tuple[int, ...]:
+        """All row sets shown from the first revision that is kept up to another."""
+        first, last = bisect_right(self.revisions, floor), bisect_right(self.revisions, revision)
+        return tuple(dict.fromkeys((self.at(floor), *self.ids[first:last])))
 
 
 def past(transaction: Transaction, definition: Definition, record: Record, revision: int) -> Past:

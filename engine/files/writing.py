@@ -103,9 +103,8 @@ class _Writing:
         self._record = record
         self._people: dict[int, int] = {}
         self._shared = SharedCopies(definition)
-        self._sets = {
-            rows_id: number for number, rows_id in enumerate(shown_by(transaction, record).upto(record.revision))
-        }
+        kept = shown_by(transaction, record).between(record.floor, record.revision)
+        self._sets = {rows_id: 0 if rows_id == record.id else number for number, rows_id in enumerate(kept, 1)}
 
     def all(self) -> tuple[int, int]:
         """Write everything; how many journal entries and rows that was."""

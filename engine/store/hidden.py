@@ -95,17 +95,50 @@ def left_over(transaction: Transaction, before: datetime) -> list[tuple[int, str
     return [(row[0], row[1], row[2]) for row in found]
 
 
-def unused_rows(transaction: Transaction) -> list[tuple[int, str]]:
-    """Row sets, as (id, world), that their session neither shows nor has in what is kept of its past."""
+def is_erased(transaction: Transaction, session_id: int) -> bool:
+    """Whether a session is on its way out."""
+    erased = select(SESSION.c.id).where(SESSION.c.id == session_id, SESSION.c.hidden == "erased")
+    return transaction.run(erased).first() is not None
+
+
+def unused_rows(transaction: Transaction, rows_id: int | None = None) -> list[tuple[int, str]]:
+    """Row sets, or that one, as (id, world), that their session neither shows nor has in what is kept of its past."""
     owner, entry = SESSION.alias("owner"), JOURNAL.c
     used = select(1).where(
-        entry.session_id == SESSION.c.rows_id, entry.adopted.is_not(None), entry.adopted == SESSION.c.id
+        entry.session_id == owner.c.id,
+        entry.revision >= owner.c.floor,
+        entry.adopted.is_not(None),
+        entry.adopted == SESSION.c.id,
     )
     shown = owner.c.rows_id.is_not_distinct_from(SESSION.c.id)
-    of_a_session = select(1).where(owner.c.id == SESSION.c.rows_id, owner.c.hidden.is_(None), ~shown)
+    of_a_session = select(1).where(
+        owner.c.id == SESSION.c.rows_id, owner.c.hidden.is_(None), ~shown, ~used.correlate(owner, SESSION).exists()
+    )
     chosen = select(SESSION.c.id, SESSION.c.world).where(SESSION.c.hidden == "rows", of_a_session.exists())
-    found = transaction.run(chosen.where(~used.exists()).order_by(SESSION.c.id))
-    return [(row[0], row[1]) for row in found]
+    if rows_id is not None:
+        chosen = chosen.where(SESSION.c.id == rows_id)
+    return [(row[0], row[1]) for row in transaction.run(chosen.order_by(SESSION.c.id))]
+
+
+def resting(transaction: Transaction, session_id: int | None = None) -> list[tuple[int, str]]:
+    """Sessions, or that one, as (id, world), whose own row set only the removed past showed, if it has rows at all.
+
+    Once it is so, it stays so: the floor does not fall, and undo and redo end above it.
+    """
+    shown, entry = SESSION.alias("shown"), JOURNAL.c
+    mine = entry.session_id == SESSION.c.id
+    # The floor's entry names the row set of that revision if it is not the own one.
+    another = select(1).where(mine, entry.revision == SESSION.c.floor, entry.adopted.is_not(None))
+    own = select(1).where(mine, entry.revision >= SESSION.c.floor, entry.adopted == SESSION.c.id)
+    chosen = (
+        select(SESSION.c.id, SESSION.c.world)
+        .join(shown, (shown.c.id == SESSION.c.rows_id) & (shown.c.rows_id == SESSION.c.id))
+        .where(shown.c.hidden == "rows", SESSION.c.hidden.is_(None), SESSION.c.floor > 1)
+        .where(another.exists(), ~own.exists())
+    )
+    if session_id is not None:
+        chosen = chosen.where(SESSION.c.id == session_id)
+    return [(row[0], row[1]) for row in transaction.run(chosen.order_by(SESSION.c.id))]
 
 
 def row_sets_of(transaction: Transaction, session_id: int) -> list[int]:

@@ -14,7 +14,7 @@ from sqlmodel import Field, ForeignKeyConstraint, SQLModel
 
 from engine import Row, World, action, resource
 from engine.ahead import ATTEMPTS, written_ahead
-from engine.batches import Batch, begun, sweep
+from engine.batches import Batch, begun, delete, sweep
 from engine.copying import Piece, placed_pieces
 from engine.dispatch import Answer, Dispatcher
 from engine.errors import Conflict, NotFound, Refused
@@ -478,6 +478,24 @@ def test_session_on_its_way_out_is_out_of_sight_and_swept(dispatcher_of: Make) -
     assert dispatcher.main(LOCAL, "forest") != main
     assert sweep(dispatcher.store, dispatcher.registry, dispatcher.store.now() - timedelta(hours=1)) == 2
     assert counts(dispatcher) == {"session": 1, "journal": 1}
+
+
+def test_deletion_that_comes_late_spares_a_new_session_of_the_same_id(dispatcher_of: Make) -> None:
+    """SQLite gives the highest id again once its row is gone, and several processes sweep."""
+    dispatcher = dispatcher_of(Forest, limits=FEW)
+    store = dispatcher.store
+
+    def planted() -> tuple[str, int]:
+        session = act(dispatcher, "plant", dispatcher.start(LOCAL, "forest").session, ids=list(range(9))).session
+        return session, fork_of(dispatcher, session, 1).origin.id
+
+    session, erased = planted()
+    dispatcher.erase(LOCAL, session)
+    session, id = planted()
+    assert id == erased or not store.url.startswith("sqlite")
+    before = counts(dispatcher)
+    delete(store, Forest.definition, id)
+    assert counts(dispatcher) == before and len(shown(dispatcher, session)) == 9
 
 
 # batches themselves

@@ -3,18 +3,22 @@
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from sqlalchemy import func, select
 from sqlmodel import Field
 
 from engine import Row, World, action
+from engine.batches import sweep
 from engine.dispatch import Dispatcher
 from engine.errors import Refused
 from engine.limits import Limits
 from engine.operations import Call
 from engine.retention import KEYS_FOR, prune
+from engine.rows import table_of
 from engine.store.records import Entry
 from engine.sweeping import Sweeper, tasks_of
 from engine.types import OPERATOR, Outcome, Principal
@@ -50,6 +54,12 @@ class Book(World, rows=[Page]):
         return self.rows(Page).add(text=text).number
 
     @action
+    def fill(self, number: int) -> None:
+        """Write many pages."""
+        for page in range(number):
+            self.rows(Page).add(text=f"secret {page}")
+
+    @action
     def rename(self, title: str) -> None:
         """Give it another title."""
         self.data.title = title
@@ -75,6 +85,13 @@ def entries(dispatcher: Dispatcher, session: str) -> list[Entry]:
         return list(transaction.entries(transaction.session(session).id))
 
     return dispatcher.store.read(work)
+
+
+def pages(dispatcher: Dispatcher, beginning: str) -> int:
+    """How many pages there are, whoever may see them, whose text begins so."""
+    table = table_of(Page)
+    found = select(func.count()).select_from(table).where(table.c.text.startswith(beginning))
+    return int(dispatcher.store.read(lambda tx: tx.run(found).scalar_one()))
 
 
 def removed(call: Callable[[], object]) -> str:
@@ -201,6 +218,63 @@ def test_a_document_of_an_older_version_is_read_where_the_past_begins(
         prune(later.store, KEPT)
         assert later.past(ANN, session, 6)[0] == later.past(ANN, session)[0] == before
         removed(lambda: later.past(ANN, session, 5))
+
+
+def test_rows_that_only_the_removed_past_showed_are_in_no_fork_and_no_file_and_are_swept(
+    dispatcher_of: Callable[..., Dispatcher], tmp_path: Path
+) -> None:
+    """The first row set is the session's own, which has no row of `session` to itself."""
+    dispatcher, other = dispatcher_of(Book, limits=Limits(at_once=5)), dispatcher_of(Book, file="other.db")
+    session, store = dispatcher.start(ANN, "book").session, dispatcher.store
+    act(dispatcher, "fill", session, arguments={"number": 20})
+    act(dispatcher, "undo", session)  # shows another row set
+    act(dispatcher, "fill", session, arguments={"number": 10})
+    act(dispatcher, "undo", session)  # shows a third
+    store.offset += DAY
+    act(dispatcher, "write", session, arguments={"text": "on"})
+    assert sweep(store, dispatcher.registry, store.now()) == 0
+    assert pages(dispatcher, "secret") == 30
+    store.offset += KEPT
+    prune(store, KEPT)
+    act(dispatcher, "write", session, arguments={"text": "further"})
+    before = dispatcher.past(ANN, session)[0]
+
+    def kept(there: Dispatcher, handle: str) -> None:
+        assert there.past(ANN, handle)[0] == before
+        assert [page["text"] for page in there.past(ANN, handle, 6)[0].rows[table_of(Page).name]] == ["on"]
+
+    assert pages(dispatcher, "secret") == 30
+    fork = dispatcher.fork(ANN, session).session
+    dispatcher.export(ANN, session, tmp_path / "book.db")
+    imported = other.import_file(ANN, tmp_path / "book.db").session
+    assert (pages(dispatcher, "secret"), pages(other, "secret")) == (30, 0)
+    assert sweep(store, dispatcher.registry, store.now()) == 2
+    assert (pages(dispatcher, "secret"), pages(dispatcher, "on")) == (0, 2)
+    assert sweep(store, dispatcher.registry, store.now()) == 0
+    kept(dispatcher, session)
+    kept(dispatcher, fork)
+    kept(other, imported)
+
+
+@pytest.mark.parametrize("first", [(), ("undo", "redo")], ids=["never left", "come back to"])
+def test_rows_that_a_kept_revision_shows_stay_though_another_row_set_is_shown(
+    dispatcher_of: Callable[..., Dispatcher], tmp_path: Path, first: tuple[str, ...]
+) -> None:
+    dispatcher, other = dispatcher_of(Book, limits=Limits(at_once=5)), dispatcher_of(Book, file="other.db")
+    session, store = dispatcher.start(ANN, "book").session, dispatcher.store
+    floor = act(dispatcher, "fill", session, arguments={"number": 20}).revision
+    for name in first:  # to another row set and back to the own one
+        floor = act(dispatcher, name, session).revision
+    store.offset += KEPT
+    act(dispatcher, "undo", session)  # and to the other, where the last one before is the first kept
+    prune(store, KEPT)
+    sweep(store, dispatcher.registry, store.now())
+    removed(lambda: dispatcher.past(ANN, session, floor - 1))
+    dispatcher.export(ANN, session, tmp_path / "book.db")
+    fork, imported = dispatcher.fork(ANN, session).session, other.import_file(ANN, tmp_path / "book.db").session
+    for there, handle in ((dispatcher, session), (dispatcher, fork), (other, imported)):
+        found = [there.past(ANN, handle, at)[0].rows[table_of(Page).name] for at in (floor, floor + 1)]
+        assert [len(rows) for rows in found] == [20, 0]
 
 
 def test_pruning_stops_when_it_is_told_to_and_goes_on_later(dispatcher_of: Callable[..., Dispatcher]) -> None:
