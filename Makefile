@@ -32,7 +32,7 @@ play: .venv/runtime ## Play the adventure in the terminal
 	$(BIN)/turnkeeper play adventure
 
 test: .venv/dev ## Run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: .venv/dev ## Lint, types, layers, migrations
 	$(BIN)/ruff format --check .

@@ -361,8 +361,9 @@ def test_a_database_that_can_grow_no_more_refuses_and_loses_nothing(tmp_path: Pa
                 failed = refusal(result)
                 break
             acknowledged.append(result["structuredContent"]["revision"])
-        assert failed is not None and failed["code"] == "store", failed
-        assert "nothing was changed" in failed["content"]
+        # Where the limit is met while the commit is being written, nobody can say at once what the disk has.
+        assert failed is not None and failed["code"] in ("store", "outcome_unknown"), failed
+        assert ("nothing was changed" in failed["content"]) == (failed["code"] == "store")
         assert call(served, "desk_count", {}, "ada")["structuredContent"]["result"] == len(acknowledged)
         assert "Traceback" not in json.dumps(failed)
     finally:
