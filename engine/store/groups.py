@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Generic, Protocol, TypeVar
 
-from engine.errors import OutcomeUnknown
+from engine.errors import EngineError, OutcomeUnknown
 from engine.failpoints import reach
 from engine.store.records import Transaction
 
@@ -199,7 +199,8 @@ def _alone(ground: Ground, member: Member[Any], before: Lost | None, *, doubtful
 
 def in_doubt(error: BaseException) -> OutcomeUnknown:
     """What to say where the disk failed in the middle of a commit, and nobody can say what it will give back."""
-    found = OutcomeUnknown(f"The disk failed in the middle of a commit, which may take effect yet: {error}")
+    reason = error.reason if isinstance(error, EngineError) else str(error)
+    found = OutcomeUnknown(f"The disk failed in the middle of a commit, which may take effect yet: {reason}")
     found.__cause__ = error
     return found
 
