@@ -27,6 +27,7 @@ from engine.sweeping import Sweeper, tasks_of
 from engine.types import LOCAL
 from engine.web.app import build_app
 from engine.web.stopping import GRACE_SECONDS, STOP_SECONDS, GentleServer, gone_within
+from engine.web.writing import OneWriteProtocol
 
 logger = logging.getLogger(__name__)
 COLLECT_EVERY = 10_000
@@ -70,7 +71,14 @@ def serve(settings: Settings, announce: Callable[[Settings, Registry], None] | N
         if announce is not None:
             port: int = listener.getsockname()[1]
             announce(settings.model_copy(update={"port": port}), dispatcher.registry)
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=GRACE_SECONDS)
+        config = uvicorn.Config(
+            app,
+            http=OneWriteProtocol,
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
         # What was loaded stays, so the collector need not look at it again; and what a request leaves is little, so
         # it need not look every few requests (measured: docs/performance.md).
         gc.collect()

@@ -5,7 +5,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import PydanticSerializationError
@@ -102,10 +102,16 @@ def rendered(answer: object, returns: TypeAdapter[Any] | None = None) -> tuple[J
         return jsonable(answer.value), tuple(item.block() for item in answer.content)
     if isinstance(answer, Content):
         return None, (answer.block(),)
-    if isinstance(answer, Sequence) and answer and all(isinstance(item, Content) for item in answer):
+    if _is_content(answer):
         return None, tuple(item.block() for item in answer)
     value = jsonable(answer) if returns is None else _declared(answer, returns)
     return value, (Text(readable(answer, value)).block(),) if answer is not None else ()
+
+
+def _is_content(answer: object) -> TypeGuard[Sequence[Content]]:
+    if isinstance(answer, str) or not isinstance(answer, Sequence):
+        return False
+    return bool(answer) and all(isinstance(item, Content) for item in answer)
 
 
 def readable(answer: object, value: Json) -> str:

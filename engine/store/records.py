@@ -158,7 +158,7 @@ class Transaction:
         """From now on, read a session's rows from a private copy, which is thrown away with the transaction."""
         self._elsewhere[rows_id] = db
 
-    @property
+    @cached_property
     def at(self) -> str:
         """The time of this transaction as the tables keep it."""
         return self.now.isoformat(timespec="microseconds")
