@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 
 import anyio
@@ -32,6 +33,8 @@ from engine.web.writing import OneWriteProtocol
 logger = logging.getLogger(__name__)
 COLLECT_EVERY = 10_000
 """Objects made and not let go after which Python looks for garbage; by default 700."""
+SWITCH_SECONDS = 0.0005
+"""How long a thread may keep the interpreter while others wait for it; by default 0.005."""
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -79,11 +82,7 @@ def serve(settings: Settings, announce: Callable[[Settings, Registry], None] | N
             proxy_headers=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        # What was loaded stays, so the collector need not look at it again; and what a request leaves is little, so
-        # it need not look every few requests (measured: docs/performance.md).
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(COLLECT_EVERY)
+        tune()
 
         def stop() -> None:
             clock()
@@ -92,11 +91,24 @@ def serve(settings: Settings, announce: Callable[[Settings, Registry], None] | N
         GentleServer(config, stop).run(sockets=[listener])
 
 
+def tune() -> None:
+    """Set the interpreter up to serve (measured: docs/performance.md).
+
+    What was loaded stays, so the collector need not look at it again; what a request leaves is little, so it need
+    not look every few requests. And large work must not keep the interpreter from others for long.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_EVERY)
+    sys.setswitchinterval(SWITCH_SECONDS)
+
+
 def stdio(settings: Settings, world: str | None = None) -> None:
     """Serve MCP over this process's pipes as the local principal. Raises EngineError before it serves."""
     with ending_on(signal.SIGTERM, signal.SIGINT), opened(settings) as dispatcher:
         if world is not None and dispatcher.registry.definition(world) is None:
             raise NotFound(f"There is no world {world!r}.", hint=f"There are: {', '.join(dispatcher.registry.worlds)}.")
+        tune()
         anyio.run(_serve_pipes, dispatcher, Endpoint(world=world))
 
 

@@ -12,6 +12,7 @@ from engine.dispatch import Dispatcher
 from engine.operations import Call
 from engine.settings import Settings
 from engine.types import LOCAL
+from server import tune
 
 CALLS: Mapping[str, Call] = {
     "add": Call(principal=LOCAL, world="counter", action="add", arguments={"a": 1}),
@@ -51,4 +52,5 @@ def _work(dispatcher: Dispatcher, call: Call, until: float, latencies: list[floa
 if __name__ == "__main__":
     _, folder, name, callers, length = sys.argv
     with opened(Settings(data_dir=Path(folder), worlds_path=WORLDS)) as dispatcher:
+        tune()
         print(json.dumps(dispatched(dispatcher, CALLS[name], threads=int(callers), seconds=float(length))))

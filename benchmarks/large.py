@@ -1,7 +1,6 @@
 """Large sessions: what a far past costs, and how others wait while one is forked, undone, carried in files, erased."""
 
 import argparse
-import gc
 import statistics
 import tempfile
 import threading
@@ -23,6 +22,7 @@ from engine.store.postgres import PostgresStore
 from engine.store.sqlite import SqliteStore
 from engine.store.stores import Store
 from engine.types import LOCAL
+from server import tune
 
 T = TypeVar("T")
 
@@ -103,8 +103,7 @@ def _large(dispatcher: Dispatcher, rows: int) -> None:
     for first in range(1, rows, 1000):
         _act(dispatcher, session, "store", first=first, number=1000)
     _act(dispatcher, session, "weigh_all", weight=7)
-    gc.collect()
-    gc.freeze()  # as the server does
+    tune()
     print(f"{rows:,} rows; another session's actions, one after the other, meanwhile")
     _beside(dispatcher, other, "nothing", lambda: time.sleep(2))
     fork = _beside(dispatcher, other, "fork", lambda: dispatcher.fork(LOCAL, session).session)

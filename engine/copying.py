@@ -113,7 +113,8 @@ def _rows(
 
 
 def _by_key(laid: Mapping[str, Laid]) -> list[Laid]:
-    return [laid[key] for key in sorted(laid, key=json.loads)]
+    keys = {key: json.loads(key) for key in paced(laid)}
+    return [laid[key] for key in sorted(laid, key=keys.__getitem__)]
 
 
 def _key(values: Values, names: list[str]) -> tuple[Any, ...]:

@@ -32,7 +32,7 @@ from engine.rows import Row, table_of
 from engine.store.hidden import row_sets_of
 from engine.store.records import Entry, Images, Record, Transaction
 from engine.store.sqlite import SQLITE
-from engine.types import Json, RowChange
+from engine.types import Json, RowChange, elements
 from engine.upgrades import DOCUMENT, STATE
 
 Image = Mapping[str, Json]
@@ -132,7 +132,7 @@ def document_at(transaction: Transaction, definition: Definition, record: Record
 def changes(definition: Definition, entry: Entry | Images) -> tuple[RowChange, ...]:
     """The row images of a journal entry, in order and in the present version. Raises Refused."""
     found = []
-    for table, before, after in json.loads(entry.rows or "[]"):
+    for table, before, after in elements(entry.rows or "[]"):
         was = None if before is None else image(definition, entry.version, table, before)
         became = None if after is None else image(definition, entry.version, table, after)
         if was is not None or became is not None:

@@ -1,7 +1,8 @@
 """Values that cross modules: who acts, what happened, what came of it."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -18,6 +19,40 @@ _COMPACT = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 def dumped(value: Json) -> str:
     """A JSON value as compact text."""
     return _COMPACT.encode(value)
+
+
+_DECODER = json.JSONDecoder()
+_GAP = re.compile(r"[ \t\n\r]*")
+
+
+def elements(text: str) -> Iterator[Json]:
+    """The elements of a JSON array, one by one: a long text that is parsed at once holds up every other thread.
+
+    Raises ValueError for what is no array.
+    """
+    at, sign = _after(text, 0, "[")
+    if sign == "[" and text[at : at + 1] == "]":
+        at, sign = _after(text, at, "]")
+    while sign in ("[", ","):
+        try:
+            value, at = _DECODER.raw_decode(text, at)
+        except RecursionError:
+            raise ValueError("JSON that is nested too deeply") from None
+        yield value
+        at, sign = _after(text, at, ",]")
+    if sign != "]" or at != len(text):
+        raise ValueError(f"no JSON array: {text[:40]!r}")
+
+
+def _after(text: str, at: int, signs: str) -> tuple[int, str]:
+    """Where what comes after the next sign begins, and that sign; none if it is not among `signs`."""
+    at = _gap(text, at)
+    sign = text[at : at + 1]
+    return (_gap(text, at + 1), sign) if sign and sign in signs else (at, "")
+
+
+def _gap(text: str, at: int) -> int:
+    return _GAP.match(text, at).end()  # type: ignore[union-attr]
 
 
 class Role(StrEnum):

@@ -19,7 +19,7 @@ from engine.present import document, image, model_of, state
 from engine.references import Placed, table_groups
 from engine.rows import values_of
 from engine.store.records import Entry
-from engine.types import Json, dumped
+from engine.types import Json, dumped, elements
 
 HANDLE = re.compile(r"ses_[A-Za-z0-9_-]{8,64}")
 NAME = 200
@@ -156,7 +156,7 @@ class Contents:
         return None if found is None else values_of(model_of(self.definition, table), found)
 
     def _check_images(self, entry: Entry) -> None:
-        for table, before, after in paced(parsed_json(entry.rows or "[]")):
+        for table, before, after in paced(elements(entry.rows or "[]")):
             _insist(isinstance(table, str) and (before or after) is not None, "a change has no row")
             for found in (before, after):
                 if found is not None and table in self.definition.tables - self.definition.shared_tables:
