@@ -44,7 +44,7 @@ check: .venv/dev ## Lint, types, layers, migrations
 	$(BIN)/alembic upgrade head; $(BIN)/alembic check
 
 crash: .venv/dev ## Kill servers a thousand times a store, and search long histories for anomalies
-	CRASH_KILLS=1000 ISOLATION_OPERATIONS=100000 $(BIN)/python -m pytest tests/crash tests/isolation
+	CRASH_KILLS=1000 ISOLATION_OPERATIONS=100000 $(BIN)/python -m pytest -n 2 --dist worksteal tests/crash tests/isolation
 
 bench: .venv/dev ## Compare speed with other servers, side by side
 	$(BIN)/python -m benchmarks
