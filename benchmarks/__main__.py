@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks import facts, machine, report, sessions, wire
+from benchmarks import charts, facts, machine, report, sessions, wire
 from benchmarks.peers import ROOT, Peer, PeerFailed, bench_python, fastmcp, sdk, turnkeeper
 from benchmarks.rounds import BenchFailed, Row, in_process, interleaved, over_http
 
@@ -55,6 +55,7 @@ def _run(options: argparse.Namespace, folder: Path) -> None:
     held.append(facts.kept("engine", direct, sum(added)))
     held.append(facts.balanced("engine, three rows", ledger, sum(transferred)))
     print("\nheld       " + "\n           ".join(held))
+    print("\na step     " + "\n           ".join(charts.measured(options.rounds)))
     if options.json is not None:
         chosen = {name: getattr(options, name) for name in ("rounds", "seconds", "connections")}
         report.write(options.json, found, chosen, rows, held)

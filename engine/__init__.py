@@ -1,6 +1,6 @@
 """Turnkeeper's front door: all that a world imports."""
 
-from engine.actions import action
+from engine.actions import No, action
 from engine.asking import Answer, Asking, Form, Roots, Sample
 from engine.content import Audio, Embedded, Image, Link, Reply, Text
 from engine.errors import Refused
@@ -8,6 +8,8 @@ from engine.hooks import after, on_change
 from engine.resources import prompt, resource
 from engine.rows import Row
 from engine.shared_rows import SharedRow
+from engine.states import Compound, Final, History, Parallel
+from engine.transitions import done, on_enter, on_exit, transition
 from engine.types import Change, Principal
 from engine.upgrades import upgrade
 from engine.world import World
@@ -17,10 +19,15 @@ __all__ = [
     "Asking",
     "Audio",
     "Change",
+    "Compound",
     "Embedded",
+    "Final",
     "Form",
+    "History",
     "Image",
     "Link",
+    "No",
+    "Parallel",
     "Principal",
     "Refused",
     "Reply",
@@ -32,8 +39,12 @@ __all__ = [
     "World",
     "action",
     "after",
+    "done",
     "on_change",
+    "on_enter",
+    "on_exit",
     "prompt",
     "resource",
+    "transition",
     "upgrade",
 ]

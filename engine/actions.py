@@ -31,7 +31,17 @@ from engine.types import Change, Json
 
 Contract = Literal["envelope", "exact"]
 Method = TypeVar("Method", bound=Callable[..., Any])
-GuardFunction = Callable[..., str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class No:
+    """What a guard may answer: the reason against, and a hint at what to do instead."""
+
+    reason: str
+    hint: str | None = None
+
+
+GuardFunction = Callable[..., No | str | None]
 Compensation = Callable[[Any, Change], None]
 """Given the world as it is and the change to be undone."""
 
@@ -58,6 +68,7 @@ class Options:
     scope: str | None = None
     read_only: bool = False
     undo: bool = True
+    internal: bool = False
     compensate: Compensation | str | None = None
     confirm: str | Callable[..., str] | None = None
     prepare: Prepare | None = None
@@ -81,6 +92,7 @@ def action(
     scope: str | None = None,
     read_only: bool = False,
     undo: bool = True,
+    internal: bool = False,
     compensate: Compensation | str | None = None,
     confirm: str | Callable[..., str] | None = None,
     prepare: Prepare | None = None,
@@ -95,7 +107,8 @@ def action(method: Method | None = None, /, **options: Any) -> Method | Callable
 
     `source` and `target` name states (several targets: the first is taken
     unless the method calls `self.enter`); `guards` are asked in order and each
-    answers None or the reason against; `read_only` makes no revision;
+    answers None or the reason against, which a No gives with a hint; `read_only`
+    makes no revision; an `internal` one does not leave its source for a target within;
     `compensate` takes back what the action did to shared rows, when it is undone;
     `confirm` is what a person is asked before; `prepare` an async function
     that runs before the transaction. `title`, `destructive`, `idempotent`,
@@ -118,12 +131,14 @@ class Guard:
     function: GuardFunction
     parameters: tuple[str, ...]
 
-    def reason_against(self, world: Any, arguments: Mapping[str, Any]) -> str | None:
+    def answer(self, world: Any, arguments: Mapping[str, Any]) -> No | None:
         """None to let the action pass, else why not."""
-        reason = self.function(world, **{name: arguments[name] for name in self.parameters})
-        if reason is not None and not isinstance(reason, str):
-            raise TypeError(f"guard {self.name} answered {reason!r}; it must return None, or the reason against")
-        return reason
+        answer = self.function(world, **{name: arguments[name] for name in self.parameters})
+        if answer is None or isinstance(answer, No):
+            return answer
+        if isinstance(answer, str):
+            return No(answer)
+        raise TypeError(f"guard {self.name} answered {answer!r}; it must return None, or the reason against")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +204,7 @@ def build_action(method: Callable[..., Any], *, owner: str, world: Any, contract
         returns=_returns(label, method),
         sources=None if options.source is None else frozenset(map(str, _states(options.source))),
         targets=tuple(map(str, _states(options.target))),
-        guards=tuple(_guard(label, guard, world, names) for guard in options.guards),
+        guards=tuple(build_guard(label, guard, world, names) for guard in options.guards),
         compensate=_compensation(label, options, world),
         prepare_parameters=(
             accepted_parameters(f"{label}: prepare", options.prepare, names, skip=2) if options.prepare else ()
@@ -210,6 +225,11 @@ def _check_shape(label: str, method: Callable[..., Any], options: Options) -> No
     )
     if options.read_only and (options.target is not None or options.confirm is not None):
         raise DefinitionError(f"{label} is read_only, so it takes no target= and no confirm=.")
+    if options.internal and (options.source is None or options.target is None):
+        raise DefinitionError(
+            f"{label} is internal, so it takes source= and target=.",
+            hint="An internal transition leads from a state to one within it, and does not leave the first.",
+        )
     if options.read_only and options.source is not None:
         raise DefinitionError(
             f"{label} is read_only, so it is possible in every state and takes no source=.",
@@ -230,7 +250,8 @@ def _check_shape(label: str, method: Callable[..., Any], options: Options) -> No
         )
 
 
-def _guard(label: str, guard: GuardFunction | str, world: Any, parameters: tuple[str, ...]) -> Guard:
+def build_guard(label: str, guard: GuardFunction | str, world: Any, parameters: tuple[str, ...]) -> Guard:
+    """A guard that sees any of these parameters, checked. Raises DefinitionError."""
     function = getattr(world, guard, None) if isinstance(guard, str) else guard
     if not callable(function):
         raise DefinitionError(

@@ -1,13 +1,16 @@
 """What is asked before anything is done: session, role, scope, revision, state and guards, in the path's order."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from engine.actions import Action
+from engine.actions import Action, Guard
+from engine.charts import Configuration
+from engine.configurations import configuration_of
 from engine.definition import Definition
 from engine.errors import Conflict, Forbidden, InvalidArguments, NotFound, Refused
-from engine.expiry import expired_at
+from engine.expiry import over
 from engine.store.records import Entry, Record, Transaction
 from engine.types import Principal, Role
 from engine.world import World
@@ -69,21 +72,23 @@ def check_revision(record: Record, if_revision: int | None, since: Callable[[int
     )
 
 
+def is_enabled(definition: Definition, configuration: Configuration, action: Action) -> bool:
+    """Whether the state allows an action. A final state allows those that name it, and those that only read."""
+    if action.sources is not None:
+        return not action.sources.isdisjoint(configuration.active)
+    return action.read_only or not definition.chart.is_final(configuration.active)
+
+
 def check_possible(
     world: World, record: Record, definition: Definition, action: Action, arguments: Mapping[str, Any]
 ) -> None:
     """Insist on source state and guards, in order. Raises Refused by the first that says no."""
-    if not action.read_only and not definition.chart.enabled(record.state, action.name):
-        allowed = possible(lambda: world, record, definition, world.now)
-        raise Refused(
-            "wrong_state",
-            f"{action.name} is not possible while the session is {record.state}.",
-            hint=f"Possible now: {', '.join(allowed) or 'undo, fork_session'}.",
-        )
-    for guard in action.guards:
-        if (reason := guard.reason_against(world, arguments)) is not None:
-            allowed = possible(lambda: world, record, definition, world.now)
-            raise Refused(guard.name, reason, hint=f"Possible now: {', '.join(allowed) or 'undo, fork_session'}.")
+    configuration = configuration_of(definition.chart, record.state)
+    no = _refusal(lambda: world, configuration, definition, action, action.guards, arguments)
+    if no is not None:
+        allowed = ", ".join(possible(lambda: world, record, definition, world.now)) or "undo, fork_session"
+        hint = f"Possible now: {allowed}."
+        raise Refused(no.rule, no.reason, hint=f"{no.hint} {hint}" if no.hint else hint)
 
 
 def possible(
@@ -93,18 +98,39 @@ def possible(
 
     `now` tells whether the session expired; right after a change it may be left out.
     """
-    expired = now is not None and expired_at(record, definition, now) is not None
-    if expired or record.ended_at is not None:
-        return tuple(name for name, action in definition.actions.items() if action.read_only)
-    enabled = {
-        name: [guard for guard in action.guards if not guard.parameters]
-        for name, action in definition.actions.items()
-        if action.read_only or definition.chart.enabled(record.state, name)
-    }
-    world = view() if any(enabled.values()) else None
-    return tuple(
-        name for name, guards in enabled.items() if all(guard.reason_against(world, {}) is None for guard in guards)
-    )
+    return tuple(name for name, no in asked(view, record, definition, now) if no is None)
+
+
+def asked(
+    view: Callable[[], World], record: Record, definition: Definition, now: datetime | None = None
+) -> Iterator[tuple[str, Refused | None]]:
+    """Every action, with what state or the first of the guards without arguments says against it."""
+    no = over(record, definition, now)
+    configuration = configuration_of(definition.chart, record.state)
+    view = cache(view)
+    for name, action in definition.actions.items():
+        if no is not None:
+            yield name, None if action.read_only else no
+        else:
+            guards = [guard for guard in action.guards if not guard.parameters]
+            yield name, _refusal(view, configuration, definition, action, guards, {})
+
+
+def _refusal(
+    view: Callable[[], World],
+    configuration: Configuration,
+    definition: Definition,
+    action: Action,
+    guards: Iterable[Guard],
+    arguments: Mapping[str, Any],
+) -> Refused | None:
+    if not is_enabled(definition, configuration, action):
+        now = " + ".join(definition.chart.atomic(configuration.active))
+        return Refused("wrong_state", f"{action.name} is not possible while the session is {now}.")
+    for guard in guards:
+        if (no := guard.answer(view(), arguments)) is not None:
+            return Refused(guard.name, no.reason, hint=no.hint)
+    return None
 
 
 def _short(arguments: str) -> str:

@@ -19,9 +19,9 @@ def settle(transaction: Transaction, definition: Definition, record: Record, pri
         return None
     bring(transaction, definition, record)
     opened = Opened(transaction, definition, record, principal, {}, None)
-    world = opened.world(definition.chart.states)
+    world = opened.world(tuple(definition.chart.node))
     definition.on_copy(world)
-    done = opened.done(world, None, opened.chosen or record.state, undo_top=None)
+    done = opened.done(world, None, opened.move(world), undo_top=None)
     if (done.state, done.data, done.rows, done.shared) == (record.state, record.data, (), ()):
         return None
     return write(opened, done, ON_COPY, "{}", transaction.ensure_person(principal), None)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from datetime import datetime
 
+from engine.configurations import shown
 from engine.definition import Definition
 from engine.errors import Refused
 from engine.history import entry_at
@@ -80,8 +81,8 @@ def _change(transaction: Transaction, definition: Definition, record: Record, en
         arguments=json.loads(entry.arguments),
         principal=transaction.principal(entry.person_id),
         at=datetime.fromisoformat(entry.at),
-        state_before=entry_at(transaction, record, entry.revision - 1).state,
-        state=entry.state,
+        state_before=shown(entry_at(transaction, record, entry.revision - 1).state),
+        state=shown(entry.state),
         rows=changes(definition, entry),
         shared=shared_images(entry),
     )

@@ -18,12 +18,16 @@ from pydantic import BaseModel
 
 from engine.actions import MARK, Action, Contract, build_action
 from engine.asking import accepted_parameters
-from engine.errors import DefinitionError
+from engine.charting import chart_of
+from engine.charts import Chart
+from engine.errors import ChartError, DefinitionError, Fault
 from engine.resources import PROMPT_MARK, RESOURCE_MARK, Prompt, Resource, build_prompt, build_resource, uri_shape
 from engine.rows import Row, check_row, fit_row, snake
 from engine.shared_rows import Seed, SharedRow, check_shared
 from engine.signatures import refuse_async, refuse_secrets, signature_model
-from engine.statechart import ONLY_STATE, Chart, Transition, problems
+from engine.soundness.faults import Problem, problems
+from engine.states import Given, placed
+from engine.transitions import CHART_MARK
 from engine.upgrades import Upgrades, build_upgrades
 
 TOOL_NAMES = (
@@ -46,8 +50,10 @@ OWN_NAMES = (
     "data",
     "definition",
     "enter",
+    "is_in",
     "now",
     "principal",
+    "raise_event",
     "random",
     "revision",
     "rows",
@@ -140,7 +146,7 @@ def define(
     cls: type,
     *,
     name: str | None,
-    states: type[StrEnum] | None,
+    states: Given,
     start: StrEnum | None,
     final: Iterable[StrEnum],
     version: int,
@@ -169,15 +175,16 @@ def define(
     refuse_secrets(f"{cls.__name__}.start", start_parameters)
     tables = _tables(cls, "rows", rows, Row)
     steps = _several(cls, "upgrades", upgrades, "a list of functions marked @upgrade")
+    places = placed(cls.__name__, states, start, final)
     definition = Definition(
         name=name,
         title=cls.__name__,
         description=inspect.getdoc(cls) or "",
         version=version,
-        upgrades=build_upgrades(cls.__name__, version, steps, tables, states),
+        upgrades=build_upgrades(cls.__name__, version, steps, tables, places.enum),
         cls=cls,
-        states=states,
-        chart=_chart(cls, states, start, final, actions.values()),
+        states=places.enum,
+        chart=chart_of(cls, places, actions.values(), members(CHART_MARK)),
         data=_data_model(cls),
         start=starter,
         start_parameters=start_parameters,
@@ -205,6 +212,11 @@ def _check(definition: Definition) -> None:
                 f"{label}: the action {action.name!r} collides with what every session has.",
                 hint="Choose another name.",
             )
+    if "done" in definition.actions and any(definition.chart.children[state] for state in definition.chart.states):
+        raise DefinitionError(
+            f"{label}: the action 'done' would be taken whenever a state that holds others is done.",
+            hint='Choose another name, such as @action(name="finish").',
+        )
     for row in definition.rows:
         check_row(row)
         fit_row(row)
@@ -215,9 +227,19 @@ def _check(definition: Definition) -> None:
     for prompt in definition.prompts.values():
         _check_name(f"{label}.{prompt.method.__name__}", prompt.name)
     _check_resources(definition)
-    found = list(problems(definition.chart))
-    if found:
-        raise DefinitionError(f"{label}: " + "; ".join(f"{problem.what} ({problem.remedy})" for problem in found) + ".")
+    faults = [_fault(definition, problem) for problem in problems(definition.chart)]
+    if faults:
+        raise ChartError(label, faults)
+
+
+def _fault(definition: Definition, problem: Problem) -> Fault:
+    """A problem of the chart, with the line of the method that it is about."""
+    name = None if problem.transition is None else problem.transition.label
+    action = definition.actions.get(name or "")
+    method = action.method if action is not None else getattr(definition.cls, name or "", None)
+    code = getattr(method, "__code__", None)
+    line = None if code is None else f"{code.co_filename}:{code.co_firstlineno}"
+    return Fault(line, f"{problem.place} {problem.what}", problem.remedy)
 
 
 def _check_resources(definition: Definition) -> None:
@@ -259,9 +281,11 @@ def _members(cls: type) -> Callable[[str], list[Callable[..., Any]]]:
 def _refuse_wrapped(label: str, value: object) -> None:
     """Insist that a mark is not hidden behind another decorator, where it would do nothing."""
     inner = next((getattr(value, name) for name in ("__func__", "fget", "func") if hasattr(value, name)), value)
-    if not inspect.isfunction(value) and any(hasattr(inner, mark) for mark in (MARK, RESOURCE_MARK, PROMPT_MARK)):
+    marked = any(hasattr(inner, mark) for mark in (MARK, CHART_MARK, RESOURCE_MARK, PROMPT_MARK))
+    if marked and not inspect.isfunction(value):
         raise DefinitionError(
-            f"{label} is marked as an action, resource or prompt, but is no plain method: {type(value).__name__}.",
+            f"{label} is marked as an action, transition, resource or prompt, but is"
+            f" no plain method: {type(value).__name__}.",
             hint="Write it as `def …(self, …)`, without staticmethod, classmethod or property.",
         )
 
@@ -368,28 +392,3 @@ def _tables(cls: type, option: str, given: Any, kind: type[Table]) -> tuple[type
         for row in kind.__subclasses__()
         if hasattr(row, "__table__") and (row.__module__ == module or row.__module__.startswith(f"{module}."))
     )
-
-
-def _chart(
-    cls: type, states: type[StrEnum] | None, start: StrEnum | None, final: Iterable[StrEnum], actions: Iterable[Action]
-) -> Chart:
-    if (states is None) != (start is None):
-        raise DefinitionError(f"{cls.__name__}: states= and start= go together.")
-    if states is not None and not (inspect.isclass(states) and issubclass(states, StrEnum)):
-        raise DefinitionError(
-            f"{cls.__name__}: states={states!r} is no enumeration of strings.",
-            hint='Write `class State(StrEnum): OPEN = "open"` and give states=State.',
-        )
-    final = (final,) if isinstance(final, StrEnum) else _several(cls, "final", final, "a list of states")
-    names = tuple(str(state) for state in states) if states else (ONLY_STATE,)
-    changing = [action for action in actions if not action.read_only]
-    ways = tuple(Transition(action.name, action.sources, action.targets) for action in changing)
-    initial = str(start) if start is not None else ONLY_STATE
-    finals = frozenset(map(str, final)) if states else frozenset(names if not ways else ())
-    named = [(f"{cls.__name__}.{way.event}", state) for way in ways for state in (*(way.sources or ()), *way.targets)]
-    for label, state in (*((cls.__name__, state) for state in (initial, *finals)), *named):
-        if state not in names:
-            raise DefinitionError(
-                f"{label}: {state!r} is no state of this world.", hint=f"Its states are: {', '.join(names)}."
-            )
-    return Chart(names, initial, finals, ways)

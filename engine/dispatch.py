@@ -16,6 +16,7 @@ from engine.ahead import written_ahead
 from engine.arguments import canonical, parsed
 from engine.batches import delete
 from engine.checks import allow, check_key, check_revision, find, need, possible, role_of
+from engine.configurations import shown
 from engine.definition import Definition
 from engine.expiry import check_open, expired_at
 from engine.failpoints import reach
@@ -385,7 +386,7 @@ def _outcome(record: Record, done: Done, change: Change | None, allowed: tuple[s
         record.handle,
         record.world,
         record.revision,
-        record.state,
+        shown(record.state),
         allowed,
         done.value,
         done.content,

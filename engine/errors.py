@@ -2,6 +2,7 @@
 
 EngineError
 ├── DefinitionError       a world is declared wrong: raised at import or when worlds are loaded
+│   └── ChartError        its states and the ways between them are
 ├── InvalidArguments      the arguments of a call do not fit
 ├── NotFound              no such world, session, action, resource or revision *for this principal*
 ├── Unauthenticated       nobody is logged in
@@ -16,6 +17,8 @@ EngineError
     └── OutcomeUnknown    a commit was cut off, and nobody can say whether it took effect
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import ClassVar
 
 
@@ -40,6 +43,25 @@ class DefinitionError(EngineError):
     """A world is declared wrong."""
 
     code = "definition"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a chart, and what would be right. `line` is `file:line`, if that is known."""
+
+    line: str | None
+    what: str
+    remedy: str
+
+
+class ChartError(DefinitionError):
+    """The states of a world, and the ways between them, are declared wrong: `faults` are all that was found."""
+
+    code = "chart"
+
+    def __init__(self, world: str, faults: Iterable[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__(f"{world}: {'; '.join(f'{fault.what} ({fault.remedy})' for fault in self.faults)}.")
 
 
 class InvalidArguments(EngineError):

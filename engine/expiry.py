@@ -18,15 +18,22 @@ def expired_at(record: Record, definition: Definition, now: datetime) -> str | N
 
 def check_open(record: Record, definition: Definition, now: datetime) -> None:
     """Insist that a session can still be changed. Raises Refused."""
+    if (no := over(record, definition, now)) is not None:
+        raise no
+
+
+def over(record: Record, definition: Definition, now: datetime | None) -> Refused | None:
+    """Why a session can be changed no more, if that is so; without `now`, whether it expired is not asked."""
     if record.ended_at is not None:
-        raise Refused("session_ended", f"The session ended at {record.ended_at}.", hint="Start or fork another one.")
-    if (at := expired_at(record, definition, now)) is not None:
-        raise Refused(
-            "session_expired",
-            f"The session expired at {at}: sessions of {definition.name} do so when nobody changes them for"
-            f" {spelt(definition.expires_after or timedelta())}.",
-            hint="It can still be read. Fork it to go on from here, or start another one.",
-        )
+        return Refused("session_ended", f"The session ended at {record.ended_at}.", hint="Start or fork another one.")
+    if now is None or (at := expired_at(record, definition, now)) is None:
+        return None
+    return Refused(
+        "session_expired",
+        f"The session expired at {at}: sessions of {definition.name} do so when nobody changes them for"
+        f" {spelt(definition.expires_after or timedelta())}.",
+        hint="It can still be read. Fork it to go on from here, or start another one.",
+    )
 
 
 def spelt(duration: timedelta) -> str:

@@ -8,6 +8,7 @@ from typing import TypeVar
 from engine import batches
 from engine.checks import find, possible
 from engine.claims import settle
+from engine.configurations import shown
 from engine.copying import is_large, session_pieces
 from engine.definition import Definition
 from engine.errors import NotFound
@@ -135,4 +136,4 @@ def _published(transaction: Transaction, wanted: Fork, batch_id: int, begun: Beg
     view = partial(opened_world, transaction, wanted.definition, made, wanted.principal)
     allowed = possible(view, made, wanted.definition)
     note = Message("info", "forked", f"Forked {origin.handle} at revision {wanted.revision}.")
-    return Outcome(made.handle, made.world, made.revision, made.state, allowed, None, (), (note,), change=change)
+    return Outcome(made.handle, made.world, made.revision, shown(made.state), allowed, None, (), (note,), change=change)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from engine import batches
 from engine.checks import possible
 from engine.claims import settle
+from engine.configurations import shown
 from engine.content import Text
 from engine.copying import ENTRIES, Piece, appended, in_parts, placed_pieces
 from engine.errors import NotFound, Refused
@@ -91,7 +92,7 @@ def publish(transaction: Transaction, done: Import, handle: str | None) -> Outco
     view = partial(opened_world, transaction, definition, made, owner)
     allowed = possible(view, made, definition, transaction.now)
     note = Message("info", "imported", f"Imported {head['handle']} at revision {head['revision']}.")
-    return Outcome(made.handle, made.world, made.revision, made.state, allowed, None, (), (note,), change=change)
+    return Outcome(made.handle, made.world, made.revision, shown(made.state), allowed, None, (), (note,), change=change)
 
 
 def not_yours(handle: str) -> NotFound:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from engine import history
 from engine.arguments import canonical, parsed
 from engine.checks import possible
+from engine.configurations import shown
 from engine.definition import Definition
 from engine.errors import Conflict, InvalidArguments, Refused
 from engine.expiry import expired_at
@@ -91,8 +92,8 @@ def _change(opened: Opened, entry: Entry, state_before: str, done: Done) -> Chan
         arguments=json.loads(entry.arguments),
         principal=opened.principal,
         at=datetime.fromisoformat(entry.at),
-        state_before=state_before if entry.revision > 1 else None,
-        state=entry.state,
+        state_before=shown(state_before) if entry.revision > 1 else None,
+        state=shown(entry.state),
         rows=done.rows,
         shared=done.shared,
         undone=entry.target,
@@ -158,7 +159,7 @@ def again(
         record.handle,
         record.world,
         record.revision,
-        record.state,
+        shown(record.state),
         allowed,
         recorded["value"],
         tuple(recorded["content"]),

@@ -13,8 +13,10 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from engine import history, statechart
 from engine.actions import Action
-from engine.checks import check_possible
+from engine.charts import Configuration, Event
+from engine.checks import check_possible, is_enabled
 from engine.compensating import check_redo, compensate
+from engine.configurations import configuration_of, text_of
 from engine.content import Block, Text, rendered
 from engine.definition import Definition
 from engine.errors import Refused
@@ -23,7 +25,7 @@ from engine.limits import check_data, check_result
 from engine.rows import Rows
 from engine.store.records import Record, Transaction
 from engine.types import Json, Principal, Role, RowChange, dumped
-from engine.world import Situation, World
+from engine.world import Acting, Situation, World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +83,7 @@ class Opened:
         self.arguments = arguments
         self.prepared = prepared
         self.rows = Rows(transaction, record.rows_at)
+        self.configuration = configuration_of(definition.chart, record.state)
         self._situation: Situation | None = None
 
     def view(self) -> World:
@@ -90,15 +93,50 @@ class Opened:
     def world(self, targets: tuple[str, ...]) -> World:
         """The session to change: what the action's method gets."""
         self._situation = Situation(
-            self.record, self.principal, self.transaction.now, lambda: nullcontext(self.rows), targets
+            self.record,
+            self.principal,
+            self.transaction.now,
+            lambda: nullcontext(self.rows),
+            self.configuration,
+            targets,
         )
         world: World = self.definition.cls(self._situation)
         return world
 
     @property
-    def chosen(self) -> str | None:
-        """The target that the method chose."""
-        return None if self._situation is None else self._situation.chosen
+    def chosen(self) -> tuple[str, ...]:
+        """The targets that the method chose."""
+        return () if self._situation is None else self._situation.chosen
+
+    def begin(self, world: World) -> str:
+        """The state of a session that starts, after the start method: the chart's first, with what its entry does."""
+        return self._at_rest(statechart.begin(self.definition.chart, self._acting(world), raised=self._raised))
+
+    def send(self, action: str, world: World) -> str:
+        """The state that an action leads to, after its method; what lies on the way is carried out. Raises Refused."""
+        event = Event(action, chosen=self.chosen)
+        return self._at_rest(statechart.send(self.definition.chart, self._before, event, self._acting(world)))
+
+    def move(self, world: World) -> str:
+        """The state that a copy's method chose, entered from outside, or where the session comes to rest without."""
+        return self._at_rest(statechart.move(self.definition.chart, self._before, self.chosen, self._acting(world)))
+
+    def _acting(self, world: World) -> Acting:
+        if self._situation is None:
+            raise TypeError("there is no step of the chart before the session is opened to be changed")
+        return Acting(world, self._situation)
+
+    @property
+    def _before(self) -> Configuration:
+        """Where the session is, with the events that the method raised still to be heard."""
+        return replace(self.configuration, pending=self._raised) if self._raised else self.configuration
+
+    @property
+    def _raised(self) -> tuple[Event, ...]:
+        return () if self._situation is None else self._situation.raised
+
+    def _at_rest(self, step: statechart.Step) -> str:
+        return text_of(self.definition.chart, step.configuration)
 
     @property
     def seed(self) -> str | None:
@@ -170,7 +208,10 @@ def opened_world(transaction: Transaction, definition: Definition, record: Recor
     """A session to look at, in a transaction."""
     rows = Rows(transaction, record.rows_at)
     rows.writable = False
-    world: World = definition.cls(Situation(record, principal, transaction.now, lambda: nullcontext(rows)))
+    configuration = configuration_of(definition.chart, record.state)
+    world: World = definition.cls(
+        Situation(record, principal, transaction.now, lambda: nullcontext(rows), configuration)
+    )
     return world
 
 
@@ -181,13 +222,13 @@ def operation_of(action: Action) -> Operation:
         if action.guards:
             view = opened.view()
             check_possible(view, opened.record, opened.definition, action, opened.arguments)
-        elif not opened.definition.chart.enabled(opened.record.state, action.name):
+        elif not is_enabled(opened.definition, opened.configuration, action):
             check_possible(opened.view(), opened.record, opened.definition, action, opened.arguments)
         reach("after_guards")
         world = opened.world(action.targets)
         answer = action.method(world, **with_prepared(action, opened.arguments, opened.prepared))
         reach("after_method")
-        state = statechart.take(opened.definition.chart, opened.record.state, action.name, opened.chosen)
+        state = opened.send(action.name, world)
         return opened.done(world, answer, state, undo_top=opened.record.revision + 1, returns=action.returns)
 
     return Operation(

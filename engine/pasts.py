@@ -10,6 +10,7 @@ from typing import TypeAlias, TypeVar
 
 from sqlalchemy import Select, func, insert, literal, select
 
+from engine import configurations
 from engine.definition import Definition
 from engine.history import entry_at, images
 from engine.present import bring, document_at, image, model_of, state
@@ -38,10 +39,11 @@ Overlay: TypeAlias = dict[str, dict[str, Laid]]
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """A session as it was at a revision. `rows` are images by table."""
+    """A session as it was at a revision. `active` are its states; `rows` are images by table."""
 
     revision: int
     state: str
+    active: frozenset[str]
     data: str | None
     rows: dict[str, list[Json]]
 
@@ -74,7 +76,9 @@ def past(transaction: Transaction, definition: Definition, record: Record, revis
     overlay = taken_back(transaction, definition, shown, shown.at(revision), after=revision, upto=upto)
     rows = {table: _sorted(found, overlay.get(table, {})) for table, found in base.items()}
     document = document_at(transaction, definition, record, revision)
-    return Past(revision, state(definition, entry.version, entry.state), document, rows)
+    text = state(definition, entry.version, entry.state)
+    active = configurations.configuration_of(definition.chart, text).active
+    return Past(revision, configurations.shown(text), active, document, rows)
 
 
 def shown_by(transaction: Transaction, record: Record) -> Shown:

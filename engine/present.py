@@ -26,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Session as DbSession
 
+from engine.configurations import Unknown, configuration_of, shown, text_of, upgraded
 from engine.definition import Definition
 from engine.errors import Conflict, Refused
 from engine.rows import Row, table_of
@@ -85,26 +86,36 @@ def row_sets(transaction: Transaction, record: Record) -> list[int]:
 
 def state(definition: Definition, version: int, stored: str) -> str:
     """A state's name in the present version. Raises Refused if the world has it no longer."""
-    found = stored if version == definition.version else _stepped(definition, version, STATE, stored, str)
-    if found not in definition.chart.states:
-        raise Refused(
-            "unknown_state",
-            f"The session was in the state {stored!r} in version {version} of {definition.name},"
-            f" which version {definition.version} does not have.",
-            hint=f"Its states are {', '.join(definition.chart.states)}; a new version= with a function marked"
-            " @upgrade(to=…, of=…) of its states says what became of the old one.",
-        )
-    return str(found)
+    chart = definition.chart
+    if version == definition.version and stored in chart.alone:
+        return stored
+    try:
+        if version < definition.version:
+            return upgraded(chart, stored, lambda name: _stepped(definition, version, STATE, name, str))
+        return text_of(chart, configuration_of(chart, stored))
+    except Unknown as unknown:
+        raise _unknown_state(definition, version, stored, unknown) from None
+
+
+def _unknown_state(definition: Definition, version: int, stored: str, unknown: Unknown) -> Refused:
+    named = f"{shown(stored)!r}" + (f", with the {unknown.what} {unknown.name!r}" if unknown.name != stored else "")
+    return Refused(
+        "unknown_state",
+        f"The session was in the state {named} in version {version} of {definition.name},"
+        f" which version {definition.version} does not have.",
+        hint=f"Its states are {', '.join(definition.chart.states)}; a new version= with a function marked"
+        " @upgrade(to=…, of=…) of its states says what became of the old one.",
+    )
 
 
 def shown_state(definition: Definition | None, version: int, stored: str) -> str:
     """A state's name for a list: in the present version if that has it, else as it was stored."""
     if definition is None or version > definition.version:
-        return stored
+        return shown(stored)
     try:
-        return state(definition, version, stored)
+        return shown(state(definition, version, stored))
     except Refused:
-        return stored
+        return shown(stored)
 
 
 def document(definition: Definition, version: int, stored: str | None) -> str | None:

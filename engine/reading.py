@@ -12,7 +12,8 @@ from typing import TypeVar
 from engine import history
 from engine.actions import Action
 from engine.arguments import canonical, parsed
-from engine.checks import allow, check_possible, check_revision, find, need, possible, role_of
+from engine.checks import allow, asked, check_possible, check_revision, find, need, role_of
+from engine.configurations import configuration_of, shown
 from engine.content import rendered
 from engine.definition import Definition
 from engine.errors import Conflict, NotFound, Refused
@@ -224,7 +225,8 @@ class Reader:
                 bring(transaction, definition, current or record)
                 yield Rows(transaction, record.rows_at)
 
-        view: World = definition.cls(Situation(record, principal, now, rows))
+        configuration = configuration_of(definition.chart, record.state)
+        view: World = definition.cls(Situation(record, principal, now, rows, configuration))
         return view
 
     def person(self, subject: str) -> int:
@@ -304,9 +306,17 @@ def now_of(transaction: Transaction, record: Record, definition: Definition, pri
 
 
 def _seen(transaction: Transaction, record: Record, definition: Definition, view: Callable[[], World]) -> Outcome:
-    allowed = possible(view, record, definition, transaction.now)
-    expired = expired_at(record, definition, transaction.now)
-    return Outcome(record.handle, record.world, record.revision, record.state, allowed, None, expired_at=expired)
+    answers = dict(asked(view, record, definition, transaction.now))
+    return Outcome(
+        record.handle,
+        record.world,
+        record.revision,
+        shown(record.state),
+        tuple(name for name, no in answers.items() if no is None),
+        None,
+        refused_actions={name: no for name, no in answers.items() if no is not None},
+        expired_at=expired_at(record, definition, transaction.now),
+    )
 
 
 def _same(record: Record, revision: int) -> None:

@@ -21,7 +21,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 RESOURCE_MARK = "__turnkeeper_resource__"
 PROMPT_MARK = "__turnkeeper_prompt__"
-BUILT_IN = ("state", "history", "diagram")
+BUILT_IN = ("state", "history", "diagram", "diagram.svg")
 """Resources that every session has."""
 
 _VARIABLE = re.compile(r"\{([A-Za-z_]\w*)\}", re.ASCII)

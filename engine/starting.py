@@ -7,6 +7,7 @@ from typing import Any
 
 from engine import history
 from engine.arguments import canonical, parsed
+from engine.configurations import first_text
 from engine.definition import Definition
 from engine.errors import Refused
 from engine.journal import again, key_reused, write
@@ -57,7 +58,7 @@ def start(transaction: Transaction, wanted: Start) -> Started:
         world=definition.name,
         version=definition.version,
         owner_id=person,
-        state=definition.chart.initial,
+        state=first_text(definition.chart),
         data=None,
     )
     if wanted.main:
@@ -65,7 +66,7 @@ def start(transaction: Transaction, wanted: Start) -> Started:
     opened = Opened(transaction, definition, record, principal, wanted.arguments, None)
     world = opened.world(())
     answer = None if definition.start is None else definition.start(world, **wanted.arguments)
-    done = opened.done(world, answer, definition.chart.initial, undo_top=None)
+    done = opened.done(world, answer, opened.begin(world), undo_top=None)
     change = write(opened, done, "start", wanted.plain, person, None)
     if wanted.key is not None:
         transaction.keep_start_key(person, wanted.key, record.id, wanted.request)

@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from engine.errors import Refused
+
 Json: TypeAlias = Any
 """A JSON value: None, bool, int, float, str, or a list or str-keyed dict of them."""
 
@@ -165,3 +167,12 @@ class Outcome:
     expired_at: str | None = None
     """When the session expired, if it did: ISO 8601, UTC."""
     change: Change | None = field(default=None, compare=False)
+    refused_actions: Mapping[str, Refused] = field(default_factory=dict, compare=False)
+    """Where the session was only looked at: the other actions, each with what is against it."""
+
+    @property
+    def refusals(self) -> dict[str, Json]:
+        """`refused_actions` as JSON: by action the rule, the reason and a hint."""
+        return {
+            name: {"rule": no.rule, "reason": no.reason, "hint": no.hint} for name, no in self.refused_actions.items()
+        }

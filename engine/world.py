@@ -1,7 +1,7 @@
 """World: what an author writes, and what an action sees while it runs."""
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -12,10 +12,14 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from engine.actions import Contract
+from engine.charts import Configuration, Event
+from engine.configurations import can_be_together, innermost
 from engine.definition import Definition, define
 from engine.errors import DefinitionError, Refused
 from engine.rows import Row, Rows, RowSet
 from engine.shared_rows import Seed, SharedRow, SharedSet
+from engine.statechart import Moment
+from engine.states import Given
 from engine.store.records import Record
 from engine.types import Principal
 
@@ -49,22 +53,56 @@ class Situation:
     now: datetime
     rows: Callable[[], AbstractContextManager[Rows]]
     """Opens the session's Rows, as a context manager."""
+    configuration: Configuration
+    """Where the session is in its chart, before this call."""
     targets: tuple[str, ...] = ()
-    chosen: str | None = None
+    chosen: tuple[str, ...] = ()
+    raised: tuple[Event, ...] = ()
+    moment: Moment | None = None
+    """The step of its chart that is under way."""
     unchanged: bool = False
     seed: str | None = None
     random: Random | None = None
+
+    @property
+    def active(self) -> Collection[str]:
+        """The states that are active now."""
+        return self.configuration.active if self.moment is None else self.moment.active
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """A session that is being changed, as its chart's own methods get to it: the context of the statechart's calls."""
+
+    world: "World"
+    situation: Situation
+
+    @contextmanager
+    def at(self, moment: Moment, *, reading: bool = False) -> Iterator["World"]:
+        """The world, which sees this step from within; its rows are not to be written by who is only `reading`."""
+        self.situation.moment = moment
+        with self.situation.rows() as rows:
+            writable, rows.writable = rows.writable, rows.writable and not reading
+            try:
+                yield self.world
+            finally:
+                rows.writable = writable
+
+
+def active_states(world: "World") -> Collection[str]:
+    """The states that are active in a session now."""
+    return world._situation.active
 
 
 class World:
     """One session, as its actions, guards, resources and prompts see it.
 
     Subclass it: `data: Model` annotates the session's document, `states=`,
-    `start=` and `final=` give its states, and its marked methods are what can
-    be done. `rows=` and `shared=` name its Row and SharedRow classes if they are
-    not in its own module; `seed=` gives the first shared rows; `on_copy=` names
-    the method that a fork or an imported session begins with; `upgrades=` what became
-    of the content of versions before this one.
+    `start=` and `final=` give its states (a list of these says which are within
+    others), and its marked methods are what can be done. `rows=` and `shared=` name
+    its Row and SharedRow classes if they are not in its own module; `seed=` gives the
+    first shared rows; `on_copy=` names the method that a fork or an imported session
+    begins with; `upgrades=` what became of the content of versions before this one.
     `expires_after=` is how long a session lasts that nobody changes.
     """
 
@@ -76,7 +114,7 @@ class World:
         cls,
         *,
         name: str | None = None,
-        states: type[StrEnum] | None = None,
+        states: Given = None,
         start: StrEnum | None = None,
         final: Iterable[StrEnum] = (),
         version: int = 1,
@@ -123,9 +161,19 @@ class World:
 
     @property
     def state(self) -> Any:
-        """The session's state: a member of the world's enum."""
-        states = self.definition.states
-        return self._situation.record.state if states is None else states(self._situation.record.state)
+        """The session's state, a member of the world's enum: the innermost one that holds all that is active.
+
+        Where regions are active side by side, that is the state around them; `is_in` tells more.
+        """
+        states, situation = self.definition.states, self._situation
+        found = innermost(self.definition.chart, situation.active or situation.configuration.active)
+        return found if states is None else states(found)
+
+    def is_in(self, state: StrEnum) -> bool:
+        """Whether a state is active, be it innermost or around others."""
+        if self.definition.states is None or not isinstance(state, self.definition.states):
+            raise TypeError(f"is_in({state!r}) asks for no state of {self.definition.name}")
+        return str(state) in self._situation.active
 
     @property
     def principal(self) -> Principal:
@@ -146,14 +194,39 @@ class World:
             situation.random = Random(situation.seed)
         return situation.random
 
-    def enter(self, state: StrEnum) -> None:
-        """Choose which of the action's declared targets the session goes to."""
-        if state not in self._situation.targets:
+    def enter(self, *states: StrEnum) -> None:
+        """Choose which of the action's declared targets the session goes to: one, or one for each region."""
+        situation = self._situation
+        for state in states:
+            if state not in situation.targets or situation.moment is not None:
+                raise DefinitionError(
+                    f"{type(self).__name__} cannot enter {state!r} from here.",
+                    hint=f"Declare it, @action(target=[…, {state!r}]), and choose it in the action's method.",
+                )
+        chosen = tuple(map(str, states))
+        if not can_be_together(self.definition.chart, chosen):
             raise DefinitionError(
-                f"{type(self).__name__} cannot enter {state!r} from this action.",
-                hint=f"Declare it: @action(target=[…, {state!r}]).",
+                f"{type(self).__name__} cannot be in {' and '.join(chosen)} at once.",
+                hint="Choose one state, or one in each region of a parallel one.",
             )
-        self._situation.chosen = str(state)
+        situation.chosen = chosen
+
+    def raise_event(self, name: str) -> None:
+        """Say that something happened, for `@transition(on=…)`: it is heard before this change is over.
+
+        Raises TypeError for an action's name: its states would be changed, and its method not carried out.
+        """
+        action = name.partition(".")[0]
+        if action in self.definition.actions:
+            raise TypeError(
+                f"self.raise_event({name!r}): {action!r} is an action, and only a call takes it."
+                f" Choose another name, or say @transition(on={action!r}) to have something done when it was taken"
+            )
+        situation = self._situation
+        if situation.moment is None:
+            situation.raised = (*situation.raised, Event(name))
+        else:
+            situation.moment.raise_event(Event(name))
 
     def unchanged(self) -> None:
         """Say that this call changed nothing: it makes no revision, and a repeat of it is decided anew.

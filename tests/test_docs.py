@@ -47,6 +47,19 @@ def call(dispatcher: Dispatcher, world: str, action: str, **arguments: Any) -> A
     return dispatcher.dispatch(given).value
 
 
+def charted(tmp_path: Path, kind: str) -> Dispatcher:
+    """A dispatcher for one of the worlds of the page on charts."""
+    source = blocks("docs/statecharts.md", f"python {kind}")[0]
+    return dispatcher_of(tmp_path, loaded(tmp_path, f"docs_{kind}", source))
+
+
+def state(dispatcher: Dispatcher, world: str) -> str:
+    """Where the main session of a world is."""
+    now = dispatcher.main_now(LOCAL, world)
+    assert now is not None
+    return now.state
+
+
 def test_the_readme_shows_the_bundled_counter() -> None:
     assert blocks("README.md", "python")[0] == (ROOT / "worlds" / "counter.py").read_text()
 
@@ -100,6 +113,54 @@ call(dispatcher_of(folder, load_file(folder / "docs_books.py")), "books", "add",
         past, _ = new.past(LOCAL, handle, revision)
         assert past.state == "reading" and past.data == '{"first":"Ada","last":"Lovelace"}'
         assert [row["long"] for row in past.rows["docs_books__book"]] == expected
+
+
+def test_the_lantern_of_the_docs_burns_out(tmp_path: Path) -> None:
+    dispatcher = charted(tmp_path, "flat")
+    for left in (2, 1, 0):
+        assert call(dispatcher, "lantern", "light") == left
+        call(dispatcher, "lantern", "put_out")
+    assert state(dispatcher, "lantern") == "empty"
+
+
+def test_the_order_of_the_docs_is_paid_and_packed_side_by_side(tmp_path: Path) -> None:
+    dispatcher = charted(tmp_path, "order")
+    call(dispatcher, "order", "add")
+    call(dispatcher, "order", "place")
+    assert state(dispatcher, "order") == "due + waiting"
+    now = dispatcher.main_now(LOCAL, "order")
+    assert now is not None and now.allowed_actions == ("pay", "restock", "cancel")
+    assert now.refused_actions["pack"].reason == "pack is not possible while the session is due + waiting."
+    call(dispatcher, "order", "restock")
+    assert state(dispatcher, "order") == "due + packing"
+    call(dispatcher, "order", "pack")
+    assert state(dispatcher, "order") == "due + packed"
+    call(dispatcher, "order", "pay")
+    assert state(dispatcher, "order") == "sent"
+    assert dispatcher.look(LOCAL, "order", None, lambda order: order.data.said) == ["Thank you."]
+    call(dispatcher, "order", "undo")
+    assert state(dispatcher, "order") == "due + packed"
+    call(dispatcher, "order", "cancel")
+    assert state(dispatcher, "order") == "cancelled"
+
+
+def test_the_story_of_the_docs_goes_on_where_it_was_left(tmp_path: Path) -> None:
+    dispatcher = charted(tmp_path, "game")
+    call(dispatcher, "story", "open_map")
+    call(dispatcher, "story", "close_map")
+    assert state(dispatcher, "story") == "inn"
+    for action in ("go_out", "follow_the_track", "climb", "open_map"):
+        call(dispatcher, "story", action)
+    assert state(dispatcher, "story") == "map"
+    fork = dispatcher.fork(LOCAL, dispatcher.main(LOCAL, "story"))
+    closed = Call(principal=LOCAL, world="story", action="close_map", session=fork.session)
+    assert dispatcher.dispatch(closed).state == "ruin"
+    call(dispatcher, "story", "close_map")
+    call(dispatcher, "story", "undo")
+    call(dispatcher, "story", "close_map")
+    assert state(dispatcher, "story") == "ruin"
+    call(dispatcher, "story", "go_in")
+    assert state(dispatcher, "story") == "end"
 
 
 def test_the_directory_of_the_docs_comes_in_pages(tmp_path: Path) -> None:

@@ -7,15 +7,33 @@ from typing import Annotated
 from pydantic import Field as Limit
 from sqlmodel import CheckConstraint, Field, col
 
-from engine import Change, Refused, Reply, Row, SharedRow, Text, World, action, resource
+from engine import (
+    Change,
+    Compound,
+    Final,
+    No,
+    Refused,
+    Reply,
+    Row,
+    SharedRow,
+    Text,
+    World,
+    action,
+    resource,
+    upgrade,
+)
 
 Units = Annotated[int, Limit(ge=1, le=99, description="how many units")]
+Reference = Annotated[str, Limit(min_length=1, max_length=100, description="what the payment is known by")]
 Sku = Annotated[str, Limit(min_length=1, max_length=40, description="the product's code, as the catalogue lists it")]
 
 
 class State(StrEnum):
     OPEN = "open"
-    CHECKED_OUT = "checked_out"
+    CHECKOUT = "checkout"
+    DUE = "payment_due"
+    DECLINED = "payment_declined"
+    PAID = "paid"
 
 
 class Product(SharedRow, table=True):
@@ -49,8 +67,8 @@ def first_stock() -> Iterable[Product]:
     yield Product(sku="teapot", title="Teapot, cast iron, numbered", price=8900, currency="EUR", stock=10)
 
 
-def has_lines(cart: "Cart") -> str | None:
-    return None if cart.rows(CartLine) else "The cart is empty."
+def has_lines(cart: "Cart") -> No | None:
+    return None if cart.rows(CartLine) else No("The cart is empty.", hint="Put something into it with add.")
 
 
 def is_sold(cart: "Cart", sku: str) -> str | None:
@@ -70,8 +88,21 @@ def is_in_cart(cart: "Cart", sku: str) -> str | None:
     return None if cart.rows(CartLine).find(sku=sku) else f"There is no {sku} in the cart."
 
 
-class Cart(World, states=State, start=State.OPEN, final={State.CHECKED_OUT}, seed=first_stock, on_copy="reopen"):
-    """One customer's cart in a tea shop. Stock is taken at the checkout, not before."""
+@upgrade(to=2, of=State)
+def settled(state: str) -> str:
+    """In version 1, what was checked out was bought."""
+    return "paid" if state == "checked_out" else state
+
+
+class Cart(
+    World,
+    states=[State.OPEN, Compound(State.CHECKOUT, State.DUE, State.DECLINED), Final(State.PAID)],
+    version=2,
+    upgrades=[settled],
+    seed=first_stock,
+    on_copy="reopen",
+):
+    """One customer's cart in a tea shop. Stock is taken at the checkout, not before, and given back by `cancel`."""
 
     @action(source=State.OPEN, guards=[is_sold, is_of_one_currency])
     def add(self, sku: Sku, quantity: Units = 1) -> Reply:
@@ -109,15 +140,33 @@ class Cart(World, states=State, start=State.OPEN, final={State.CHECKED_OUT}, see
         shop = [f"  {p.sku}: {p.title}, {money(p.price, p.currency)}, {p.stock} left" for p in self.shared(Product)]
         return Reply(Text("\n".join([*lines, *total, "In the shop:", *shop])), value=self.contents())
 
-    @action(source=State.OPEN, target=State.CHECKED_OUT, guards=[has_lines], compensate="give_back")
+    @action(source=State.OPEN, target=State.CHECKOUT, guards=[has_lines], compensate="take_back")
     def checkout(self) -> Reply:
-        """Buy what is in the cart: all of it is taken from stock, or nothing. Undo gives it back."""
+        """Order what is in the cart: all of it is taken from stock, or nothing. Then it is to be paid."""
         wanted = {line.sku: line.quantity for line in self.rows(CartLine)}
         products = {row.sku: row for row in self.shared(Product).lock_all(col(Product.sku).in_(wanted))}
         self._insist_on_stock(wanted, products)
         for sku, quantity in wanted.items():
             products[sku].stock -= quantity
-        return Reply(Text(f"Bought for {money(*self.total())}. Thank you."), value=self.contents())
+        return Reply(Text(f"{money(*self.total())} to pay."), value=self.contents())
+
+    @action(source=State.CHECKOUT, target=State.OPEN, compensate="take_back")
+    def cancel(self) -> Reply:
+        """Leave the checkout: what it took goes back into stock, and the cart can be changed again."""
+        lines = {line.sku: line.quantity for line in self.rows(CartLine)}
+        for product in self.shared(Product).lock_all(col(Product.sku).in_(lines)):
+            product.stock += lines[product.sku]
+        return Reply(Text("The cart is open again."), value=self.contents())
+
+    @action(source=State.CHECKOUT, target=State.PAID)
+    def pay(self, reference: Reference) -> Reply:
+        """Record that the order was paid, by the reference of the payment."""
+        return Reply(Text(f"{money(*self.total())} paid. Thank you."), value=self.contents())
+
+    @action(source=State.DUE, target=State.DECLINED)
+    def decline(self, reason: Annotated[str, Limit(min_length=1, max_length=200)]) -> Reply:
+        """Record that a payment was declined, and why. The order can still be paid, or cancelled."""
+        return Reply(Text(f"The payment was declined: {reason}"), value=self.contents())
 
     @resource
     def cart(self) -> dict[str, object]:
@@ -129,14 +178,16 @@ class Cart(World, states=State, start=State.OPEN, final={State.CHECKED_OUT}, see
         """What the shop sells, what it costs and how much is left."""
         return list(self.shared(Product))
 
-    def give_back(self, change: Change) -> None:
-        """Put back into stock what a checkout took."""
+    def take_back(self, change: Change) -> None:
+        """Give stock back what a checkout took, or take again what a cancel gave back. Raises Refused."""
         taken = {
             row.before["sku"]: row.before["stock"] - row.after["stock"]
             for row in change.shared
             if row.before and row.after
         }
         for product in self.shared(Product).lock_all(col(Product.sku).in_(taken)):
+            if product.stock + taken[product.sku] < 0:
+                raise Refused("out_of_stock", f"{product.sku} was sold to others meanwhile: {product.stock} left.")
             product.stock += taken[product.sku]
 
     def reopen(self) -> None:

@@ -1,6 +1,7 @@
 """The command that checks a world without running it, and speaks like a compiler: place: problem: remedy."""
 
 import traceback
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +13,9 @@ from engine.cli import output, reading
 from engine.cli.inspect import AsJson
 from engine.cli.reporting import NOT_DONE, settings_from
 from engine.definition import Definition
-from engine.errors import DefinitionError, NotFound
+from engine.errors import ChartError, DefinitionError, NotFound
 from engine.registry import collect, load, load_file
+from engine.soundness.paths import shortest
 from engine.types import Json
 
 ENGINE = str(Path(engine.__file__).parent)
@@ -21,6 +23,7 @@ ENGINE = str(Path(engine.__file__).parent)
 
 def check_world(
     world: Annotated[str, typer.Argument(metavar="WORLD|FILE.py", help="A world's name, or a file that declares one.")],
+    paths: Annotated[bool, typer.Option("--paths", help="The shortest way to each state, as actions.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check a world's declaration: names, states, parameters, guards, tables."""
@@ -31,11 +34,14 @@ def check_world(
     except NotFound:
         raise
     except Exception as error:
-        worlds, problems = [], [_problem(world, error)]
+        worlds, problems = [], list(_problems(world, error))
+    ways = {found.name: shortest(found.chart) for found in worlds} if paths else {}
     if as_json:
-        output.print_json({"ok": not problems, "worlds": [_counts(found) for found in worlds], "problems": problems})
+        found = {"ok": not problems, "worlds": [_counts(found) for found in worlds], "problems": problems}
+        output.print_json(found | ({"paths": ways} if paths else {}))
     else:
         _print(worlds, problems)
+        _print_paths(ways)
     if problems:
         raise typer.Exit(NOT_DONE)
 
@@ -62,12 +68,17 @@ def _counts(world: Definition) -> Json:
     }
 
 
-def _problem(name: str, error: Exception) -> Json:
+def _problems(name: str, error: Exception) -> Iterator[Json]:
     cause = error.__cause__ or error
-    if isinstance(cause, DefinitionError):
-        return {"place": _place(name, cause), "problem": cause.reason, "remedy": cause.hint}
-    remedy = "Python cannot import it; mend what the line says."
-    return {"place": _place(name, cause), "problem": f"{type(cause).__name__}: {cause}", "remedy": remedy}
+    place = _place(name, cause)
+    if isinstance(cause, ChartError):
+        for fault in cause.faults:
+            yield {"place": fault.line or place, "problem": fault.what, "remedy": fault.remedy}
+    elif isinstance(cause, DefinitionError):
+        yield {"place": place, "problem": cause.reason, "remedy": cause.hint}
+    else:
+        remedy = "Python cannot import it; mend what the line says."
+        yield {"place": place, "problem": f"{type(cause).__name__}: {cause}", "remedy": remedy}
 
 
 def _place(name: str, cause: BaseException) -> str:
@@ -92,6 +103,22 @@ def _print(worlds: list[Definition], problems: list[Json]) -> None:
         counts = _counts(world)
         said = ", ".join(_counted(counts[what], what) for what in counts if what != "name")
         console.print(Text.assemble(("ok", "bold green"), f" {world.name}: {said}"), soft_wrap=True)
+
+
+def _print_paths(ways: Mapping[str, Mapping[str, tuple[str, ...] | None]]) -> None:
+    console = output.stdout()
+    for world, states in ways.items():
+        console.print(Text(world, "bold"))
+        made = output.table("state", "the shortest way there", whole=("state",))
+        for state, steps in states.items():
+            made.add_row(Text(state), Text(_way(steps)))
+        console.print(made)
+
+
+def _way(steps: tuple[str, ...] | None) -> str:
+    if steps is None:
+        return "none was found"
+    return ", ".join(steps) if steps else "a session starts there"
 
 
 def _counted(number: int, what: str) -> str:

@@ -1,5 +1,7 @@
 """Commands that look: worlds, sessions, show, history, diff. They act as the operator."""
 
+import sys
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -40,15 +42,29 @@ def list_sessions(
         output.print_sessions(output.stdout(), sessions)
 
 
+class Drawing(StrEnum):
+    """How the states of a session are drawn."""
+
+    MERMAID = "mermaid"
+    SVG = "svg"
+
+
 def show_session(
     handle: Handle,
     at: Annotated[int | None, typer.Option("--at", metavar="N", help="As it was at this revision.")] = None,
+    diagram: Annotated[
+        Drawing | None, typer.Option("--diagram", help="Draw its states instead, with where it is marked.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show a session: its state, document and rows, and what is possible."""
     with opened(settings_from()) as dispatcher:
-        past = reading.past_json(dispatcher, reading.session_named(dispatcher, handle), at)
-    if as_json:
+        record = reading.session_named(dispatcher, handle)
+        drawn = None if diagram is None else reading.diagram(dispatcher, record, at, as_svg=diagram is Drawing.SVG)
+        past = reading.past_json(dispatcher, record, at)
+    if drawn is not None:
+        sys.stdout.write(drawn)
+    elif as_json:
         output.print_json(past)
     else:
         output.print_past(output.stdout(), past)

@@ -142,6 +142,9 @@ def print_past(console: Console, past: Json) -> None:
     console.print(Text(" · ".join(facts), "dim"), soft_wrap=True)
     if past["allowed_actions"] is not None:
         console.print(Text.assemble(("possible ", "cyan"), ", ".join(past["allowed_actions"]) or "nothing"))
+        for name, no in past["refused_actions"].items():
+            said = " ".join(part for part in (no["reason"], no["hint"]) if part)
+            console.print(Text.assemble(("not now  ", "cyan"), f"{name}: ", (safe(said), "dim")), soft_wrap=True)
     if past["data"] is not None:
         console.print(Text("data", "cyan"), indented(past["data"]), sep="\n", soft_wrap=True)
     for name, rows in past["rows"].items():

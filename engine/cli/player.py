@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from rich.console import Console
 from rich.text import Text
 
-from engine import statechart
 from engine.arguments import parsed
 from engine.asking import Form
 from engine.cli import output, reading
@@ -18,6 +17,7 @@ from engine.cli.terminal import Lines, TerminalAsking
 from engine.content import Block, rendered
 from engine.definition import Definition
 from engine.dispatch import Call, Dispatcher
+from engine.drawing.mermaid import mermaid
 from engine.errors import InvalidArguments, NotFound, Refused
 from engine.preparing import prepared_call
 from engine.store.records import Entry, Transaction
@@ -162,8 +162,8 @@ class Player:
         """Read a resource."""
         name, _, line = rest.partition(" ")
         if name == "diagram":
-            state = self.dispatcher.now(LOCAL, self.last.session).state
-            self.console.print(Text(statechart.mermaid(self.definition.chart, state)))
+            past, _ = self.dispatcher.past(LOCAL, self.last.session)
+            self.console.print(Text(mermaid(self.definition.chart, past.active)))
             return
         resource = self.definition.resources.get(name)
         if resource is None:

@@ -9,6 +9,8 @@ from sqlalchemy import Table
 from engine import history
 from engine.definition import Definition
 from engine.dispatch import Dispatcher
+from engine.drawing.mermaid import mermaid
+from engine.drawing.svg import svg
 from engine.errors import NotFound, Refused
 from engine.paging import page
 from engine.pasts import Past, past
@@ -100,8 +102,20 @@ def past_json(dispatcher: Dispatcher, record: Record, at: int | None, principal:
         }
 
     found = dispatcher.store.read(work)
-    allowed = None if at is not None else list(dispatcher.now(principal, record.handle).allowed_actions)
-    return {**found, "allowed_actions": allowed}
+    if at is not None:
+        return {**found, "allowed_actions": None, "refused_actions": None}
+    now = dispatcher.now(principal, record.handle)
+    return {**found, "allowed_actions": list(now.allowed_actions), "refused_actions": now.refusals}
+
+
+def diagram(dispatcher: Dispatcher, record: Record, at: int | None, *, as_svg: bool) -> str:
+    """A session's states, with those marked that are active at a revision: Mermaid, or SVG. Raises NotFound."""
+    definition = world_named(dispatcher.registry, record.world)
+    revision = record.revision if at is None else at
+    then = dispatcher.store.read(lambda tx: past(tx, definition, tx.session_by_id(record.id) or record, revision))
+    if as_svg:
+        return svg(definition.chart, then.active, title=f"{definition.title}: {then.state}")
+    return mermaid(definition.chart, then.active)
 
 
 def history_json(dispatcher: Dispatcher, record: Record, since: int = 0) -> tuple[list[Json], bool]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
+from engine.configurations import is_known
 from engine.copying import paced
 from engine.definition import Definition
 from engine.errors import Refused
@@ -201,8 +202,8 @@ def _check_head(head: Mapping[str, Json], about: Mapping[str, Json], definition:
     _insist(all(head[here] == about[there] for here, there in same.items()), "it does not agree with itself")
     _insist(HANDLE.fullmatch(head["handle"]) is not None, "its handle is none")
     _insist(isinstance(head["floor"], int) and 1 <= head["floor"] <= head["revision"], "its first revision is none")
-    known = head["version"] < definition.version or head["state"] in definition.chart.states
-    _insist(known, f"there is no state {head['state']!r:.60}")
+    known = head["version"] < definition.version or is_known(definition.chart, head["state"])
+    _insist(isinstance(head["state"], str) and known, f"there is no state {head['state']!r:.60}")
     for name in ("created_at", "updated_at", "ended_at"):
         _insist((name == "ended_at" and head[name] is None) or _is_time(head[name]), f"{name} is no time")
     forked = head["forked_from"], head["forked_at"]

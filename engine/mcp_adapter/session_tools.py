@@ -232,7 +232,8 @@ def _get(request: Request) -> Outcome:
     world, handle = request.session()
     at, offset = _place(request.arguments.cursor, request.arguments.at)
     past, now = request.dispatcher.past(request.principal, handle, at)
-    return _about(now, {"world": world} | part_of(past, request.dispatcher.limits.result, offset))
+    said = {} if past.revision < now.revision else {"refused_actions": now.refusals}
+    return _about(now, {"world": world} | part_of(past, request.dispatcher.limits.result, offset) | said)
 
 
 def _place(cursor: str | None, at: int | None) -> tuple[int | None, int | None]:

@@ -6,11 +6,12 @@ from typing import Any
 
 import mcp_types as t
 
-from engine import statechart
 from engine.arguments import parsed
 from engine.content import contents, indented, jsonable
 from engine.definition import Definition
 from engine.dispatch import Dispatcher
+from engine.drawing.mermaid import mermaid
+from engine.drawing.svg import svg
 from engine.errors import InvalidArguments
 from engine.limits import check_result
 from engine.mcp_adapter.catalog import SCHEME, Address, Catalog, installed
@@ -19,13 +20,14 @@ from engine.paging import AROUND, page, weight, without
 from engine.pasts import Past
 from engine.resources import BUILT_IN
 from engine.types import Json, Principal, dumped
-from engine.world import World
+from engine.world import World, active_states
 
-MERMAID = "text/vnd.mermaid"
+MERMAID, SVG = "text/vnd.mermaid", "image/svg+xml"
 _BUILT_IN_SAYS = {
     "state": ("application/json", "The session's state, document and rows, and what is possible."),
     "history": ("application/json", "What happened in the session, oldest first."),
-    "diagram": (MERMAID, "The world's states as a Mermaid diagram, with the current one marked."),
+    "diagram": (MERMAID, "The world's states as a Mermaid diagram, with where the session is marked."),
+    "diagram.svg": (SVG, "The same, drawn."),
 }
 
 
@@ -68,6 +70,8 @@ def read(dispatcher: Dispatcher, principal: Principal, address: Address) -> dict
         return contents(address.uri, indented(changes), "application/json")
     if address.name == "diagram":
         return contents(address.uri, dispatcher.look(principal, world.name, handle, _diagram), MERMAID)
+    if address.name == "diagram.svg":
+        return contents(address.uri, dispatcher.look(principal, world.name, handle, _drawing), SVG)
     resource = world.resources.get(address.name)
     if resource is None:
         raise InvalidArguments(f"Sessions of {world.name} have no resource {address.name!r}.")
@@ -129,6 +133,7 @@ def _state(dispatcher: Dispatcher, principal: Principal, world: Definition, hand
         "session": session,
         "world": world.name,
         "allowed_actions": list(now.allowed_actions),
+        "refused_actions": now.refusals,
         "expired_at": now.expired_at,
     } | part_of(past, dispatcher.limits.result)
 
@@ -173,7 +178,11 @@ def _history(dispatcher: Dispatcher, principal: Principal, world: Definition, ad
 
 
 def _diagram(view: World) -> str:
-    return statechart.mermaid(view.definition.chart, str(view.state))
+    return mermaid(view.definition.chart, active_states(view))
+
+
+def _drawing(view: World) -> str:
+    return svg(view.definition.chart, active_states(view), title=f"{view.definition.title}: {view.state}")
 
 
 def _body(answer: Any) -> str | bytes:

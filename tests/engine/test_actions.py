@@ -173,7 +173,7 @@ def test_guard_that_wants_an_unknown_parameter_is_refused() -> None:
 def test_guard_that_answers_neither_none_nor_a_reason_is_told_so() -> None:
     guard = Guard("is_open", lambda world: True, ())  # type: ignore[arg-type,return-value]
     with pytest.raises(TypeError, match="guard is_open answered True; it must return None, or the reason against"):
-        guard.reason_against(None, {})
+        guard.answer(None, {})
 
 
 def test_prepare_and_prepared_go_together() -> None:

@@ -131,7 +131,7 @@ def test_entering_an_undeclared_target_says_how_to_declare_it(dispatcher_of: Cal
         return dispatcher.dispatch(Call(principal=LOCAL, world="switch", action=name)).state
 
     dispatcher = dispatcher_of(Switch)
-    with pytest.raises(DefinitionError, match=r"cannot enter .*Declare it: @action\(target="):
+    with pytest.raises(DefinitionError, match=r"cannot enter .*Declare it, @action\(target="):
         steps("light")
     assert [steps("flip"), steps("flip")] == ["on", "off"]
 
@@ -428,7 +428,10 @@ async def later(world: World, asking: object) -> str:
         ({"say": prompt(late())}, "Odd.late is async, but a prompt reads inside a transaction"),
         ({"start": Lamp.OFF}, "Odd.start is no plain method: Lamp"),
         ({"start": classmethod(lambda cls: None)}, "Odd.start is no plain method: classmethod"),
-        ({"show": staticmethod(resource(lambda: ""))}, "Odd.show is marked as an action, resource or prompt"),
+        (
+            {"show": staticmethod(resource(lambda: ""))},
+            "Odd.show is marked as an action, transition, resource or prompt",
+        ),
     ],
 )
 def test_method_that_cannot_be_called_plainly_is_refused(body: dict[str, Any], said: str) -> None:
@@ -534,13 +537,13 @@ def test_read_only_action_is_no_transition() -> None:
         def look(self) -> None: ...
 
     chart = Seen.definition.chart
-    assert [way.event for way in chart.transitions] == ["shut"] and chart.finals == {"on"}
+    assert [way.events for way in chart.transitions] == [("shut",)] and chart.finals == {"on"}
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"states": ["open"], "start": "open"}, "states=['open'] is no enumeration of strings"),
+        ({"states": ["open"], "start": "open"}, "'open' in states=[…] is no state"),
         ({"states": Lamp, "start": Lamp.OFF, "final": "shut"}, "final='shut' is not what final takes"),
         ({"rows": Sound}, "is not what rows takes"),
         ({"icons": "https://example.org/a.svg"}, "is not what icons takes"),

@@ -286,7 +286,7 @@ def test_a_change_of_nothing_cannot_hide_a_change_of_shared_rows(house: Dispatch
 
 def test_a_change_of_shared_rows_concerns_the_resources_made_of_them(house: Dispatcher) -> None:
     found = topics(house.registry, change_of(act(house, "grab", room=1)))
-    assert {name for _, name in found} == {"state", "history", "diagram", "house"}
+    assert {name for _, name in found} == {"state", "history", "diagram", "diagram.svg", "house"}
 
 
 def test_many_take_from_few_and_none_is_taken_twice(house: Dispatcher) -> None:

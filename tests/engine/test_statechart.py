@@ -1,95 +1,204 @@
-"""The pure core: which actions a state allows, where they lead, what is wrong with a chart."""
+"""The pure core on charts that can be read: what is left and entered in which order, what is recalled, what is due."""
 
-from itertools import pairwise
+from datetime import timedelta
+from typing import Any
 
-from engine.statechart import Chart, Transition, mermaid, problems, take
+import pytest
 
-DOOR = Chart(
-    states=("open", "shut", "gone"),
-    initial="open",
-    finals=frozenset({"gone"}),
-    transitions=(
-        Transition("shut", frozenset({"open"}), ("shut",)),
-        Transition("push", frozenset({"shut"}), ("open", "gone")),
-        Transition("knock", None, ()),
-        Transition("mourn", frozenset({"gone"}), ()),
+from engine.charts import Chart, Configuration, Content, Delay, Event, Kind, Node, Transition
+from engine.statechart import Cancel, Endless, Moment, Schedule, Step, begin, move, send
+
+A_DAY = timedelta(days=1)
+
+
+def says(what: str) -> Content:
+    """Content that writes into the context, a list."""
+
+    def say(context: Any, moment: Moment) -> None:
+        context.append(what)
+
+    return say
+
+
+def raises(event: str) -> Content:
+    """Content that hands an event back."""
+
+    def say(context: Any, moment: Moment) -> None:
+        moment.raise_event(Event(event))
+
+    return say
+
+
+def state(name: str, parent: str = "", kind: Kind = Kind.ATOMIC, **more: Any) -> Node:
+    """A state that says when it is entered and left."""
+    return Node(name=name, parent=parent, kind=kind, on_entry=(says(f"+{name}"),), on_exit=(says(f"-{name}"),), **more)
+
+
+def way(source: str, event: str | None, *targets: str, **more: Any) -> Transition:
+    events = () if event is None else (event,)
+    return Transition(source=source, events=events, targets=targets, content=says(f"{source} {event}"), **more)
+
+
+ORDER = Chart(
+    (
+        state("open", delays=(Delay("forgotten", A_DAY),)),
+        state("placed", kind=Kind.PARALLEL),
+        state("payment", "placed", Kind.COMPOUND),
+        state("due", "payment", delays=(Delay("overdue", 2 * A_DAY),)),
+        state("paid", "payment", Kind.FINAL),
+        state("fulfilment", "placed", Kind.COMPOUND),
+        state("packing", "fulfilment"),
+        state("sent", "fulfilment", Kind.FINAL),
+        Node(name="before", parent="placed", kind=Kind.DEEP, initial=("due",)),
+        state("held"),
+        state("done", kind=Kind.FINAL),
+    ),
+    (
+        way("open", "place", "placed"),
+        way("due", "pay", "paid"),
+        way("packing", "send", "sent"),
+        way("placed", "hold", "held"),
+        way("held", "resume", "before"),
+        way("placed", "done.state.placed", "done"),
+        way("placed", "touch"),
     ),
 )
 
 
-def test_action_is_enabled_in_its_source_states_only() -> None:
-    assert DOOR.enabled("open", "shut") and not DOOR.enabled("shut", "shut")
+def run(chart: Chart, *events: str) -> tuple[Step, list[str]]:
+    """The last step, and what it said."""
+    said: list[str] = []
+    step = begin(chart, said)
+    for event in events:
+        said.clear()
+        step = send(chart, step.configuration, Event(event), said)
+    return step, said
 
 
-def test_action_of_any_state_is_not_enabled_in_a_final_one() -> None:
-    assert DOOR.enabled("open", "knock") and DOOR.enabled("shut", "knock") and not DOOR.enabled("gone", "knock")
+def test_states_are_entered_from_the_outside_in_and_left_from_the_inside_out() -> None:
+    entered = ["+placed", "+payment", "+due", "+fulfilment", "+packing"]
+    assert run(ORDER, "place")[1] == ["-open", "open place", *entered]
+    left = ["-packing", "-fulfilment", "-due", "-payment", "-placed"]
+    assert run(ORDER, "place", "hold")[1] == [*left, "placed hold", "+held"]
 
 
-def test_action_that_names_a_final_state_is_enabled_there() -> None:
-    assert DOOR.enabled("gone", "mourn")
+def test_regions_are_done_together_and_one_by_one_in_either_order() -> None:
+    assert ORDER.atomic(run(ORDER, "place", "pay")[0].configuration.active) == ["paid", "packing"]
+    for events in (("pay", "send"), ("send", "pay")):
+        step, said = run(ORDER, "place", *events)
+        assert step.configuration.active == {"done"}
+        assert said[-2:] == ["placed done.state.placed", "+done"]
 
 
-def test_first_target_is_taken_unless_another_is_chosen() -> None:
-    assert take(DOOR, "shut", "push") == "open"
-    assert take(DOOR, "shut", "push", "gone") == "gone"
+def test_deep_history_recalls_the_innermost_states_and_its_default_before() -> None:
+    assert ORDER.atomic(run(ORDER, "place", "pay", "hold", "resume")[0].configuration.active) == ["paid", "packing"]
+    first = move(ORDER, begin(ORDER, []).configuration, ("before",), [])
+    assert ORDER.atomic(first.configuration.active) == ["due", "packing"]
 
 
-def test_action_without_targets_stays() -> None:
-    assert take(DOOR, "shut", "knock") == "shut"
-
-
-def test_sound_chart_has_no_problems() -> None:
-    assert list(problems(DOOR)) == []
-
-
-def test_unreachable_states_and_dead_ends_are_found_with_their_remedies() -> None:
-    chart = Chart(("a", "b", "c"), "a", frozenset(), (Transition("go", frozenset({"a"}), ("b",)),))
-    found = {problem.what: problem.remedy for problem in problems(chart)}
-    assert found == {
-        "state 'b' is a dead end: no action can be taken there": "give an action source='b', or declare final={'b'}",
-        "state 'c' is unreachable: no action leads there": "give an action target='c', or remove the state",
-    }
-
-
-def test_state_reached_only_from_an_unreachable_one_is_unreachable() -> None:
-    ways = (Transition("stay", frozenset({"a"}), ()), Transition("go", frozenset({"b"}), ("c",)))
-    chart = Chart(("a", "b", "c"), "a", frozenset({"c"}), ways)
-    assert [problem.what.split(":")[0] for problem in problems(chart)] == [
-        "state 'b' is unreachable",
-        "state 'c' is unreachable",
-    ]
-
-
-def test_diagram_has_every_way_and_marks_where_the_session_is() -> None:
-    lines = mermaid(DOOR, "shut").splitlines()
-    assert lines[:2] == ["stateDiagram-v2", "    [*] --> open"]
-    assert {"    open --> shut: shut", "    shut --> gone: push", "    shut --> shut: knock", "    gone --> [*]"} <= {
-        *lines
-    }
-    assert lines[-1] == "    class shut current"
-    assert "current" not in mermaid(DOOR)
-
-
-def test_diagram_gives_states_that_are_no_plain_words_an_id() -> None:
-    states = ("in progress", "in-progress", "end", "done", '"so to say"', "é")
-    ways = tuple(
-        Transition(f"go{index}", frozenset({one}), (other,)) for index, (one, other) in enumerate(pairwise(states))
+def test_state_that_was_not_left_is_not_entered_again_for_a_history() -> None:
+    nodes = (
+        state("out", kind=Kind.COMPOUND),
+        *(state("in", "out", Kind.COMPOUND, delays=(Delay("late", A_DAY),)), state("a", "in"), state("b", "in")),
+        Node(name="back", parent="out", kind=Kind.DEEP, initial=("a",)),
     )
-    lines = mermaid(Chart(states, states[0], frozenset({"é"}), ways), "end").splitlines()
-    assert lines == [
-        "stateDiagram-v2",
-        '    state "in progress" as in_progress',
-        '    state "in-progress" as in_progress_2',
-        '    state "end" as state_end',
-        '    state "#quot;so to say#quot;" as so_to_say',
-        '    state "é" as state_',
-        "    [*] --> in_progress",
-        "    in_progress --> in_progress_2: go0",
-        "    in_progress_2 --> state_end: go1",
-        "    state_end --> done: go2",
-        "    done --> so_to_say: go3",
-        "    so_to_say --> state_: go4",
-        "    state_ --> [*]",
-        "    classDef current fill:#2b6cb0,color:#fff,stroke-width:2px",
-        "    class state_end current",
-    ]
+    step, said = run(Chart(nodes, (way("a", "go", "back"),)), "go")
+    assert (said, step.effects) == (["-a", "a go", "+a"], ())
+
+
+def test_transition_without_target_leaves_nothing() -> None:
+    step, said = run(ORDER, "place", "touch")
+    assert (said, step.effects) == (["placed touch"], ())
+
+
+def test_internal_transition_does_not_leave_its_source_and_an_external_one_does() -> None:
+    nodes = (state("out", kind=Kind.COMPOUND), state("in", "out"))
+    chart = Chart(nodes, (way("out", "stay", "in", internal=True), way("out", "go", "in")))
+    assert run(chart, "stay")[1] == ["-in", "out stay", "+in"]
+    assert run(chart, "go")[1] == ["-in", "-out", "out go", "+out", "+in"]
+
+
+def test_transition_of_a_region_into_itself_leaves_all_regions() -> None:
+    """SCXML 3.13: what is left lies within a compound state, never within a parallel one."""
+    nodes = (
+        state("both", kind=Kind.PARALLEL),
+        *(state("left", "both", Kind.COMPOUND), state("l", "left")),
+        *(state("right", "both", Kind.COMPOUND), state("r", "right")),
+    )
+    chart = Chart(nodes, (way("left", "go", "l"),))
+    left = ["-r", "-right", "-l", "-left", "-both"]
+    assert run(chart, "go")[1] == [*left, "left go", "+both", "+left", "+l", "+right", "+r"]
+
+
+def test_delays_begin_when_their_state_is_entered_and_end_when_it_is_left() -> None:
+    assert begin(ORDER, []).effects == (Schedule("open", "forgotten", A_DAY),)
+    placed, _ = run(ORDER, "place")
+    assert placed.effects == (Cancel("open", "forgotten"), Schedule("due", "overdue", 2 * A_DAY))
+    assert run(ORDER, "place", "pay")[0].effects == (Cancel("due", "overdue"),)
+
+
+def test_event_nobody_hears_changes_nothing() -> None:
+    before = run(ORDER, "place")[0].configuration
+    assert send(ORDER, before, Event("nothing"), []) == Step(before)
+
+
+def test_ended_chart_hears_only_what_its_final_state_does() -> None:
+    chart = Chart((state("on"), state("off", kind=Kind.FINAL)), (way("", "go", "off"), way("off", "mourn")))
+    assert run(chart, "go", "go")[1] == []
+    assert run(chart, "go", "mourn")[1] == ["off mourn"]
+
+
+def test_transition_within_comes_before_one_further_out() -> None:
+    nodes = (state("out", kind=Kind.COMPOUND), state("in", "out"), state("else"))
+    chart = Chart(nodes, (way("out", "go", "else"), way("in", "go")))
+    assert run(chart, "go")[1] == ["in go"]
+
+
+def test_of_two_that_conflict_the_first_in_the_document_is_taken() -> None:
+    nodes = (
+        state("both", kind=Kind.PARALLEL),
+        *(state("left", "both", Kind.COMPOUND), state("l", "left")),
+        *(state("right", "both", Kind.COMPOUND), state("r", "right")),
+        *(state("x"), state("y")),
+    )
+    chart = Chart(nodes, (way("r", "go", "y"), way("l", "go", "x")))
+    assert run(chart, "go")[1][-2:] == ["l go", "+x"]
+
+
+def test_eventless_transitions_come_before_raised_events_and_these_before_the_next() -> None:
+    nodes = (state("a"), Node(name="b", on_entry=(raises("late"), raises("later"))), state("c"), state("d"))
+    ways = (way("a", "go", "b"), way("b", None, "c"), way("b", "late", "a"), way("c", "late"), way("c", "later", "d"))
+    step, said = run(Chart(nodes, ways), "go")
+    assert said == ["-a", "a go", "b None", "+c", "c late", "-c", "c later", "+d"]
+    assert [taken.source for taken in step.taken] == ["a", "b", "c", "c"]
+
+
+def test_descriptor_is_of_the_events_below_it_too() -> None:
+    chart = Chart((state("a"), state("b")), (way("a", "error", "b"),))
+    assert run(chart, "error.communication")[0].configuration.active == {"b"}
+    assert run(chart, "errors")[0].configuration.active == {"a"}
+
+
+def test_event_chooses_among_the_targets_a_transition_offers() -> None:
+    chart = Chart((state("a"), state("b"), state("c")), (way("a", "go", "b", choices=("b", "c")),))
+    start = begin(chart, []).configuration
+    assert send(chart, start, Event("go"), []).configuration.active == {"b"}
+    assert send(chart, start, Event("go", chosen=("c",)), []).configuration.active == {"c"}
+    assert send(chart, start, Event("go", chosen=("a",)), []).configuration.active == {"a"}
+
+
+def test_chart_without_rest_is_stopped_and_says_where() -> None:
+    chart = Chart((state("ping"), state("pong")), (way("ping", None, "pong"), way("pong", None, "ping")))
+    with pytest.raises(Endless, match="no rest after 100 microsteps; active: p"):
+        begin(chart, [])
+
+
+def test_what_content_raises_reaches_the_caller_who_has_the_old_configuration_still() -> None:
+    def fail(context: Any, moment: Moment) -> None:
+        raise RuntimeError("broken")
+
+    chart = Chart((state("a"), state("b")), (Transition(source="a", events=("go",), targets=("b",), content=fail),))
+    start = begin(chart, []).configuration
+    with pytest.raises(RuntimeError, match="broken"):
+        send(chart, start, Event("go"), [])
+    assert start == Configuration(frozenset({"a"}))

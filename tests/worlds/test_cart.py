@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from engine import Compound, Final
 from engine.dispatch import Dispatcher
 from engine.errors import InvalidArguments, Refused
 from engine.migrate import behind, config, upgrade
@@ -105,9 +106,10 @@ def test_currencies_do_not_mix(dispatcher_of: Callable[..., Dispatcher]) -> None
         yield Product(sku="assam", title="Assam", price=690, currency="EUR", stock=5)
         yield Product(sku="chawan", title="Bowl", price=4000, currency="JPY", stock=5)
 
-    options: dict[str, Any] = {"rows": [CartLine], "shared": [Product], "seed": stall, "states": State}
+    states = [State.OPEN, Compound(State.CHECKOUT, State.DUE, State.DECLINED), Final(State.PAID)]
+    options: dict[str, Any] = {"rows": [CartLine], "shared": [Product], "seed": stall, "states": states}
 
-    class Market(Cart, name="cart", start=State.OPEN, final={State.CHECKED_OUT}, **options):
+    class Market(Cart, name="cart", **options):
         """A cart of another shop."""
 
     market = dispatcher_of(Market)
@@ -139,11 +141,42 @@ def test_checkout_takes_all_lines_from_stock_and_freezes_the_cart(shop: Dispatch
     act(shop, "add", sku="teapot", quantity=3)
     act(shop, "add", sku="mint")
     bought = act(shop, "checkout")
-    assert (text(bought), bought.state) == ("Bought for 270.80 EUR. Thank you.", "checked_out")
+    assert (text(bought), bought.state) == ("270.80 EUR to pay.", "payment_due")
     assert (bought.value["total"], bought.value["currency"]) == (27080, "EUR")
     assert stock(shop) == {**STOCK, "teapot": 7, "mint": 999}
-    assert bought.allowed_actions == ("show",)
+    assert bought.allowed_actions == ("show", "cancel", "pay", "decline")
     assert refusal(shop, "add", sku="mint")[0] == "wrong_state"
+
+
+def test_declined_payment_can_be_made_again_and_a_paid_cart_is_over(shop: Dispatcher) -> None:
+    act(shop, "add", sku="mint", quantity=2)
+    act(shop, "checkout")
+    declined = act(shop, "decline", reason="the card has expired")
+    assert (text(declined), declined.state) == ("The payment was declined: the card has expired", "payment_declined")
+    assert refusal(shop, "decline", reason="again")[0] == "wrong_state"
+    paid = act(shop, "pay", reference="visa-1")
+    assert (text(paid), paid.state) == ("7.60 EUR paid. Thank you.", "paid")
+    assert paid.allowed_actions == ("show",) and stock(shop)["mint"] == 998
+
+
+def test_cancelled_checkout_gives_everything_back_and_opens_the_cart(shop: Dispatcher) -> None:
+    act(shop, "add", sku="teapot", quantity=10)
+    act(shop, "checkout")
+    act(shop, "decline", reason="no money")
+    cancelled = act(shop, "cancel")
+    assert (text(cancelled), cancelled.state) == ("The cart is open again.", "open")
+    assert stock(shop) == STOCK and "add" in cancelled.allowed_actions
+
+
+def test_undone_cancel_takes_the_stock_again_unless_it_was_sold_meanwhile(shop: Dispatcher) -> None:
+    act(shop, "add", sku="teapot", quantity=4)
+    act(shop, "checkout")
+    act(shop, "cancel")
+    assert act(shop, "undo").state == "payment_due" and stock(shop)["teapot"] == 6
+    act(shop, "cancel")
+    act(shop, "add", by=BEN, sku="teapot", quantity=7)
+    act(shop, "checkout", by=BEN)
+    assert refusal(shop, "undo") == ("out_of_stock", "teapot was sold to others meanwhile: 3 left.")
 
 
 def test_checkout_of_an_empty_cart_is_refused(shop: Dispatcher) -> None:
@@ -191,7 +224,7 @@ def test_undone_checkout_gives_back_what_it_took_beside_what_others_took(shop: D
     act(shop, "checkout", by=BEN)
     assert act(shop, "undo").state == "open" and stock(shop)["teapot"] == 4
     assert refusal(shop, "redo")[0] == "touches_shared"
-    assert act(shop, "checkout").state == "checked_out" and stock(shop)["teapot"] == 0
+    assert act(shop, "checkout").state == "payment_due" and stock(shop)["teapot"] == 0
 
 
 def test_a_copy_of_a_checked_out_cart_is_open_and_buys_anew(shop: Dispatcher) -> None:
@@ -292,12 +325,12 @@ class Basket:
     """What a cart should be: `held` is what it has of the stock, `earlier` what undo leads back to, newest last."""
 
     lines: Mapping[str, int] = field(default_factory=dict)
-    bought: bool = False
+    state: str = "open"
     earlier: tuple["Basket", ...] = ()
 
     @property
     def held(self) -> Counter[str]:
-        return Counter(self.lines if self.bought else {})
+        return Counter({} if self.state == "open" else self.lines)
 
     def then(self, **changed: Any) -> "Basket":
         return replace(self, **changed, earlier=(*self.earlier, self))
@@ -344,7 +377,7 @@ class Shop(RuleBasedStateMachine):
     def add(self, number: int, sku: str, quantity: int) -> None:
         basket = self.basket(number)
         total = basket.lines.get(sku, 0) + quantity
-        possible = not basket.bought and sku in STOCK and total <= 99
+        possible = basket.state == "open" and sku in STOCK and total <= 99
         expected = basket.then(lines={**basket.lines, sku: total}) if possible else None
         self.call(number, "add", expected, sku=sku, quantity=quantity)
 
@@ -353,19 +386,42 @@ class Shop(RuleBasedStateMachine):
         basket = self.basket(number)
         left = 0 if quantity is None else max(0, basket.lines.get(sku, 0) - quantity)
         lines = {name: count for name, count in {**basket.lines, sku: left}.items() if count}
-        possible = not basket.bought and sku in basket.lines
+        possible = basket.state == "open" and sku in basket.lines
         self.call(number, "remove", basket.then(lines=lines) if possible else None, sku=sku, quantity=quantity)
 
     @rule(number=st.integers(0, 3))
     def checkout(self, number: int) -> None:
         basket, left = self.basket(number), self.left()
-        possible = not basket.bought and basket.lines and all(left[sku] >= count for sku, count in basket.lines.items())
-        self.call(number, "checkout", basket.then(bought=True) if possible else None)
+        possible = (
+            basket.state == "open" and basket.lines and all(left[sku] >= count for sku, count in basket.lines.items())
+        )
+        self.call(number, "checkout", basket.then(state="payment_due") if possible else None)
+
+    @rule(number=st.integers(0, 3))
+    def cancel(self, number: int) -> None:
+        basket = self.basket(number)
+        possible = basket.state in ("payment_due", "payment_declined")
+        self.call(number, "cancel", basket.then(state="open") if possible else None)
+
+    @rule(number=st.integers(0, 3))
+    def pay(self, number: int) -> None:
+        basket = self.basket(number)
+        possible = basket.state in ("payment_due", "payment_declined")
+        self.call(number, "pay", basket.then(state="paid") if possible else None, reference="cash")
+
+    @rule(number=st.integers(0, 3))
+    def decline(self, number: int) -> None:
+        basket = self.basket(number)
+        possible = basket.state == "payment_due"
+        self.call(number, "decline", basket.then(state="payment_declined") if possible else None, reason="no money")
 
     @rule(number=st.integers(0, 3))
     def undo(self, number: int) -> None:
-        basket = self.basket(number)
-        self.call(number, "undo", basket.earlier[-1] if basket.earlier else None)
+        basket, left = self.basket(number), self.left()
+        before = basket.earlier[-1] if basket.earlier else None
+        if before is not None and any(left[sku] < count for sku, count in (before.held - basket.held).items()):
+            before = None
+        self.call(number, "undo", before)
 
     @rule(number=st.integers(0, 3))
     def fork(self, number: int) -> None:
@@ -374,8 +430,8 @@ class Shop(RuleBasedStateMachine):
         session = list(self.baskets)[number % len(self.baskets)]
         basket = self.baskets[session]
         copy = self.dispatcher.fork(LOCAL, session)
-        self.baskets[copy.session] = Basket(basket.lines) if basket.bought else basket
-        self.revisions[copy.session] = self.revisions[session] + basket.bought
+        self.baskets[copy.session] = basket if basket.state == "open" else Basket(basket.lines)
+        self.revisions[copy.session] = self.revisions[session] + (basket.state != "open")
         assert copy.revision == self.revisions[copy.session]
 
     @invariant()
@@ -383,7 +439,7 @@ class Shop(RuleBasedStateMachine):
         for session, basket in self.baskets.items():
             revision, state, value = shown(self.dispatcher, session)
             assert revision == self.revisions[session]
-            assert state == ("checked_out" if basket.bought else "open")
+            assert state == basket.state
             assert {line["sku"]: line["quantity"] for line in value["lines"]} == basket.lines
             assert value["total"] == sum(PRICES[sku] * count for sku, count in basket.lines.items())
         if self.baskets:

@@ -7,6 +7,28 @@ from typing import Any
 
 Run = Callable[..., Any]
 
+MUDDLE = """
+from enum import StrEnum
+
+from engine import World, action
+
+class State(StrEnum):
+    HALL = "hall"
+    CELLAR = "cellar"
+    ATTIC = "attic"
+    OUT = "out"
+
+class Muddle(World, states=State, start=State.HALL, final=[State.OUT]):
+    @action(source=State.HALL, target=State.CELLAR)
+    def descend(self) -> None: ...
+
+    @action(source=State.HALL, target=State.OUT)
+    def leave(self) -> None: ...
+
+    @action(source=State.ATTIC, target=State.HALL)
+    def climb(self) -> None: ...
+"""
+
 
 def test_a_sound_world_is_counted(run: Run) -> None:
     done = run("check", "counter")
@@ -38,6 +60,32 @@ def test_a_wrong_declaration_is_told_by_line(run: Run, tmp_path: Path) -> None:
     assert done.stdout.startswith(f"{file}:4: Misguarded.go: unknown guard 'is_fine': Name a method of the world")
     (problem,) = json.loads(run("check", str(file), "--json").stdout)["problems"]
     assert set(problem) == {"place", "problem", "remedy"}
+
+
+def test_every_fault_of_a_chart_is_told_in_a_line_of_its_own(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "muddle.py"
+    file.write_text(MUDDLE)
+    done = run("check", str(file))
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        f"{file}:12: state 'cellar' is a dead end: no action can be taken there:"
+        " give an action source='cellar', or declare final={'cellar'}",
+        f"{file}:12: state 'attic' is unreachable: no action leads there:"
+        " give an action target='attic', or remove the state",
+        f"{file}:19: climb can never be chosen: its source 'attic' is unreachable:"
+        " lead to 'attic', or take another source",
+    ]
+    problems = json.loads(run("check", str(file), "--json").stdout)["problems"]
+    assert [len(problem) for problem in problems] == [3, 3, 3] and all(problem["remedy"] for problem in problems)
+
+
+def test_the_shortest_way_to_each_state_is_told(run: Run) -> None:
+    text = run("check", "cart", "--paths").stdout
+    assert "a session starts there" in text
+    ways = json.loads(run("check", "cart", "--paths", "--json").stdout)["paths"]["cart"]
+    assert ways["open"] == []
+    assert ways["payment_declined"] == ["checkout", "decline"]
+    assert ways["paid"] == ["checkout", "pay"]
 
 
 def test_a_file_python_cannot_read_is_told_by_line(run: Run, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 Run = Callable[..., Any]
 
@@ -116,6 +117,16 @@ def test_show_at_a_revision_tells_the_past(run: Run) -> None:
     shown = json.loads(run("show", handle, "--at", "2", "--json").stdout)
     assert (shown["revision"], shown["latest_revision"], shown["data"]) == (2, 3, {"total": 6})
     assert shown["allowed_actions"] is None
+
+
+def test_show_draws_the_states_with_where_the_session_is_marked(run: Run) -> None:
+    assert run("play", "cart", lines="add assam\ncheckout\n").returncode == 0
+    handle = str(sessions(run)[0]["session"])
+    mermaid = run("show", handle, "--diagram", "mermaid").stdout
+    assert mermaid.startswith("stateDiagram-v2\n") and "class payment_due current" in mermaid
+    assert "class payment_due current" not in run("show", handle, "--diagram", "mermaid", "--at", "1").stdout
+    drawing = run("show", handle, "--diagram", "svg").stdout
+    assert {element.tag.rpartition("}")[2] for element in ElementTree.fromstring(drawing).iter()} >= {"svg", "text"}
 
 
 def test_show_at_a_revision_that_never_was_is_refused(run: Run) -> None:

@@ -12,6 +12,7 @@ from mcp.shared.exceptions import MCPError
 from engine.errors import (
     Busy,
     CannotAsk,
+    ChartError,
     Conflict,
     DefinitionError,
     EngineError,
@@ -37,7 +38,7 @@ from engine.mcp_adapter.envelope import (
 )
 from engine.types import Message, Outcome
 
-ONLY_AT_IMPORT = {DefinitionError}
+ONLY_AT_IMPORT = {ChartError, DefinitionError}
 EXAMPLES: list[EngineError] = [
     InvalidArguments("$.a: no number", path="$.a"),
     NotFound("There is no session."),

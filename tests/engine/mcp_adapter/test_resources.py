@@ -2,18 +2,19 @@
 
 import json
 from typing import Any
+from xml.etree import ElementTree
 
 import mcp_types as t
 import pytest
 from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 
-from tests.engine.mcp_adapter.answers import ERAS, begun, called
+from tests.engine.mcp_adapter.answers import ERAS, begun, called, structured
 from tests.serving import Served, connected, post
 
 pytestmark = pytest.mark.anyio
 
-DESK_RESOURCES = ["notes", "stamps", "ink", "state", "history", "diagram"]
+DESK_RESOURCES = ["notes", "stamps", "ink", "state", "history", "diagram", "diagram.svg"]
 
 
 async def read(client: Client, uri: str) -> str:
@@ -57,7 +58,10 @@ async def test_any_sessions_resources_are_there_by_template(served: Served, pers
         found = (await client.list_resource_templates()).resource_templates
         assert sorted(template.uri_template for template in found) == sorted(
             [
-                *(f"session://{{session}}/{name}" for name in ("state", "diagram", "notes", "stamps", "ink")),
+                *(
+                    f"session://{{session}}/{name}"
+                    for name in ("state", "diagram", "diagram.svg", "notes", "stamps", "ink")
+                ),
                 "session://{session}/history{?since}",
             ]
         )
@@ -83,6 +87,18 @@ async def test_state_history_and_diagram_are_there_for_every_session(served: Ser
         state = json.loads(await read(client, f"session://{handle}/state"))
         assert (state["session"], state["revision"], state["state"]) == (handle, 3, "locked")
         assert state["allowed_actions"] == ["unlock", "count"]
+        assert {"stamp", "write", "copy", "lock"} <= set(state["refused_actions"]) and "unlock" not in state[
+            "refused_actions"
+        ]
+        assert state["refused_actions"]["stamp"] == {
+            "rule": "wrong_state",
+            "reason": "stamp is not possible while the session is locked.",
+            "hint": None,
+        }
+        got = structured(await client.call_tool("get_session", {"session": handle}))
+        assert got["result"]["refused_actions"] == state["refused_actions"]
+        before = structured(await client.call_tool("get_session", {"session": handle, "at": 2}))
+        assert "refused_actions" not in before["result"]
         assert state["rows"]["desk__stamp"] == [{"id": 1}]
         changes = json.loads(await read(client, f"session://{handle}/history"))["changes"]
         assert [change["action"] for change in changes] == ["start", "stamp", "lock"]
@@ -92,6 +108,9 @@ async def test_state_history_and_diagram_are_there_for_every_session(served: Ser
         assert drawn.mime_type == "text/vnd.mermaid"
         assert isinstance(drawn, t.TextResourceContents) and drawn.text.startswith("stateDiagram")
         assert "locked" in drawn.text
+        picture = (await client.read_resource(f"session://{handle}/diagram.svg")).contents[0]
+        assert picture.mime_type == "image/svg+xml"
+        assert isinstance(picture, t.TextResourceContents) and ElementTree.fromstring(picture.text).tag.endswith("svg")
 
 
 @pytest.mark.parametrize("mode", ERAS)

@@ -1,0 +1,123 @@
+"""The chart of a world, made of what its class says: its states, its actions, and what is done by itself."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+from engine.actions import Action, Guard, build_guard
+from engine.charts import ROOT, Chart, Condition, Content, Kind, Node, Transition
+from engine.errors import DefinitionError
+from engine.states import ONLY_STATE, Places
+from engine.transitions import Automatic, Crossing, marks_of
+
+Method = Callable[..., Any]
+
+
+def chart_of(cls: type, places: Places, actions: Iterable[Action], methods: Iterable[Method]) -> Chart:
+    """The chart of a world. Raises DefinitionError for states that it does not have."""
+    changing, methods = [action for action in actions if not action.read_only], list(methods)
+    _insist_on_states(cls, places, changing, methods)
+    nodes = tuple(_with_own(node, methods) for node in places.nodes)
+    if places.enum is None and not changing:
+        nodes = (Node(name=ONLY_STATE, kind=Kind.FINAL),)
+    bare = Chart(nodes)
+    ways = (*_of_actions(bare, changing), *_of_methods(cls, methods))
+    return Chart(nodes, ways, places.initial)
+
+
+def _of_actions(bare: Chart, actions: list[Action]) -> Iterator[Transition]:
+    for action in actions:
+        for source in (ROOT,) if action.sources is None else bare.in_order(action.sources):
+            choices = tuple(target for target in action.targets if not _is_beside(bare, source, target))
+            choices = choices or action.targets
+            yield Transition(
+                source=source,
+                events=(action.name,),
+                targets=choices[:1],
+                choices=choices,
+                internal=action.options.internal,
+                label=action.name,
+            )
+
+
+def _is_beside(bare: Chart, source: str, target: str) -> bool:
+    """Whether a target lies in another region than a source, of the same parallel state."""
+    around = {source, *bare.ancestors[source]}
+    return any(
+        bare.node[above].kind is Kind.PARALLEL and region not in around
+        for region, above in pairwise((target, *bare.ancestors[target]))
+        if above in around and above != source
+    )
+
+
+def _of_methods(cls: type, methods: list[Method]) -> Iterator[Transition]:
+    for method in methods:
+        for mark in marks_of(method):
+            if isinstance(mark, Automatic):
+                label = f"{cls.__name__}.{method.__name__}"
+                guards = tuple(build_guard(label, guard, cls, ()) for guard in mark.guards)
+                for source in mark.sources:
+                    yield Transition(
+                        source=str(source),
+                        events=() if mark.on is None else (mark.on,),
+                        targets=() if mark.target is None else (str(mark.target),),
+                        guard=_condition(guards) if guards else None,
+                        content=_content(method),
+                        internal=mark.internal,
+                        label=method.__name__,
+                    )
+
+
+def _with_own(node: Node, methods: list[Method]) -> Node:
+    """A state with what is done on its entry and exit."""
+    crossings = [(mark, method) for method in methods for mark in marks_of(method) if isinstance(mark, Crossing)]
+    own = [(mark.entering, _content(method)) for mark, method in crossings if node.name in mark.states]
+    return replace(
+        node,
+        on_entry=tuple(content for entering, content in own if entering),
+        on_exit=tuple(content for entering, content in own if not entering),
+    )
+
+
+def _content(method: Method) -> Content:
+    def carry_out(acting: Any, moment: Any) -> None:
+        with acting.at(moment) as world:
+            method(world)
+
+    return carry_out
+
+
+def _condition(guards: tuple[Guard, ...]) -> Condition:
+    def allows(acting: Any, moment: Any) -> bool:
+        with acting.at(moment, reading=True) as world:
+            return all(guard.answer(world, {}) is None for guard in guards)
+
+    return allows
+
+
+def _insist_on_states(cls: type, places: Places, actions: list[Action], methods: list[Method]) -> None:
+    names = [node.name for node in places.nodes]
+    for label, state in (*_named_by_actions(actions), *_named_by_methods(methods)):
+        if state not in names:
+            raise DefinitionError(
+                f"{cls.__name__}.{label}: {state!r} is no state of this world.",
+                hint=f"Its states are: {', '.join(names)}.",
+            )
+
+
+def _named_by_actions(actions: list[Action]) -> Iterator[tuple[str, str]]:
+    for action in actions:
+        for state in (*(action.sources or ()), *action.targets):
+            yield action.name, state
+
+
+def _named_by_methods(methods: list[Method]) -> Iterator[tuple[str, str]]:
+    for method in methods:
+        for mark in marks_of(method):
+            if isinstance(mark, Crossing):
+                named = mark.states
+            else:
+                named = (*mark.sources, *([] if mark.target is None else [mark.target]))
+            for state in named:
+                yield method.__name__, str(state)

@@ -1,0 +1,134 @@
+"""Where a session is in its chart, as text: what its row and its journal keep.
+
+One innermost state without a past to recall is its name alone, so that a world
+of flat states has plain words in its rows; anything else is a JSON object
+`{"in": […], "history": {…}, "pending": […]}`, whose last two are left out while empty.
+"""
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from engine.charts import ROOT, Chart, Configuration, Event, Kind
+from engine.statechart import entered
+from engine.types import dumped
+
+Step = Callable[[str], str]
+
+
+class Unknown(Exception):
+    """A chart does not have what a stored configuration names: `what` says it, `name` is the name."""
+
+    def __init__(self, what: str, name: str) -> None:
+        super().__init__(f"{what} {name!r}")
+        self.what = what
+        self.name = name
+
+
+def text_of(chart: Chart, configuration: Configuration) -> str:
+    """A configuration as text."""
+    names = chart.atomic(configuration.active)
+    plain: dict[str, Any] = {"in": names}
+    if configuration.history:
+        plain["history"] = {name: chart.in_order(found) for name, found in sorted(configuration.history.items())}
+    if configuration.pending:
+        plain["pending"] = [[event.name, event.data] for event in configuration.pending]
+    alone = len(plain) == len(names) == 1 and not names[0].startswith("{")
+    return names[0] if alone else dumped(plain)
+
+
+def first_text(chart: Chart) -> str:
+    """The text of where a chart begins, before anything is carried out."""
+    return text_of(chart, Configuration(entered(chart, chart.initial_of(ROOT))))
+
+
+def configuration_of(chart: Chart, text: str) -> Configuration:
+    """The configuration that a text of this very chart stands for. Raises Unknown."""
+    found = chart.alone.get(text)
+    return _read(chart, text, lambda name: name, older=False) if found is None else found
+
+
+def is_known(chart: Chart, text: str) -> bool:
+    """Whether a text stands for a configuration of this very chart."""
+    try:
+        configuration_of(chart, text)
+    except Unknown:
+        return False
+    return True
+
+
+def upgraded(chart: Chart, text: str, step: Step) -> str:
+    """The text of an older version's configuration in this chart, whose names `step` makes of the older ones.
+
+    A state that holds others by now is entered as its initial states say. Raises Unknown.
+    """
+    return text_of(chart, _read(chart, text, step, older=True))
+
+
+def shown(text: str) -> str:
+    """A configuration for people: its innermost states."""
+    return text if not text.startswith("{") else " + ".join(json.loads(text)["in"])
+
+
+def _read(chart: Chart, text: str, step: Step, *, older: bool) -> Configuration:
+    plain = _plain(text)
+    names = [_known(chart, "state", step(name)) for name in plain["in"]]
+    history = {
+        _known(chart, "history", step(name)): frozenset(_known(chart, "state", step(state)) for state in found)
+        for name, found in plain.get("history", {}).items()
+    }
+    active = entered(chart, names)
+    inner = set(chart.atomic(active))
+    if not _is_legal(chart, active) or not (older or inner == set(names)):
+        raise Unknown("configuration", " + ".join(names))
+    pending = tuple(Event(name, data) for name, data in plain.get("pending", ()))
+    return Configuration(active, history, pending)
+
+
+def _plain(text: str) -> Mapping[str, Any]:
+    """The JSON form of a text. Raises Unknown."""
+    if not text.startswith("{"):
+        return {"in": [text]}
+    try:
+        plain = json.loads(text)
+        history, pending = plain.get("history", {}), plain.get("pending", [])
+        sound = _are_names(plain["in"]) and all(map(_are_names, history.values()))
+        sound = sound and all(isinstance(name, str) for name, _ in pending)
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
+        sound = False
+    if not sound:
+        raise Unknown("configuration", text[:60])
+    return plain  # type: ignore[no-any-return]
+
+
+def _are_names(found: object) -> bool:
+    return isinstance(found, list) and bool(found) and all(isinstance(name, str) for name in found)
+
+
+def _known(chart: Chart, what: str, name: str) -> str:
+    node = chart.node.get(name)
+    if not name or node is None or node.kind.is_history != (what == "history"):
+        raise Unknown(what, name)
+    return name
+
+
+def _is_legal(chart: Chart, active: Collection[str]) -> bool:
+    """Whether states can be active together: of each compound state exactly one of its own."""
+    return all(
+        sum(child in active for child in chart.children[state]) == 1
+        for state in (ROOT, *active)
+        if chart.node[state].kind is Kind.COMPOUND
+    )
+
+
+def can_be_together(chart: Chart, names: Collection[str]) -> bool:
+    """Whether one configuration holds all these states, or what these histories stand for."""
+    active = entered(chart, names)
+    return all(name in active or chart.node[name].kind.is_history for name in names) and _is_legal(chart, active)
+
+
+def innermost(chart: Chart, active: Collection[str]) -> str:
+    """The state that says most of where a session is: the innermost one that holds all that is active."""
+    ends = [state for state in active if chart.descendants[state].isdisjoint(active)]
+    common = set.intersection(*({state, *chart.ancestors[state]} for state in ends))
+    return max(common, key=chart.order.__getitem__)

@@ -1,0 +1,1 @@
+"""Pictures of a chart with its current states marked: Mermaid and SVG."""

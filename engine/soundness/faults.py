@@ -1,0 +1,172 @@
+"""Every fault of a chart that can be seen without running it, with what would be right."""
+
+from collections.abc import Iterator
+
+from engine.charts import ROOT, Chart, Kind, Transition
+from engine.soundness.behaviour import Behaviour, behaviour, overshadowing
+from engine.soundness.structure import Problem, in_state, in_transition, misjoined, misplaced, together
+
+__all__ = ["Problem", "problems"]
+
+_DONE = "done.state."
+
+
+def problems(chart: Chart) -> Iterator[Problem]:
+    """What is wrong with a chart. How it behaves is looked at when its structure is right."""
+    found = list(misplaced(chart)) or list(misjoined(chart))
+    if found:
+        yield from found
+        return
+    does = behaviour(chart)
+    yield from _states(chart, does)
+    yield from _endless(chart, does)
+    yield from _never_chosen(chart, does)
+    yield from _delays(chart)
+
+
+def _states(chart: Chart, does: Behaviour) -> Iterator[Problem]:
+    """In the order of the document, of each state the worst that is to be said of it."""
+    reported: set[str] = set()
+    for state in chart.states:
+        within = not reported.isdisjoint(chart.ancestors[state])
+        if state not in does.reached:
+            reported.add(state)
+            if not within:
+                yield _unreachable(state)
+        elif _is_still(chart, does, state):
+            yield _dead_end(chart, state)
+        elif state in does.spent:
+            yield in_state(
+                state,
+                f"is a dead end when it is done: nothing hears {_DONE}{state}, and no action can be taken then",
+                f"give it a @transition(source={state!r}, target=…, on=done({state!r})), or an action source={state!r}",
+            )
+        elif _is_lost(chart, does, state):
+            reported.add(state)
+            if not within:
+                yield _no_way_out(chart, state)
+
+
+def _is_still(chart: Chart, does: Behaviour, state: str) -> bool:
+    return chart.node[state].kind is Kind.ATOMIC and state not in does.moving
+
+
+def _is_lost(chart: Chart, does: Behaviour, state: str) -> bool:
+    return not chart.finals.isdisjoint(does.reached) and state not in does.ending
+
+
+def _unreachable(state: str) -> Problem:
+    return in_state(
+        state, "is unreachable: no action leads there", f"give an action target={state!r}, or remove the state"
+    )
+
+
+def _dead_end(chart: Chart, state: str) -> Problem:
+    is_flat = all(node.parent == ROOT and chart.is_atomic(node.name) for node in chart.nodes)
+    final = f"declare final={{{state!r}}}" if is_flat else f"write Final({state!r})"
+    return in_state(
+        state, "is a dead end: no action can be taken there", f"give an action source={state!r}, or {final}"
+    )
+
+
+def _no_way_out(chart: Chart, state: str) -> Problem:
+    finals = ", ".join(map(repr, chart.in_order(chart.finals)))
+    return in_state(
+        state,
+        f"has no way to an end: from there no actions lead to {finals}",
+        f"give an action source={state!r} that leads on towards an end",
+    )
+
+
+def _endless(chart: Chart, does: Behaviour) -> Iterator[Problem]:
+    for places in does.endless:
+        ways = [chart.transitions[place] for place in sorted(places)]
+        arrows = ", ".join(f"{way.source or 'any state'!r} --> {' and '.join(map(repr, way.targets))}" for way in ways)
+        yield in_transition(
+            ways[0],
+            f"never comes to rest: {arrows} would be taken by itself for ever",
+            "give guards=[…] to what is to end it, or make it an action",
+        )
+
+
+def _never_chosen(chart: Chart, does: Behaviour) -> Iterator[Problem]:
+    for place, transition in enumerate(chart.transitions):
+        unfounded = list(_unfounded(chart, transition))
+        yield from unfounded
+        if place not in does.taken and not unfounded:
+            why, remedy = _why_never(chart, does, place, transition)
+            yield in_transition(transition, f"can never be chosen: {why}", remedy)
+
+
+def _unfounded(chart: Chart, transition: Transition) -> Iterator[Problem]:
+    """Done events of what is never done because it is not made of states."""
+    for event in transition.events:
+        name = event.removeprefix(_DONE)
+        if name != event and not any(_covers_done(event, state) for state in _completable(chart)):
+            is_there = (
+                f"{name!r} is no state that holds others" if name in chart.node else f"there is no state {name!r}"
+            )
+            remedy = "name a Compound or Parallel in on=done(…)"
+            yield in_transition(transition, f"can never be chosen at {event}: {is_there}", remedy)
+
+
+def _completable(chart: Chart) -> list[str]:
+    return [node.name for node in chart.nodes if node.kind in (Kind.COMPOUND, Kind.PARALLEL)]
+
+
+def _covers_done(descriptor: str, state: str) -> bool:
+    return Transition(source=ROOT, events=(descriptor,)).hears(f"{_DONE}{state}")
+
+
+def _why_never(chart: Chart, does: Behaviour, place: int, transition: Transition) -> tuple[str, str]:
+    """The reason, and the remedy."""
+    source = transition.source
+    if source != ROOT and source not in does.reached:
+        return f"its source {source!r} is unreachable", f"lead to {source!r}, or take another source"
+    if source in chart.finals and not transition.events:
+        return f"all has ended in {source!r}", "make it an action, or take another source"
+    other = overshadowing(chart, place)
+    if other is None:
+        what = "another is always chosen before it, from within its source or beside it"
+        preceded = what, "give guards=[…] to what is chosen before it, or remove it"
+        return _why_never_done(chart, does, transition) or preceded
+    name = repr(other.label) if other.label else "another"
+    if other.events or not transition.events:
+        return (
+            f"{name}, before it, takes the same from {source!r}, without a guard",
+            f"put it before {name}, or give {name} guards=[…]",
+        )
+    return f"{name} leaves {source!r} at once, without a guard", f"give {name} guards=[…], or an event"
+
+
+def _why_never_done(chart: Chart, does: Behaviour, transition: Transition) -> tuple[str, str] | None:
+    """The reason and the remedy, if it waits for done events only, and none of them comes."""
+    if not transition.events or not all(event.startswith(_DONE) for event in transition.events):
+        return None
+    awaited = [state for state in _completable(chart) if transition.hears(f"{_DONE}{state}")]
+    state = next((state for state in awaited if _meet(chart, transition.source, state)), None)
+    if state is None:
+        what = f"{transition.source!r} is never active when {awaited[0]!r} is done"
+        return what, f"take source={awaited[0]!r}"
+    if chart.node[state].kind is Kind.PARALLEL:
+        return f"the regions of {state!r} are never all done", f"lead to a Final(…) in each region of {state!r}"
+    if any(chart.node[child].kind is Kind.FINAL and child in does.reached for child in chart.children[state]):
+        return None
+    return f"{state!r} is never done", f"give Compound({state!r}, …) a Final(…), and lead to it"
+
+
+def _delays(chart: Chart) -> Iterator[Problem]:
+    for node in chart.nodes:
+        events = [delay.event for delay in node.delays]
+        for event in dict.fromkeys(events):
+            if events.count(event) > 1:
+                what = f"has {events.count(event)} delays of {event!r}"
+                yield in_state(node.name, what, "keep one of them, or give each an action of its own")
+            if not any(way.hears(event) and _meet(chart, way.source, node.name) for way in chart.transitions):
+                what = f"waits for {event!r}, which nothing hears there"
+                remedy = f"write an @action(source={node.name!r}, after=…) for what is due, or remove the delay"
+                yield in_state(node.name, what, remedy)
+
+
+def _meet(chart: Chart, source: str, state: str) -> bool:
+    return source == ROOT or together(chart, source, state)

@@ -1,0 +1,245 @@
+"""Which configurations a chart can come to, and the shortest way to each state.
+
+The core itself finds them, on a chart that carries nothing out. A guard may answer either way, and each choice may be
+made, so that nothing that can happen is left out; what content would raise counts as an event from outside.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import networkx
+
+from engine.charts import ROOT, Chart, Configuration, Event, Transition
+from engine.statechart import Moment, Step
+
+LIMIT = 4096
+"""How many situations are looked at."""
+BRANCHES = 16
+"""How many steps, on average of all situations, are tried from each."""
+PENDING = 8
+"""How many events may wait to be heard; more than that, and a chart does not come to rest."""
+BY_ITSELF = ""
+"""The key of an edge that needs no event from outside."""
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Where a chart is: the active states, what its histories recall, and the `done.state` events to be heard."""
+
+    active: frozenset[str] = frozenset()
+    recalled: frozenset[tuple[str, frozenset[str]]] = frozenset()
+    pending: tuple[str, ...] = ()
+
+
+START = Situation()
+"""Before the beginning: nothing is active."""
+
+
+def graph(chart: Chart, limit: int = LIMIT) -> "networkx.MultiDiGraph[Situation]":
+    """The situations that can be reached from START, those in passing too; an edge for each step between two.
+
+    A node's `label` names its innermost states; `rests` says whether it may stay as it is. An edge's key is what
+    somebody sends, `pay`, `push (gone)` or `(after 15 min) expire`, or BY_ITSELF; `taken` are the places of its
+    transitions in the chart's, `weight` is how many steps it counts. `complete` of the whole is False if there may be
+    more than was looked at.
+    """
+    return _Exploration(chart, limit).found()
+
+
+def shortest(
+    chart: Chart, explored: "networkx.MultiDiGraph[Situation] | None" = None
+) -> Mapping[str, tuple[str, ...] | None]:
+    """By state, the fewest steps from the beginning that make it active; None where none was found.
+
+    `explored` is the chart's graph, if there is one already.
+    """
+    found = graph(chart) if explored is None else explored
+    steps: dict[str, tuple[str, ...] | None] = dict.fromkeys(chart.states)
+    distances, ways = networkx.single_source_dijkstra(found, START)
+    for situation in sorted(distances, key=distances.__getitem__):
+        for state in situation.active:
+            if steps[state] is None:
+                steps[state] = tuple(_steps(found, ways[situation]))
+    return steps
+
+
+def _steps(found: "networkx.MultiDiGraph[Situation]", way: list[Situation]) -> Iterator[str]:
+    for one, other in networkx.utils.pairwise(way):
+        edges = found.get_edge_data(one, other)
+        key = min(edges, key=lambda key: edges[key]["weight"])
+        if key != BY_ITSELF:
+            yield key
+
+
+def bare(chart: Chart) -> Chart:
+    """The same chart, which carries nothing out when it runs: only its guards are the author's still."""
+    nodes = (replace(node, initial_content=None, on_entry=(), on_exit=(), done_data=None) for node in chart.nodes)
+    transitions = (replace(transition, content=None) for transition in chart.transitions)
+    return replace(chart, nodes=tuple(nodes), transitions=tuple(transitions), initial_content=None)
+
+
+def _undecided(chart: Chart) -> Chart:
+    """The same chart with guards that ask what to answer, and a transition, guarded so, for each choice.
+
+    A transition's label is its place in the chart's.
+    """
+    transitions = (
+        way for place, transition in enumerate(chart.transitions) for way in _variants(str(place), transition)
+    )
+    return replace(chart, transitions=tuple(transitions))
+
+
+def _variants(label: str, transition: Transition) -> Iterator[Transition]:
+    by_done_only = transition.events and all(event.startswith("done.state.") for event in transition.events)
+    choices = () if by_done_only else transition.choices
+    chosen = [(choice,) for choice in choices if (choice,) != transition.targets]
+    for left, targets in zip(range(len(chosen), -1, -1), (transition.targets, *chosen), strict=True):
+        guard = _asked if left or transition.guard is not None else None
+        yield replace(transition, targets=targets, choices=(), guard=guard, label=label)
+
+
+def _asked(answers: "_Answers", moment: Moment) -> bool:
+    return answers.answer()
+
+
+class _Answers:
+    """What guards answer in one step: what is `given`, and no after that."""
+
+    __slots__ = ("_given", "_said")
+
+    def __init__(self, given: tuple[bool, ...]) -> None:
+        self._given = given
+        self._said: list[bool] = []
+
+    def answer(self) -> bool:
+        """The next guard's."""
+        place = len(self._said)
+        self._said.append(place < len(self._given) and self._given[place])
+        return self._said[-1]
+
+    def others(self) -> Iterator[tuple[bool, ...]]:
+        """What could have been given instead, to be answered otherwise from some guard on."""
+        for place in range(len(self._given), len(self._said)):
+            yield (*self._said[:place], True)
+
+
+class _Exploration:
+    """A graph in the making."""
+
+    def __init__(self, chart: Chart, limit: int) -> None:
+        self._original = chart
+        self._chart = _undecided(bare(chart))
+        self._limit = limit
+        self._left = limit * BRANCHES
+        self._graph: networkx.MultiDiGraph[Situation] = networkx.MultiDiGraph(complete=True)
+        self._queue = deque([START])
+        self._events = _events(chart)
+        self._heard: dict[str, bool] = {}
+
+    def found(self) -> "networkx.MultiDiGraph[Situation]":
+        """The graph, as far as the limits go."""
+        self._graph.add_node(START, label="", rests=False)
+        while self._queue:
+            situation = self._queue.popleft()
+            if situation == START:
+                self._begin()
+            elif len(situation.pending) > PENDING or len(self._graph) > self._limit or self._left <= 0:
+                self._graph.graph["complete"] = False
+            else:
+                self._go_on(situation)
+        return self._graph
+
+    def _begin(self) -> None:
+        moment = Moment(self._chart, Configuration(), _Answers(()))
+        moment.enter([Transition(source=ROOT, targets=self._chart.initial_of(ROOT))])
+        self._add(START, BY_ITSELF, moment.result())
+
+    def _go_on(self, situation: Situation) -> None:
+        """Every step from a situation: by itself, and where it may rest, at any event that is heard."""
+        for advanced, step in self._tried(situation, Moment.advance):
+            if advanced or situation.pending:
+                self._add(situation, BY_ITSELF, step)
+            else:
+                self._graph.nodes[situation]["rests"] = True
+        if self._graph.nodes[situation]["rests"]:
+            for name in self._events:
+                if self._original.enabled(situation.active, name):
+                    self._send(situation, name)
+
+    def _send(self, situation: Situation, name: str) -> None:
+        for heard, step in self._tried(situation, lambda moment: moment.hear(Event(name))):
+            if heard:
+                self._add(situation, self._said(situation, name, step), step)
+
+    def _tried(self, situation: Situation, act: Callable[[Moment], bool]) -> Iterator[tuple[bool, Step]]:
+        """What an act does and gives, for all that guards may answer."""
+        configuration = Configuration(
+            situation.active, dict(situation.recalled), tuple(Event(name) for name in situation.pending)
+        )
+        scripts: list[tuple[bool, ...]] = [()]
+        while scripts and self._left > 0:
+            self._left -= 1
+            answers = _Answers(scripts.pop())
+            moment = Moment(self._chart, configuration, answers)
+            acted = act(moment)
+            yield acted, moment.result()
+            scripts += answers.others()
+        if scripts:
+            self._graph.graph["complete"] = False
+
+    def _add(self, situation: Situation, key: str, step: Step) -> None:
+        then = step.configuration
+        pending = tuple(event.name for event in then.pending if self._is_heard(event.name))
+        target = Situation(then.active, frozenset(then.history.items()), pending)
+        known = target in self._graph
+        if not known:
+            self._graph.add_node(target, label=", ".join(self._original.atomic(then.active)), rests=False)
+            # by the number of steps, so that what is nearest is looked at before a limit is reached
+            (self._queue.appendleft if key == BY_ITSELF else self._queue.append)(target)
+        if not self._graph.has_edge(situation, target, key):
+            self._graph.add_edge(situation, target, key, taken=set(), weight=0 if key == BY_ITSELF else 1)
+        self._graph.edges[situation, target, key]["taken"].update(int(way.label) for way in step.taken)
+
+    def _is_heard(self, event: str) -> bool:
+        if event not in self._heard:
+            self._heard[event] = any(way.hears(event) for way in self._original.transitions)
+        return self._heard[event]
+
+    def _said(self, situation: Situation, name: str, step: Step) -> str:
+        originals = [self._original.transitions[int(way.label)] for way in step.taken]
+        chosen = [
+            way.targets[0]
+            for way, original in zip(step.taken, originals, strict=True)
+            if way.targets != original.targets
+        ]
+        waits = [
+            delay.after
+            for state in situation.active
+            for delay in self._original.node[state].delays
+            if delay.event == name
+        ]
+        after = f"(after {_spoken(min(waits))}) " if waits else ""
+        return after + name + (f" ({', '.join(chosen)})" if chosen else "")
+
+
+def _events(chart: Chart) -> tuple[str, ...]:
+    """One event of each sort that the chart's transitions tell apart, in their order.
+
+    `*` stands for one that nothing names. Those of `done.state` come by themselves only.
+    """
+    heard = [descriptor for transition in chart.transitions for descriptor in transition.events]
+    stems = [descriptor.removesuffix("*").removesuffix(".") or "*" for descriptor in heard]
+    due = [delay.event for node in chart.nodes for delay in node.delays]
+    return tuple(dict.fromkeys(name for name in stems + due if not f"{name}.".startswith("done.state.")))
+
+
+def _spoken(after: timedelta) -> str:
+    """A time as one says it: `15 min`, `1 h 30 min`, `2 d`."""
+    seconds, parts = after.total_seconds(), list[str]()
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        count, seconds = divmod(seconds, size)
+        parts += [f"{count:.0f} {unit}"] if count else []
+    parts += [f"{seconds:g} s"] if seconds or not parts else []
+    return " ".join(parts)

@@ -1,0 +1,556 @@
+"""Worlds whose states hold others: what their sessions do, keep, refuse and say, on both databases."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from types import new_class
+from typing import Any, cast
+
+import pytest
+from pydantic import BaseModel
+from sqlmodel import Field
+
+from engine import (
+    Compound,
+    Final,
+    History,
+    No,
+    Parallel,
+    Row,
+    World,
+    action,
+    done,
+    on_enter,
+    on_exit,
+    transition,
+    upgrade,
+)
+from engine.dispatch import Call, Dispatcher
+from engine.errors import DefinitionError, Refused
+from engine.migrate import upgrade as upgrade_tables
+from engine.registry import Registry
+from engine.statechart import Endless
+from engine.types import LOCAL, Change, Outcome
+
+Make = Callable[..., Dispatcher]
+
+
+class State(StrEnum):
+    DAY = "day"
+    AWAKE = "awake"
+    WORK = "work"
+    DESK = "desk"
+    BREAK = "break"
+    BACK = "back"
+    MOOD = "mood"
+    FRESH = "fresh"
+    TIRED = "tired"
+    ASLEEP = "asleep"
+    OVER = "over"
+
+
+class Diary(BaseModel):
+    said: list[str] = []
+    coffee: int = 2
+    bored: bool = False
+
+
+class Page(Row, table=True):
+    """What was written at the desk."""
+
+    number: int = Field(primary_key=True)
+
+
+def has_coffee(worker: "Worker") -> No | None:
+    return None if worker.data.coffee else No("The coffee is out.", hint="Ask for more.")
+
+
+def is_bored(worker: "Worker") -> str | None:
+    return None if worker.data.bored else "not bored"
+
+
+class Worker(
+    World,
+    name="worker",
+    states=[
+        Parallel(
+            State.DAY,
+            Compound(
+                State.AWAKE, Compound(State.WORK, State.DESK, State.BREAK, History(State.BACK, default=State.DESK))
+            ),
+            Compound(State.MOOD, State.FRESH, State.TIRED),
+        ),
+        State.ASLEEP,
+        Final(State.OVER),
+    ],
+    rows=[Page],
+):
+    """Somebody's day."""
+
+    data: Diary
+
+    @action(source=State.DESK)
+    def write(self) -> int:
+        """Write a page."""
+        self.data.said.append(f"write in {self.state}")
+        self.rows(Page).add(number=len(self.rows(Page)) + 1)
+        self.raise_event("strain")
+        return len(self.rows(Page))
+
+    @action(source=State.WORK, target=State.BREAK, guards=[has_coffee])
+    def pause(self) -> None:
+        """Have a coffee."""
+        self.data.coffee -= 1
+
+    @action(source=[State.BREAK, State.TIRED], target=[State.DESK, State.FRESH])
+    def refresh(self, wholly: bool = True) -> None:
+        """Go back to the desk, fresh."""
+        self.enter(*((State.DESK, State.FRESH) if wholly else (State.DESK,)))
+
+    @action(source=State.DAY, target=State.ASLEEP)
+    def sleep(self) -> None:
+        """Fall asleep."""
+        self.data.said.append("sleep")
+
+    @action(source=State.ASLEEP, target=State.BACK)
+    def wake(self) -> None:
+        """Wake up where the day was left."""
+
+    @action(source=State.ASLEEP, target=State.OVER)
+    def retire(self) -> None:
+        """Never wake up to work again."""
+
+    @action(source=State.DAY)
+    def yawn(self, aloud: bool = False) -> None:
+        """Yawn."""
+        self.data.bored = True
+        if aloud:
+            self.raise_event("noise")
+
+    @transition(source=State.FRESH, target=State.TIRED, on="strain")
+    def tire(self) -> None:
+        self.data.said.append(f"tire, fresh: {self.is_in(State.FRESH)}, at the desk: {self.is_in(State.DESK)}")
+
+    @transition(source=State.DESK, target=State.BREAK, guards=[is_bored])
+    def wander_off(self) -> None:
+        self.data.bored = False
+        self.data.said.append("wander off")
+
+    @transition(source=State.DAY, on="noise")
+    def be_told_off(self) -> None:
+        raise Refused("quiet", "Yawn quietly, please.")
+
+    @on_exit(State.DESK, State.WORK, State.DAY)
+    def leave(self) -> None:
+        self.data.said.append(f"leave, {self.state}")
+
+    @on_enter(State.ASLEEP)
+    def dream(self) -> None:
+        if len(self.rows(Page)) > 1:
+            raise RuntimeError("a nightmare")
+        self.data.said.append("dream")
+
+
+@pytest.fixture
+def office(dispatcher_of: Make) -> Dispatcher:
+    return dispatcher_of(Worker)
+
+
+def act(dispatcher: Dispatcher, name: str, session: str | None = None, **given: Any) -> Outcome:
+    return dispatcher.dispatch(Call(principal=LOCAL, world="worker", action=name, arguments=given, session=session))
+
+
+def said(dispatcher: Dispatcher) -> list[str]:
+    found: list[str] = dispatcher.look(LOCAL, "worker", None, lambda worker: worker.data.said)
+    return found
+
+
+def test_action_of_one_region_leaves_the_other_as_it_is(office: Dispatcher) -> None:
+    assert act(office, "pause").state == "break + fresh"
+
+
+def test_regions_hear_what_an_action_raises(office: Dispatcher) -> None:
+    assert act(office, "write").state == "desk + tired"
+    assert said(office) == ["write in day", "tire, fresh: False, at the desk: True"]
+
+
+def test_action_chooses_a_target_for_each_region(office: Dispatcher) -> None:
+    act(office, "write")
+    act(office, "pause")
+    assert act(office, "refresh").state == "desk + fresh"
+    act(office, "write")
+    act(office, "pause")
+    assert act(office, "refresh", wholly=False).state == "desk + tired"
+
+
+def test_states_are_left_from_the_inside_out_after_the_method(office: Dispatcher) -> None:
+    act(office, "sleep")
+    assert said(office) == ["sleep", "leave, desk", "leave, work", "leave, day", "dream"]
+
+
+def test_transition_without_event_is_taken_as_soon_as_its_guards_allow(office: Dispatcher) -> None:
+    assert act(office, "yawn").state == "break + fresh"
+    assert said(office) == ["leave, day", "wander off"]
+
+
+def test_history_is_kept_through_restart_undo_and_fork(office: Dispatcher, dispatcher_of: Make) -> None:
+    act(office, "pause")
+    session = act(office, "sleep").session
+    fork = office.fork(LOCAL, session)
+    again = dispatcher_of(Worker)
+    assert act(again, "wake").state == "break + fresh"
+    assert act(again, "undo").state == "asleep"
+    assert act(again, "wake").state == "break + fresh"
+    assert act(again, "wake", session=fork.session).state == "break + fresh"
+
+
+def test_history_is_kept_in_a_file(office: Dispatcher, dispatcher_of: Make, tmp_path: Path) -> None:
+    act(office, "pause")
+    session = act(office, "sleep").session
+    office.export(LOCAL, session, tmp_path / "day.session")
+    other = dispatcher_of(Worker, file="other.db")
+    found = other.import_file(LOCAL, tmp_path / "day.session")
+    assert found.state == "asleep" and act(other, "wake", session=found.session).state == "break + fresh"
+
+
+@pytest.mark.parametrize(("name", "given"), [("yawn", {"aloud": True}), ("sleep", {})])
+def test_what_a_transition_or_an_entry_raises_undoes_the_whole(
+    office: Dispatcher, name: str, given: dict[str, Any]
+) -> None:
+    act(office, "write")
+    session = act(office, "write").session
+    before = office.past(LOCAL, session)
+    with pytest.raises((Refused, RuntimeError), match=r"Yawn quietly|nightmare"):
+        act(office, name, **given)
+    assert office.past(LOCAL, session) == before
+    assert act(office, "pause").state == "break + tired"
+
+
+def test_session_says_of_each_action_why_it_is_not_possible(office: Dispatcher) -> None:
+    act(office, "pause")
+    act(office, "refresh")
+    session = act(office, "pause").session
+    now = office.now(LOCAL, session)
+    assert now.allowed_actions == ("refresh", "sleep", "yawn")
+    against = {name: (no.rule, no.reason, no.hint) for name, no in now.refused_actions.items()}
+    assert against["pause"] == ("has_coffee", "The coffee is out.", "Ask for more.")
+    assert against["wake"] == ("wrong_state", "wake is not possible while the session is break + fresh.", None)
+    with pytest.raises(Refused) as refused:
+        act(office, "pause")
+    assert refused.value.hint == "Ask for more. Possible now: refresh, sleep, yawn."
+
+
+def test_ended_session_says_of_each_action_that_it_ended(office: Dispatcher) -> None:
+    session = act(office, "end").session
+    now = office.now(LOCAL, session)
+    assert now.allowed_actions == () and {no.rule for no in now.refused_actions.values()} == {"session_ended"}
+
+
+def test_changes_and_history_tell_the_innermost_states(dispatcher_of: Make) -> None:
+    heard: list[Change] = []
+    office = dispatcher_of(Worker, listeners=[heard.append])
+    session = act(office, "write").session
+    act(office, "sleep")
+    assert [(change.state_before, change.state) for change in heard] == [
+        (None, "desk + fresh"),
+        ("desk + fresh", "desk + tired"),
+        ("desk + tired", "asleep"),
+    ]
+    assert [entry["state"] for entry in office.history(LOCAL, session)] == ["desk + fresh", "desk + tired", "asleep"]
+    assert office.past(LOCAL, session, 2)[0].state == "desk + tired"
+
+
+def test_chart_without_rest_stops_the_action_and_changes_nothing(dispatcher_of: Make) -> None:
+    class Spin(StrEnum):
+        LEFT = "left"
+        RIGHT = "right"
+
+    class Top(BaseModel):
+        spinning: bool = False
+
+    def spins(top: World) -> str | None:
+        return None if top.data.spinning else "it stands"
+
+    class SpinningTop(World, name="worker", states=Spin, start=Spin.LEFT, rows=[]):
+        data: Top
+
+        @action
+        def spin(self) -> None:
+            self.data.spinning = True
+
+        @transition(source=Spin.LEFT, target=Spin.RIGHT, guards=[spins])
+        def turn(self) -> None: ...
+
+        @transition(source=Spin.RIGHT, target=Spin.LEFT, guards=[spins])
+        def turn_on(self) -> None: ...
+
+    office = dispatcher_of(SpinningTop)
+    office.start(LOCAL, "worker", main=True)
+    with pytest.raises(Endless, match="no rest after 100 microsteps; active: left"):
+        act(office, "spin")
+    now = office.main_now(LOCAL, "worker")
+    assert now is not None and (now.revision, now.state) == (1, "left")
+
+
+def test_guard_of_a_transition_writes_nothing(dispatcher_of: Make) -> None:
+    def writes(worker: World) -> str | None:
+        worker.rows(Page).add(number=7)
+        return None
+
+    class Writing(World, name="worker", states=Lamp, start=Lamp.OFF, rows=[Page]):
+        @action
+        def look(self) -> None: ...
+
+        @transition(source=Lamp.OFF, target=Lamp.ON, guards=[writes])
+        def shine(self) -> None: ...
+
+    with pytest.raises(TypeError, match="only read"):
+        dispatcher_of(Writing).start(LOCAL, "worker")
+
+
+class Lamp(StrEnum):
+    OFF = "off"
+    ON = "on"
+
+
+def test_internal_action_does_not_leave_its_source(dispatcher_of: Make) -> None:
+    class Room(StrEnum):
+        ROOM = "room"
+        DOOR = "door"
+        WINDOW = "window"
+
+    class Log(BaseModel):
+        said: list[str] = []
+
+    class InRoom(World, name="worker", states=[Compound(Room.ROOM, Room.DOOR, Room.WINDOW)], rows=[]):
+        data: Log
+
+        @action(source=Room.ROOM, target=Room.WINDOW, internal=True)
+        def walk(self) -> None: ...
+
+        @action(source=Room.ROOM, target=Room.DOOR)
+        def come_back(self) -> None: ...
+
+        @on_enter(Room.ROOM)
+        def arrive(self) -> None:
+            self.data.said.append("arrive")
+
+    office = dispatcher_of(InRoom)
+    assert act(office, "walk").state == "window" and said(office) == ["arrive"]
+    assert act(office, "come_back").state == "door" and said(office) == ["arrive", "arrive"]
+
+
+# versions
+
+
+class Flat(StrEnum):
+    DESK = "desk"
+    PAUSE = "pause"
+    NAP = "nap"
+
+
+class FirstWorker(World, name="worker", states=Flat, start=Flat.DESK, rows=[]):
+    """Version 1: states side by side."""
+
+    @action(target=[Flat.PAUSE, Flat.NAP])
+    def stop(self, nap: bool = False) -> None:
+        """Stop working."""
+        self.enter(Flat.NAP if nap else Flat.PAUSE)
+
+
+class Nested(StrEnum):
+    WORK = "work"
+    DESK = "desk"
+    BREAK = "break"
+    MOOD = "mood"
+    FRESH = "fresh"
+    DAY = "day"
+
+
+@upgrade(to=2, of=Nested)
+def renamed(state: str) -> str:
+    return {"pause": "break"}.get(state, state)
+
+
+def second(**options: Any) -> type[World]:
+    """Version 2: states within others."""
+    tree = Parallel(Nested.DAY, Compound(Nested.WORK, Nested.DESK, Nested.BREAK), Compound(Nested.MOOD, Nested.FRESH))
+
+    class SecondWorker(World, name="worker", states=[tree], rows=[], **options):
+        @action(source=Nested.BREAK, target=Nested.DESK)
+        def go_on(self) -> None: ...
+
+        @action(source=Nested.DESK, target=Nested.BREAK)
+        def stop(self) -> None: ...
+
+    return SecondWorker
+
+
+def later(dispatcher: Dispatcher, world: type[World]) -> Dispatcher:
+    """The same database under another version of the world."""
+    upgrade_tables(dispatcher.store, [world.definition])
+    return Dispatcher(dispatcher.store, Registry([world]))
+
+
+def test_flat_state_of_an_older_version_is_entered_where_it_is_nested_now(dispatcher_of: Make) -> None:
+    before = dispatcher_of(FirstWorker)
+    session = act(before, "stop").session
+    after = later(before, second(version=2, upgrades=[renamed]))
+    assert after.now(LOCAL, session).state == "break + fresh"
+    assert after.past(LOCAL, session, 1)[0].state == "desk + fresh"
+    assert act(after, "go_on").state == "desk + fresh"
+    assert act(after, "undo").state == "break + fresh"
+    assert act(after, "undo").state == "desk + fresh"
+
+
+def test_configuration_that_the_chart_does_not_know_is_refused_by_name(dispatcher_of: Make) -> None:
+    before = dispatcher_of(FirstWorker)
+    session = act(before, "stop", nap=True).session
+    after = later(before, second(version=2, upgrades=[renamed]))
+    with pytest.raises(Refused) as refused:
+        after.now(LOCAL, session)
+    assert refused.value.rule == "unknown_state" and "'nap' in version 1 of worker" in refused.value.reason
+    assert "marked @upgrade(to=…, of=…)" in (refused.value.hint or "")
+    assert before.now(LOCAL, session).state == "nap"
+
+
+def test_state_that_holds_others_by_now_needs_a_new_version(dispatcher_of: Make) -> None:
+    before = dispatcher_of(FirstWorker)
+    session = act(before, "stop").session
+    with pytest.raises(Refused, match="in the state 'pause' in version 1 of worker"):
+        later(before, second()).now(LOCAL, session)
+
+
+def test_what_a_history_recalled_is_upgraded_too(dispatcher_of: Make) -> None:
+    before = dispatcher_of(Worker)
+    act(before, "pause")
+    session = act(before, "sleep").session
+
+    class Newer(StrEnum):
+        DAY = "day"
+        DESK = "desk"
+        COFFEE = "coffee"
+        BACK = "back"
+        ASLEEP = "asleep"
+
+    @upgrade(to=2, of=Newer)
+    def coffee(state: str) -> str:
+        return "coffee" if state == "break" else state
+
+    tree = Compound(Newer.DAY, Newer.DESK, Newer.COFFEE, History(Newer.BACK, default=Newer.DESK))
+
+    class NewWorker(World, name="worker", states=[tree, Newer.ASLEEP], version=2, upgrades=[coffee], rows=[Page]):
+        @action(source=Newer.ASLEEP, target=Newer.BACK)
+        def wake(self) -> None: ...
+
+        @action(source=Newer.DAY, target=Newer.ASLEEP)
+        def sleep(self) -> None: ...
+
+        @action(source=Newer.DESK, target=Newer.COFFEE)
+        def pause(self) -> None: ...
+
+    assert act(later(before, NewWorker), "wake", session=session).state == "coffee"
+
+
+# wrong declarations
+
+
+def told(states: Any, members: dict[str, Any] | None = None, **options: Any) -> str:
+    """What a class statement with these states and members is told."""
+    with pytest.raises(DefinitionError) as wrong:
+        new_class("Odd", (World,), {"rows": [], "states": states, **options}, lambda space: space.update(members or {}))
+    return str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("states", "options", "said"),
+    [
+        ([], {}, "states=[] has no state"),
+        ([Lamp.ON], {}, "Lamp.OFF has no places in states=[…]. Give each member of the enumeration one"),
+        ([Lamp.ON, Lamp.OFF, Lamp.ON], {}, "Lamp.ON has 2 places"),
+        ([Lamp.ON, Lamp.OFF, Nested.DAY], {}, "is no Lamp, as the first state is"),
+        ([Lamp.ON, "off"], {}, "'off' in states=[…] is no state. Give members of a StrEnum"),
+        ("on", {}, "states='on' is no enumeration of strings"),
+        ([Lamp.ON, Lamp.OFF], {"final": {Lamp.OFF}}, "Write Final(State.…) at its place"),
+        ([Lamp.ON, Lamp.OFF], {"start": Nested.DAY}, "'day' is no state of this world"),
+        (Lamp, {}, "states= and start= go together"),
+        (None, {"start": Lamp.ON}, "start= and final= name states, and there are none"),
+    ],
+)
+def test_states_in_no_order_are_refused(states: Any, options: dict[str, Any], said: str) -> None:
+    assert said in told(states, **options)
+
+
+def test_transition_of_another_worlds_state_is_refused() -> None:
+    def go(self: World) -> None: ...
+
+    members = {"go": transition(source=Lamp.ON, target=Nested.DAY)(go)}
+    assert "Odd.go: 'day' is no state of this world. Its states are: off, on." in told(Lamp, members, start=Lamp.OFF)
+
+
+@pytest.mark.parametrize(
+    ("declare", "said"),
+    [
+        (lambda: transition(source=cast(Any, "on")), "@transition: 'on' is not what it takes"),
+        (lambda: transition(source=Lamp.ON, on=""), "@transition: on='' names no event"),
+        (lambda: on_enter(), "@on_enter: () is not what it takes. Give members of the world's states"),
+        (lambda: done("on"), "@done: 'on' is not what it takes. Give one member"),  # type: ignore[arg-type]
+        (lambda: on_exit(Lamp.ON)(cast(Any, lambda self, more: None)), "@on_exit calls a method without arguments"),
+        (lambda: on_exit(Lamp.ON)(property(lambda self: None)), "@on_exit was given"),  # type: ignore[type-var]
+    ],
+)
+def test_wrong_mark_is_refused_where_it_is_made(declare: Callable[[], object], said: str) -> None:
+    with pytest.raises(DefinitionError) as wrong:
+        declare()
+    assert said in str(wrong.value)
+
+
+def test_states_that_exclude_each_other_cannot_be_entered_at_once(dispatcher_of: Make) -> None:
+    class Torn(World, name="worker", states=Lamp, start=Lamp.OFF, rows=[]):
+        @action(target=[Lamp.OFF, Lamp.ON])
+        def go(self) -> None:
+            self.enter(Lamp.OFF, Lamp.ON)
+
+    with pytest.raises(DefinitionError, match="cannot be in off and on at once"):
+        act(dispatcher_of(Torn), "go")
+
+
+def test_state_of_another_world_is_not_asked_for(dispatcher_of: Make) -> None:
+    class Asking(World, name="worker", states=Lamp, start=Lamp.OFF, rows=[]):
+        @action(target=[Lamp.ON, Lamp.OFF])
+        def go(self) -> bool:
+            return self.is_in(Nested.DAY)
+
+    with pytest.raises(TypeError, match="asks for no state of worker"):
+        act(dispatcher_of(Asking), "go")
+
+
+def test_action_is_taken_by_a_call_and_not_by_an_event_of_its_name(dispatcher_of: Make) -> None:
+    class Self(World, name="worker", states=Lamp, start=Lamp.OFF, rows=[]):
+        @action(source=Lamp.OFF, target=Lamp.ON)
+        def go(self, event: str) -> None:
+            self.raise_event(event)
+
+        @action(source=Lamp.ON, target=Lamp.OFF)
+        def back(self) -> None: ...
+
+    dispatcher = dispatcher_of(Self)
+    for event in ("back", "back.again"):
+        with pytest.raises(TypeError, match="'back' is an action, and only a call takes it"):
+            act(dispatcher, "go", event=event)
+    assert act(dispatcher, "go", event="backwards").state == "on"
+
+
+def test_action_called_done_is_refused_where_states_hold_others(dispatcher_of: Make) -> None:
+    def finish(self: World) -> None: ...
+
+    within = [Compound(Lamp.OFF, Lamp.ON)]
+    assert "the action 'done' would be taken whenever a state that holds others is done" in told(
+        within, {"done": action(name="done")(finish)}
+    )
+
+    class Task(World, name="worker", states=Lamp, start=Lamp.OFF, final=[Lamp.ON], rows=[]):
+        @action(target=Lamp.ON)
+        def done(self) -> None: ...
+
+    assert act(dispatcher_of(Task), "done").state == "on"

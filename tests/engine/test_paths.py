@@ -1,0 +1,209 @@
+"""Which configurations a chart can come to, found by its core, and the shortest ways to its states."""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from engine.charts import Chart, Delay, Kind, Node, Transition
+from engine.soundness.paths import BY_ITSELF, START, bare, graph, shortest
+
+
+def to(source: str, event: str, *targets: str, **other: Any) -> Transition:
+    return Transition(source=source, events=tuple(event.split()), targets=targets, **other)
+
+
+def maybe(context: object, moment: object) -> bool:
+    raise AssertionError("a guard is the author's, and is not run")
+
+
+def never(context: object, moment: object) -> None:
+    raise AssertionError("content is not run")
+
+
+DOOR = Chart(
+    nodes=(
+        Node(name="open"),
+        Node(name="shut", delays=(Delay("rust", timedelta(minutes=90)),)),
+        Node(name="gone", kind=Kind.FINAL),
+    ),
+    transitions=(
+        to("open", "shut", "shut", guard=maybe, content=never),
+        to("shut", "push", "open", choices=("open", "gone")),
+        to("shut", "rust", "gone"),
+        to("", "knock"),
+    ),
+)
+
+ORDER = Chart(
+    nodes=(
+        Node(name="open"),
+        Node(name="placed", kind=Kind.PARALLEL),
+        Node(name="payment", kind=Kind.COMPOUND, parent="placed"),
+        Node(name="due", parent="payment"),
+        Node(name="paid", kind=Kind.FINAL, parent="payment"),
+        Node(name="packing", kind=Kind.COMPOUND, parent="placed"),
+        Node(name="waiting", parent="packing"),
+        Node(name="packed", kind=Kind.FINAL, parent="packing"),
+        Node(name="sent", kind=Kind.FINAL),
+        Node(name="lost", kind=Kind.FINAL),
+    ),
+    transitions=(
+        to("open", "place", "placed"),
+        to("due", "pay", "paid"),
+        to("waiting", "pack", "packed"),
+        to("placed", "done.state.placed", "sent"),
+    ),
+)
+
+GAME = Chart(
+    nodes=(
+        Node(name="chapters", kind=Kind.COMPOUND),
+        Node(name="one", kind=Kind.COMPOUND, parent="chapters"),
+        Node(name="gate", parent="one"),
+        Node(name="yard", parent="one"),
+        Node(name="two", parent="chapters"),
+        Node(name="back", kind=Kind.DEEP, parent="chapters", initial=("two",)),
+        Node(name="paused"),
+        Node(name="over", kind=Kind.FINAL),
+    ),
+    transitions=(
+        to("gate", "enter", "yard"),
+        to("yard", "read", "two"),
+        to("two", "win", "over"),
+        to("chapters", "pause", "paused"),
+        to("paused", "resume", "back"),
+    ),
+)
+
+
+def test_shortest_ways_are_the_actions_to_each_state() -> None:
+    assert shortest(DOOR) == {
+        "open": (),
+        "shut": ("shut",),
+        "gone": ("shut", "push (gone)"),
+    }
+
+
+def test_delayed_event_is_a_step_that_says_how_long_it_takes() -> None:
+    chart = replace(DOOR, transitions=(*DOOR.transitions[:1], *DOOR.transitions[2:]))
+    assert shortest(chart)["gone"] == ("shut", "(after 1 h 30 min) rust")
+
+
+def test_times_are_said_in_the_largest_units() -> None:
+    for after, said in ((timedelta(days=2), "2 d"), (timedelta(seconds=1.5), "1.5 s"), (timedelta(), "0 s")):
+        nodes = (Node(name="a", delays=(Delay("go", after),)), Node(name="b"))
+        assert shortest(Chart(nodes, (to("a", "go", "b"),)))["b"] == (f"(after {said}) go",)
+
+
+def test_what_comes_by_itself_is_no_step() -> None:
+    assert shortest(ORDER)["sent"] == ("place", "pay", "pack")
+
+
+def test_states_in_passing_are_reached_too() -> None:
+    nodes = tuple(Node(name=name) for name in "abcd")
+    chart = Chart(nodes, (to("a", "go", "b"), to("b", "", "c"), to("c", "back", "a")))
+    assert shortest(chart) == {"a": (), "b": ("go",), "c": ("go",), "d": None}
+
+
+def test_state_that_is_not_reached_has_no_way() -> None:
+    assert shortest(ORDER)["lost"] is None
+
+
+def test_states_within_have_the_way_of_what_they_are_in() -> None:
+    ways = shortest(ORDER)
+    assert ways["placed"] == ways["payment"] == ways["due"] == ways["waiting"] == ("place",)
+
+
+def test_several_regions_are_combined() -> None:
+    resting = {data["label"] for _, data in graph(ORDER).nodes(data=True) if data["rests"]}
+    assert resting == {"open", "due, waiting", "paid, waiting", "due, packed", "sent"}
+
+
+def test_what_a_history_recalls_is_part_of_a_situation() -> None:
+    found = graph(GAME)
+    paused = [situation for situation, label in found.nodes(data="label") if label == "paused"]
+    recalled = {state for situation in paused for _, states in situation.recalled for state in states}
+    assert recalled == {"gate", "yard", "two"}
+    resumed = {found.nodes[other]["label"] for one in paused for other in found.successors(one)}
+    assert resumed == {"gate", "yard", "two"}
+
+
+def test_edges_are_named_by_what_is_sent_and_know_their_transitions() -> None:
+    found = graph(DOOR)
+    ways = {
+        (found.nodes[one]["label"], key, found.nodes[other]["label"]): data["taken"]
+        for one, other, key, data in found.edges(keys=True, data=True)
+    }
+    assert ways == {
+        ("", BY_ITSELF, "open"): set(),
+        ("open", "shut", "shut"): {0},
+        ("open", "knock", "open"): {3},
+        ("shut", "knock", "shut"): {3},
+        ("shut", "push", "open"): {1},
+        ("shut", "push (gone)", "gone"): {1},
+        ("shut", "(after 1 h 30 min) rust", "gone"): {2},
+    }
+
+
+def test_guards_may_answer_either_way() -> None:
+    nodes = tuple(Node(name=name) for name in "abcd")
+    ways = (to("a", "go", "b", guard=maybe), to("a", "go", "c", guard=maybe), to("a", "go", "d"))
+    assert set(shortest(Chart(nodes, ways)).values()) == {(), ("go",)}
+
+
+def test_choices_of_several_regions_are_made_at_once() -> None:
+    nodes = (
+        Node(name="p", kind=Kind.PARALLEL),
+        Node(name="l", kind=Kind.COMPOUND, parent="p"),
+        *(Node(name=name, parent="l") for name in ("l1", "l2")),
+        Node(name="r", kind=Kind.COMPOUND, parent="p"),
+        *(Node(name=name, parent="r") for name in ("r1", "r2")),
+    )
+    ways = (to("l1", "go", "l1", choices=("l1", "l2")), to("r1", "go", "r1", choices=("r1", "r2")))
+    found = graph(Chart(nodes, ways))
+    first = next(iter(found.successors(START)))
+    assert {key: found.nodes[other]["label"] for _, other, key in found.out_edges(first, keys=True)} == {
+        "go": "l1, r1",
+        "go (l2)": "l2, r1",
+        "go (r2)": "l1, r2",
+        "go (l2, r2)": "l2, r2",
+    }
+
+
+def test_event_that_nothing_names_stands_for_all_others() -> None:
+    chart = Chart((Node(name="a"),), (to("a", "help.me", "a"), to("a", "*", "a")))
+    assert {key for *_, key in graph(chart).edges(keys=True)} == {BY_ITSELF, "help.me", "*"}
+
+
+def test_bound_that_is_hit_is_said() -> None:
+    nodes = tuple(Node(name=f"s{number}") for number in range(20))
+    chart = Chart(nodes, tuple(to(f"s{number}", "on", f"s{number + 1}") for number in range(19)))
+    assert graph(chart).graph["complete"]
+    few = graph(chart, limit=5)
+    assert not few.graph["complete"] and len(few) < 8
+    ways = shortest(chart, few)
+    assert ways["s3"] == ("on",) * 3 and ways["s19"] is None
+
+
+def test_guards_that_can_be_answered_in_too_many_ways_hit_the_bound() -> None:
+    region = [
+        (Node(name=f"r{number}", kind=Kind.COMPOUND, parent="p"), Node(name=f"a{number}", parent=f"r{number}"))
+        for number in range(20)
+    ]
+    nodes = (Node(name="p", kind=Kind.PARALLEL), *(node for pair in region for node in pair))
+    chart = Chart(nodes, tuple(to(f"a{number}", "go", f"a{number}", guard=maybe) for number in range(20)))
+    assert not graph(chart, limit=10).graph["complete"]
+
+
+def test_chart_that_waits_for_ever_more_events_hits_the_bound() -> None:
+    nodes = (Node(name="x", kind=Kind.COMPOUND), Node(name="f", kind=Kind.FINAL, parent="x"))
+    chart = Chart(nodes, (to("x", "", "x"), to("x", "done.state.x", "x")))
+    assert not graph(chart).graph["complete"]
+
+
+def test_bare_chart_keeps_only_its_guards() -> None:
+    final = Node(name="f", kind=Kind.FINAL, on_entry=(never,), on_exit=(never,), done_data=never)
+    chart = Chart((final,), (to("f", "go", "f", guard=maybe, content=never),), initial_content=never)
+    assert bare(chart).nodes == (Node(name="f", kind=Kind.FINAL),)
+    assert bare(chart).transitions == (to("f", "go", "f", guard=maybe),)
+    assert bare(chart).initial_content is None
