@@ -2,7 +2,6 @@
 
 import contextlib
 import gc
-import ipaddress
 import logging
 import signal
 import socket
@@ -15,6 +14,9 @@ from mcp.server.stdio import stdio_server
 from starlette.applications import Starlette
 
 from engine.application import opened
+from engine.auth import invitations
+from engine.auth.context import AuthContext
+from engine.auth.sweeping import sweep_access
 from engine.dispatch import Dispatcher
 from engine.errors import NotFound, Refused, Unauthenticated
 from engine.mcp_adapter.catalog import Endpoint
@@ -27,6 +29,7 @@ from engine.settings import Settings
 from engine.sweeping import Sweeper, tasks_of
 from engine.types import LOCAL
 from engine.web.app import build_app
+from engine.web.guarded import guarded_app
 from engine.web.stopping import GRACE_SECONDS, STOP_SECONDS, GentleServer, gone_within
 from engine.web.writing import OneWriteProtocol
 
@@ -35,45 +38,61 @@ COLLECT_EVERY = 10_000
 """Objects made and not let go after which Python looks for garbage; by default 700."""
 SWITCH_SECONDS = 0.0005
 """How long a thread may keep the interpreter while others wait for it; by default 0.005."""
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 def build(settings: Settings, dispatcher: Dispatcher) -> Starlette:
     """The ASGI app of the settings. Raises Unauthenticated for settings under which nobody could be told apart."""
     check(settings)
-    return build_app(dispatcher, tuple(dict.fromkeys((settings.host, *LOOPBACK))))
+    if settings.auth == "off":
+        return build_app(dispatcher, settings.hosts)
+    return guarded_app(dispatcher, settings.hosts, AuthContext(dispatcher.store, dispatcher.registry, settings.url))
 
 
 def check(settings: Settings) -> None:
-    """Insist that whoever reaches the server may act as the local principal. Raises Unauthenticated."""
-    if settings.auth != "off":
-        raise Unauthenticated(
-            "TURNKEEPER_AUTH is oauth, and this release has no authorization yet.",
-            hint="Set TURNKEEPER_AUTH=off: everybody on this machine then acts as you.",
-        )
-    if not _loopback(settings.host):
+    """Insist that strangers can be told apart, and reach the server as its operator wants. Raises Unauthenticated."""
+    if settings.is_loopback:
+        return
+    if settings.auth == "off":
         raise Unauthenticated(
             f"TURNKEEPER_HOST={settings.host} is not loopback, and TURNKEEPER_AUTH is off.",
             hint="Without authorization the server listens on 127.0.0.1 only.",
         )
+    if not (settings.public_url or "").startswith("https://"):
+        raise Unauthenticated(
+            f"TURNKEEPER_HOST={settings.host} is not loopback, and TURNKEEPER_PUBLIC_URL is"
+            f" {settings.public_url or 'not set'}.",
+            hint="Set it to the https:// address under which people reach the server, through a proxy that does TLS.",
+        )
+    if not settings.allowed_hosts:
+        raise Unauthenticated(
+            f"TURNKEEPER_HOST={settings.host} is not loopback, and TURNKEEPER_ALLOWED_HOSTS is not set.",
+            hint="Name the hosts under which the server may be reached, such as that of TURNKEEPER_PUBLIC_URL.",
+        )
 
 
-def serve(settings: Settings, announce: Callable[[Settings, Registry], None] | None = None) -> None:
+def serve(settings: Settings, announce: Callable[[Settings, Registry, str | None], None] | None = None) -> None:
     """Serve HTTP until the process is told to stop. Raises EngineError before it serves.
 
-    `announce` is told the settings with the real port, and the worlds, once clients can connect.
+    `announce` is told the settings with the real port, the worlds, and where the first account is made while there
+    is none, once clients can connect.
     """
     check(settings)
     with (
         _listening(settings) as listener,
         gone_within(STOP_SECONDS) as clock,
         opened(settings) as dispatcher,
-        Sweeper(tasks_of(dispatcher, settings.journal_retention) | {"connections": lambda go_on: sweep(dispatcher)}),
+        Sweeper(
+            tasks_of(dispatcher, settings.journal_retention)
+            | {
+                "connections": lambda go_on: sweep(dispatcher),
+                "access": lambda go_on: sweep_access(dispatcher.store, go_on),
+            }
+        ),
     ):
+        settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         app = build(settings, dispatcher)
         if announce is not None:
-            port: int = listener.getsockname()[1]
-            announce(settings.model_copy(update={"port": port}), dispatcher.registry)
+            announce(settings, dispatcher.registry, first_link(settings, dispatcher))
         config = uvicorn.Config(
             app,
             http=OneWriteProtocol,
@@ -89,6 +108,14 @@ def serve(settings: Settings, announce: Callable[[Settings, Registry], None] | N
             app.state.end_streams()
 
         GentleServer(config, stop).run(sockets=[listener])
+
+
+def first_link(settings: Settings, dispatcher: Dispatcher) -> str | None:
+    """Where the first account is made, while authorization is on and there is none."""
+    if settings.auth == "off":
+        return None
+    context = AuthContext(dispatcher.store, dispatcher.registry, settings.url)
+    return context.store.write(lambda transaction: invitations.first(transaction, context))
 
 
 def tune() -> None:
@@ -113,7 +140,7 @@ def stdio(settings: Settings, world: str | None = None) -> None:
 
 
 async def _serve_pipes(dispatcher: Dispatcher, endpoint: Endpoint) -> None:
-    hub = Hub(dispatcher.registry)
+    hub = Hub(dispatcher.registry, dispatcher.store)
     dispatcher.listeners.append(hub.tell)
     server = build_server(dispatcher, hub, endpoint, lambda context: LOCAL)
     async with (
@@ -139,15 +166,6 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
                 hint="Stop what listens there, or set another TURNKEEPER_PORT.",
             ) from error
         yield listener
-
-
-def _loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 if __name__ == "__main__":

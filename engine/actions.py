@@ -27,7 +27,7 @@ from engine.signatures import (
     signature_model,
     type_hints,
 )
-from engine.types import Change, Json
+from engine.types import Change, Json, Principal
 
 Contract = Literal["envelope", "exact"]
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -42,6 +42,8 @@ class No:
 
 
 GuardFunction = Callable[..., No | str | None]
+Predicate = Callable[[Principal], bool]
+"""Whether something is there for a principal."""
 Compensation = Callable[[Any, Change], None]
 """Given the world as it is and the change to be undone."""
 
@@ -66,6 +68,7 @@ class Options:
     target: StrEnum | Iterable[StrEnum] | None = None
     guards: tuple[GuardFunction | str, ...] = ()
     scope: str | None = None
+    only_for: Predicate | None = None
     read_only: bool = False
     undo: bool = True
     internal: bool = False
@@ -90,6 +93,7 @@ def action(
     target: StrEnum | Iterable[StrEnum] | None = None,
     guards: GuardFunction | Iterable[GuardFunction | str] = (),
     scope: str | None = None,
+    only_for: Predicate | None = None,
     read_only: bool = False,
     undo: bool = True,
     internal: bool = False,
@@ -107,7 +111,8 @@ def action(method: Method | None = None, /, **options: Any) -> Method | Callable
 
     `source` and `target` name states (several targets: the first is taken
     unless the method calls `self.enter`); `guards` are asked in order and each
-    answers None or the reason against, which a No gives with a hint; `read_only`
+    answers None or the reason against, which a No gives with a hint; for whom
+    `only_for` answers False, there is no such action; `read_only`
     makes no revision; an `internal` one does not leave its source for a target within;
     `compensate` takes back what the action did to shared rows, when it is undone;
     `confirm` is what a person is asked before; `prepare` an async function
@@ -166,6 +171,11 @@ class Action:
         return self.options.read_only
 
     @property
+    def only_for(self) -> "Predicate | None":
+        """Whom it is for, if not for all."""
+        return self.options.only_for
+
+    @property
     def asks(self) -> bool:
         """Whether something happens before the transaction."""
         return self.options.prepare is not None or self.options.confirm is not None
@@ -216,6 +226,18 @@ def build_action(method: Callable[..., Any], *, owner: str, world: Any, contract
     )
 
 
+def predicate(label: str, given: Any) -> Predicate | None:
+    """What `only_for=` takes: None, or a plain function of one principal. Raises DefinitionError."""
+    if given is not None:
+        if not callable(given):
+            raise DefinitionError(
+                f"{label}: only_for={given!r} is no function.",
+                hint="Give one that takes a Principal and answers a bool.",
+            )
+        refuse_async(f"{label}: only_for", given, "it is called plainly")
+    return given  # type: ignore[no-any-return]
+
+
 def _check_shape(label: str, method: Callable[..., Any], options: Options) -> None:
     refuse_async(
         label,
@@ -223,6 +245,7 @@ def _check_shape(label: str, method: Callable[..., Any], options: Options) -> No
         "an action runs inside a transaction",
         "Make it a plain method and put what awaits into an async function given as prepare=.",
     )
+    predicate(label, options.only_for)
     if options.read_only and (options.target is not None or options.confirm is not None):
         raise DefinitionError(f"{label} is read_only, so it takes no target= and no confirm=.")
     if options.internal and (options.source is None or options.target is None):

@@ -9,6 +9,7 @@ from pathlib import Path
 from engine.dispatch import Dispatcher
 from engine.errors import StoreError
 from engine.hooks import Hooks
+from engine.keys import keys_of
 from engine.migrate import upgrade
 from engine.registry import Registry, load
 from engine.settings import Settings
@@ -17,7 +18,14 @@ from engine.store.stores import Store
 
 
 def open_store(settings: Settings) -> Store:
-    """The store that the settings name; an SQLite file's folder is made, unless it is a URI. Raises StoreError."""
+    """The store that the settings name, with the installation's keys. Raises StoreError."""
+    store = _store(settings)
+    store.keys = keys_of(settings.secrets.get_secret_value(), settings.data_dir)
+    return store
+
+
+def _store(settings: Settings) -> Store:
+    """The store; an SQLite file's folder is made, unless it is a URI."""
     if settings.is_postgres:
         return _postgres(settings)
     if settings.sqlite_path.startswith("file:"):

@@ -37,8 +37,19 @@ def find(transaction: Transaction, principal: Principal, session: str, world: st
 
 
 def role_of(transaction: Transaction, principal: Principal, record: Record) -> Role | None:
-    """What a principal may do with a session; the operator may do all."""
+    """What a principal may do with a session, if the call may touch it; the operator may do all."""
+    if not principal.reaches(record.world, record.handle):
+        return None
     return Role.OWNER if principal.operator else transaction.role(record, transaction.person_id(principal))
+
+
+def at_large(principal: Principal) -> None:
+    """Insist that a call is not kept to one session. Raises NotFound."""
+    if principal.session is not None:
+        raise NotFound(
+            "There is no other session here: this access is to one alone.",
+            hint=f"Name {principal.session}, or sign in for more.",
+        )
 
 
 def need(role: Role | None, needed: Role) -> None:
@@ -109,6 +120,8 @@ def asked(
     configuration = configuration_of(definition.chart, record.state)
     view = cache(view)
     for name, action in definition.actions.items():
+        if action.only_for is not None and not action.only_for(view().principal):
+            continue
         if no is not None:
             yield name, None if action.read_only else no
         else:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from engine.actions import MARK, Action, Contract, build_action
+from engine.actions import MARK, Action, Contract, Predicate, build_action, predicate
 from engine.asking import accepted_parameters
 from engine.charting import chart_of
 from engine.charts import Chart
@@ -28,6 +28,7 @@ from engine.signatures import refuse_async, refuse_secrets, signature_model
 from engine.soundness.faults import Problem, problems
 from engine.states import Given, placed
 from engine.transitions import CHART_MARK
+from engine.types import Principal
 from engine.upgrades import Upgrades, build_upgrades
 
 TOOL_NAMES = (
@@ -101,6 +102,7 @@ class Definition:
     contract: Contract
     icons: tuple[str, ...]
     expires_after: timedelta | None
+    only_for: Predicate | None
 
     @property
     def read_scope(self) -> str:
@@ -115,6 +117,12 @@ class Definition:
     def scope_of(self, action: Action) -> str:
         """The scope an action needs: its own, else the world's."""
         return action.scope or (self.read_scope if action.read_only else self.write_scope)
+
+    def is_for(self, principal: Principal, action: Action | None = None) -> bool:
+        """Whether the world, or one of its actions, is there for a principal."""
+        return (self.only_for is None or self.only_for(principal)) and (
+            action is None or action.only_for is None or action.only_for(principal)
+        )
 
     @property
     def tables(self) -> frozenset[str]:
@@ -158,6 +166,7 @@ def define(
     on_copy: str | Callable[..., Any] | None,
     icons: Iterable[str],
     expires_after: timedelta | None,
+    only_for: Predicate | None,
 ) -> Definition:
     """Collect a world's class body. Raises DefinitionError."""
     name = name or snake(cls.__name__)
@@ -198,6 +207,7 @@ def define(
         contract=contract,
         icons=_several(cls, "icons", icons, "a list of addresses"),
         expires_after=_duration(cls, expires_after),
+        only_for=predicate(cls.__name__, only_for),
     )
     _check(definition)
     return definition

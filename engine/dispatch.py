@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from engine.ahead import written_ahead
 from engine.arguments import canonical, parsed
 from engine.batches import delete
-from engine.checks import allow, check_key, check_revision, find, need, possible, role_of
+from engine.checks import allow, at_large, check_key, check_revision, find, need, possible, role_of
 from engine.configurations import shown
 from engine.definition import Definition
 from engine.expiry import check_open, expired_at
@@ -85,7 +85,7 @@ class Dispatcher(Reader):
         return self._line(call).around(lambda: self._dispatched(call))
 
     def _dispatched(self, call: Call) -> Outcome:
-        action = self._definition(call.world).actions.get(call.action)
+        action = self._definition(call.world, call.principal).actions.get(call.action)
         if action is not None and action.read_only:
             return self.read(call)
         try:
@@ -139,7 +139,7 @@ class Dispatcher(Reader):
         """Start a session: its revision 1. `main` makes it the caller's main session of the world."""
 
         def work() -> Outcome:
-            definition = self._definition(world)
+            definition = self._definition(world, principal)
             given = parsed(definition.start_parameters, arguments or {})
             allow(principal, definition.write_scope)
             check_key(key)
@@ -173,7 +173,7 @@ class Dispatcher(Reader):
     def _imported(self, principal: Principal, path: Path, *, same_handle: bool) -> Outcome:
         owner = LOCAL if principal.operator else principal
         with open_file(path) as file:
-            definition = self._definition(file.about["world"])
+            definition = self._definition(file.about["world"], principal)
             allow(principal, definition.write_scope)
             contents = Contents(file, definition, self.limits)
             contents.check()
@@ -237,7 +237,7 @@ class Dispatcher(Reader):
         return self._commit(self._work(call), _lane(call), _caller(call.principal))
 
     def _written_ahead(self, call: Call, needed: WriteAhead) -> Outcome:
-        definition = self._definition(call.world)
+        definition = self._definition(call.world, call.principal)
         return written_ahead(
             self.store, definition, needed, lambda ahead: self._carried_out(dataclasses.replace(call, prepared=ahead))
         )
@@ -261,8 +261,8 @@ class Dispatcher(Reader):
 
     def _work(self, call: Call) -> Callable[[Transaction], Kept]:
         """What a call does in its transaction; its arguments are parsed here, by who calls."""
-        definition = self._definition(call.world)
-        operation = self._operation(definition, call.action)
+        definition = self._definition(call.world, call.principal)
+        operation = self._operation(definition, call.action, call.principal)
         arguments = parsed(operation.parameters, call.arguments)
         request = canonical(operation.parameters, arguments, self.limits)
         check_key(call.key)
@@ -316,6 +316,7 @@ class Dispatcher(Reader):
     ) -> tuple[Record, Role, Started | None]:
         if session is not None:
             return (*find(transaction, principal, session, definition.name), None)
+        at_large(principal)
         person = transaction.ensure_person(principal)
         record = transaction.main_session(person, definition.name)
         if record is not None and expired_at(record, definition, transaction.now) is None:
@@ -341,6 +342,7 @@ class Dispatcher(Reader):
 
     def _start_once(self, transaction: Transaction, wanted: Start) -> Kept:
         definition, principal = wanted.definition, wanted.principal
+        at_large(principal)
         if (before := begun_before(transaction, definition, principal, wanted.key, wanted.request)) is not None:
             return Kept(before)
         person = transaction.ensure_person(principal)
@@ -356,8 +358,9 @@ class Dispatcher(Reader):
     def _fork_once(
         self, transaction: Transaction, principal: Principal, session: str, at: int | None, key: str | None
     ) -> Kept:
+        at_large(principal)
         origin, _ = find(transaction, principal, session)
-        definition = self._definition(origin.world)
+        definition = self._definition(origin.world, principal)
         allow(principal, definition.write_scope)
         request = f"fork {origin.handle} {at}"
         if (before := begun_before(transaction, definition, principal, key, request)) is not None:

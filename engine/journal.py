@@ -99,6 +99,7 @@ def _change(opened: Opened, entry: Entry, state_before: str, done: Done) -> Chan
         undone=entry.target,
         main_of=opened.record.main_of,
         adopted=entry.adopted is not None,
+        parted=done.parted,
     )
 
 

@@ -7,9 +7,9 @@ and after for each of them alike.
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 
 from engine import history, statechart
 from engine.actions import Action
@@ -23,6 +23,7 @@ from engine.errors import Refused
 from engine.failpoints import reach
 from engine.limits import check_data, check_result
 from engine.rows import Rows
+from engine.store import offers
 from engine.store.records import Record, Transaction
 from engine.types import Json, Principal, Role, RowChange, dumped
 from engine.world import Acting, Situation, World
@@ -59,6 +60,8 @@ class Done:
     below: int | None = None
     adopted: int | None = None
     """The row set that the session is to show from now on, if it changes."""
+    parted: tuple[int, ...] = ()
+    """The people who have no part in the session any more, by internal id."""
     grown: int = 0
     """By how many bytes that makes its rows more."""
     unchanged: bool = False
@@ -248,11 +251,18 @@ class NoArguments(BaseModel):
 
 
 class ShareArguments(BaseModel):
-    """Whom to share with, by internal id, and as what; no role takes the share back."""
+    """Whom to share with, by internal id or by an offer to a name, and as what; no role takes the share back."""
 
     model_config = ConfigDict(extra="forbid")
-    person: int
+    person: int | None = None
+    offer: str | None = None
     role: Role | None = Role.VIEWER
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.person is None) == (self.offer is None):
+            raise ValueError("give either person or offer")
+        return self
 
 
 def _undo(opened: Opened) -> Done:
@@ -291,11 +301,31 @@ def _end(opened: Opened) -> Done:
 
 
 def _share(opened: Opened) -> Done:
-    person, role = opened.arguments["person"], opened.arguments["role"]
-    if person == opened.record.owner_id:
+    transaction, record, role = opened.transaction, opened.record, opened.arguments["role"]
+    people = _sharers(opened)
+    if people == [record.owner_id]:
         raise Refused("already_owner", "They own the session.")
-    opened.transaction.share(opened.record.id, person, role)
-    return _as_it_was(opened, f"Shared: they are {role} now." if role else "They have no part in it any more.")
+    people = [person for person in people if person != record.owner_id]
+    for person in people:
+        transaction.share(record.id, person, role)
+    if opened.arguments["offer"] is not None:
+        offers.take(transaction, opened.arguments["offer"], people if role else ())
+    text = f"Shared as {role}: {_SHARED}" if role else "They have no part in it any more."
+    return replace(_as_it_was(opened, text), parted=() if role else tuple(people))
+
+
+_SHARED = "at once with somebody who is known here by that name, else from when they next sign in."
+
+
+def _sharers(opened: Opened) -> list[int]:
+    """Whom a share is for: a person, or who took an offer up before and who goes by its name now."""
+    person, offer = opened.arguments["person"], opened.arguments["offer"]
+    if offer is None:
+        return [person]
+    takers = offers.say(opened.transaction, opened.record.id, offer, opened.arguments["role"])
+    name = opened.prepared if isinstance(opened.prepared, str) else None
+    known = () if name is None else offers.known_as(opened.transaction, name, opened.principal)
+    return list(dict.fromkeys((*takers, *known)))
 
 
 def _as_it_was(opened: Opened, text: str) -> Done:

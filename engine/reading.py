@@ -12,7 +12,7 @@ from typing import TypeVar
 from engine import history
 from engine.actions import Action
 from engine.arguments import canonical, parsed
-from engine.checks import allow, asked, check_possible, check_revision, find, need, role_of
+from engine.checks import allow, asked, at_large, check_possible, check_revision, find, need, role_of
 from engine.configurations import configuration_of, shown
 from engine.content import rendered
 from engine.definition import Definition
@@ -56,8 +56,8 @@ class Reader:
 
     def read(self, call: Call) -> Outcome:
         """Carry out a read-only action: like `dispatch`, but nothing is written."""
-        definition = self._definition(call.world)
-        action = self._action(definition, call.action)
+        definition = self._definition(call.world, call.principal)
+        action = self._action(definition, call.action, call.principal)
         if not action.read_only:
             raise TypeError(f"{action.name} changes the session: use dispatch")
         arguments = action.parse(call.arguments)
@@ -80,8 +80,8 @@ class Reader:
 
     def recorded(self, call: Call) -> Outcome | None:
         """What was answered to the same call before, if it was carried out."""
-        definition = self._definition(call.world)
-        operation = self._operation(definition, call.action)
+        definition = self._definition(call.world, call.principal)
+        operation = self._operation(definition, call.action, call.principal)
         request = canonical(operation.parameters, parsed(operation.parameters, call.arguments), self.limits)
 
         def work(transaction: Transaction, record: Record, definition: Definition) -> Outcome | None:
@@ -107,7 +107,11 @@ class Reader:
         found = self.store.read(work)
         for record, _ in found:
             record.state = shown_state(self.registry.definition(record.world), record.version, record.state)
-        return [(record, role) for record, role in found if principal.allows(f"{record.world}:read")]
+        return [
+            (record, role)
+            for record, role in found
+            if principal.allows(f"{record.world}:read") and principal.reaches(record.world, record.handle)
+        ]
 
     def expired_at(self, record: Record) -> str | None:
         """When a session expired, if it did."""
@@ -170,7 +174,7 @@ class Reader:
 
     def main_now(self, principal: Principal, world: str) -> Outcome | None:
         """The caller's main session of a world as it is, or None where there is none yet."""
-        definition = self._definition(world)
+        definition = self._definition(world, principal)
 
         def work(transaction: Transaction) -> Outcome | None:
             record = _main_record(transaction, principal, definition)
@@ -188,8 +192,8 @@ class Reader:
 
     def check(self, call: Call) -> tuple[str, int]:
         """Insist that a call would pass state and guards now; the handle and revision that this was seen at."""
-        definition = self._definition(call.world)
-        action = self._action(definition, call.action)
+        definition = self._definition(call.world, call.principal)
+        action = self._action(definition, call.action, call.principal)
         arguments = action.parse(call.arguments)
 
         def work(transaction: Transaction, record: Record, definition: Definition) -> tuple[str, int]:
@@ -207,7 +211,7 @@ class Reader:
 
     def detached(self, principal: Principal, world: str, session: str, revision: int) -> World:
         """A read-only view at a revision that holds no transaction; its rows are read when asked for."""
-        definition = self._definition(world)
+        definition = self._definition(world, principal)
 
         def work(transaction: Transaction) -> tuple[Record, datetime]:
             record, _ = find(transaction, principal, session)
@@ -239,27 +243,33 @@ class Reader:
             )
         return found[0][0]
 
-    def _definition(self, world: str) -> Definition:
+    def _definition(self, world: str, principal: Principal) -> Definition:
+        """A world that is there for a principal. Raises NotFound."""
         definition = self.registry.definition(world)
-        if definition is None:
-            raise NotFound(f"There is no world {world!r}.", hint=f"There are: {', '.join(self.registry.worlds)}.")
+        if definition is None or not self._has(principal, definition):
+            names = (name for name, found in self.registry.worlds.items() if self._has(principal, found))
+            raise NotFound(f"There is no world {world!r}.", hint=f"There are: {', '.join(names)}.")
         return definition
 
-    def _action(self, definition: Definition, name: str) -> Action:
-        if name not in definition.actions:
-            raise NotFound(
-                f"World {definition.name} has no action {name!r}.", hint=f"It has: {', '.join(definition.actions)}."
-            )
-        return definition.actions[name]
+    @staticmethod
+    def _has(principal: Principal, definition: Definition) -> bool:
+        return principal.world in (None, definition.name) and definition.is_for(principal)
 
-    def _operation(self, definition: Definition, name: str) -> Operation:
-        return OPERATIONS[name] if name in OPERATIONS else operation_of(self._action(definition, name))
+    def _action(self, definition: Definition, name: str, principal: Principal) -> Action:
+        action = definition.actions.get(name)
+        if action is None or not definition.is_for(principal, action):
+            names = (name for name, found in definition.actions.items() if definition.is_for(principal, found))
+            raise NotFound(f"World {definition.name} has no action {name!r}.", hint=f"It has: {', '.join(names)}.")
+        return action
+
+    def _operation(self, definition: Definition, name: str, principal: Principal) -> Operation:
+        return OPERATIONS[name] if name in OPERATIONS else operation_of(self._action(definition, name, principal))
 
     def _copying(self, principal: Principal, session: str, work: Callable[[Transaction, Record, Definition], T]) -> T:
         """What `work` makes of a session, in a snapshot that may last longer than an action."""
         with self.store.snapshot(unbounded=True) as transaction:
             record, _ = find(transaction, principal, session)
-            definition = self._definition(record.world)
+            definition = self._definition(record.world, principal)
             allow(principal, definition.read_scope)
             bring(transaction, definition, record)
             return work(transaction, record, definition)
@@ -271,7 +281,7 @@ class Reader:
         session: str | None,
         work: Callable[[Transaction, Record, Definition], T],
     ) -> T:
-        definition = self._definition(world)
+        definition = self._definition(world, principal)
 
         def attempt(transaction: Transaction, handle: str | None) -> tuple[T] | None:
             if handle is not None:
@@ -294,6 +304,7 @@ class Reader:
 
 def _main_record(transaction: Transaction, principal: Principal, definition: Definition) -> Record | None:
     """A principal's main session; one that expired has given up its place."""
+    at_large(principal)
     person = transaction.person_id(principal)
     record = None if person is None else transaction.main_session(person, definition.name)
     return None if record is None or expired_at(record, definition, transaction.now) else record

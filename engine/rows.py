@@ -32,7 +32,7 @@ from sqlmodel import Session as DbSession
 from engine.errors import DefinitionError, InvalidArguments, Refused
 from engine.limits import check_rows
 from engine.store.records import Transaction
-from engine.store.tables import Large
+from engine.store.schema import Large
 from engine.touched import Touched, by_key, key_of, own_key
 from engine.touched import table_of as table_of
 from engine.types import Json, RowChange

@@ -1,5 +1,6 @@
 """Settings from the environment, all beginning with `TURNKEEPER_`."""
 
+import ipaddress
 from dataclasses import fields
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
@@ -7,11 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 import platformdirs
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.errors import StoreError
 from engine.limits import DEFAULT, Limits
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+"""What this machine calls itself."""
 
 
 class Settings(BaseSettings):
@@ -24,6 +28,8 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     public_url: str | None = None
+    allowed_hosts: str = ""
+    secrets: SecretStr = SecretStr("")
     auth: Literal["oauth", "off"] = "oauth"
     worlds_path: str | None = None
     database_writers: int = Field(default=8, ge=1)
@@ -62,6 +68,20 @@ class Settings(BaseSettings):
                 hint="Write sqlite:////var/lib/turnkeeper.db, or postgresql://user@host/database.",
             )
         return path
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names under which the server may be reached: those that are set, and this machine's own."""
+        set_ones = self.allowed_hosts.replace(",", " ").split()
+        return tuple(dict.fromkeys((*set_ones, self.host, *LOOPBACK)))
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine reaches the server."""
+        try:
+            return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
     @property
     def url(self) -> str:

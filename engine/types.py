@@ -75,7 +75,11 @@ _ROLES = tuple(Role)
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who acts. `issuer` and `subject` identify; `name` is for display; `scopes` are granted to this call."""
+    """Who acts. `issuer` and `subject` identify; `name` is for display; `scopes` are granted to this call.
+
+    `mail` is an address that their identity provider found to be theirs. A call may be kept to one `world` and its
+    sessions, or to one `session`: all else does not exist for it.
+    """
 
     issuer: str
     subject: str
@@ -83,10 +87,23 @@ class Principal:
     scopes: frozenset[str] = frozenset({"*"})
     operator: bool = False
     """Whether it is the server's operator, who may do with any session what its owner may."""
+    mail: str | None = None
+    world: str | None = None
+    session: str | None = None
+    grantable: frozenset[str] = frozenset({"*"})
+    """What the client may be granted beside `scopes`, if the person consents."""
 
     def allows(self, scope: str) -> bool:
         """Whether the call may use what `scope` guards. `*` grants all."""
         return scope in self.scopes or "*" in self.scopes
+
+    def could_allow(self, scope: str) -> bool:
+        """Whether the call may use it, or its client may still be granted it."""
+        return self.allows(scope) or scope in self.grantable or "*" in self.grantable
+
+    def reaches(self, world: str, session: str | None = None) -> bool:
+        """Whether a world, or a session of it, is within what the call is kept to."""
+        return self.session in (None, session) and self.world in (None, world)
 
 
 LOCAL = Principal(issuer="local", subject="local", name="local user")
@@ -94,6 +111,9 @@ LOCAL = Principal(issuer="local", subject="local", name="local user")
 
 OPERATOR = Principal(issuer="local", subject="operator", name="operator", operator=True)
 """Who inspects and administers at the command line."""
+
+DELETED = Principal(issuer="deleted", subject="", name="a deleted person")
+"""Who is in the place of people that were deleted; the subjects are random, and nobody signs in as them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +152,8 @@ class Change:
     """The internal id of the person whose main session it is."""
     adopted: bool = False
     """Whether all rows changed at once, for others that were written ahead; `rows` is empty then."""
+    parted: tuple[int, ...] = field(default=(), repr=False)
+    """The internal ids of the people who may not see the session any more."""
 
 
 @dataclass(frozen=True, slots=True)

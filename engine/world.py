@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from engine.actions import Contract
+from engine.actions import Contract, Predicate
 from engine.charts import Configuration, Event
 from engine.configurations import can_be_together, innermost
 from engine.definition import Definition, define
@@ -103,7 +103,8 @@ class World:
     its Row and SharedRow classes if they are not in its own module; `seed=` gives the
     first shared rows; `on_copy=` names the method that a fork or an imported session
     begins with; `upgrades=` what became of the content of versions before this one.
-    `expires_after=` is how long a session lasts that nobody changes.
+    `expires_after=` is how long a session lasts that nobody changes. For a principal for whom
+    `only_for=` answers False, there is no such world.
     """
 
     definition: ClassVar[Definition]
@@ -126,6 +127,7 @@ class World:
         on_copy: str | Callable[..., Any] | None = None,
         icons: Iterable[str] = (),
         expires_after: timedelta | None = None,
+        only_for: Predicate | None = None,
     ) -> None:
         super().__init_subclass__()
         cls.definition = define(
@@ -143,6 +145,7 @@ class World:
             on_copy=on_copy,
             icons=icons,
             expires_after=expires_after,
+            only_for=only_for,
         )
 
     def __init__(self, situation: Situation) -> None:

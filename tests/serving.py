@@ -28,7 +28,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.application import opened
-from engine.mcp_adapter.server import PRINCIPAL
+from engine.asgi import PRINCIPAL
 from engine.settings import Settings
 from engine.types import LOCAL, Principal
 from engine.web.app import build_app
@@ -95,12 +95,17 @@ def environment(folder: Path, worlds: Path | None = None, **settings: str) -> di
 
 
 def start(
-    folder: Path, worlds: Path | None = None, *, port: int | None = None, command: tuple[str, ...] = SERVE
+    folder: Path,
+    worlds: Path | None = None,
+    *,
+    port: int | None = None,
+    command: tuple[str, ...] = SERVE,
+    auth: str = "off",
 ) -> Served:
     """Start a server on a data directory and wait until it answers."""
     folder.mkdir(parents=True, exist_ok=True)
     port, log = port or free_port(), folder / "server.log"
-    variables = environment(folder, worlds, TURNKEEPER_PORT=str(port))
+    variables = environment(folder, worlds, TURNKEEPER_PORT=str(port), TURNKEEPER_AUTH=auth)
     with log.open("ab") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=output, stderr=output)
     served = Served(process, port, log)
@@ -110,10 +115,15 @@ def start(
 
 @contextmanager
 def serving(
-    folder: Path, worlds: Path | None = None, *, port: int | None = None, command: tuple[str, ...] = SERVE
+    folder: Path,
+    worlds: Path | None = None,
+    *,
+    port: int | None = None,
+    command: tuple[str, ...] = SERVE,
+    auth: str = "off",
 ) -> Iterator[Served]:
     """A server for as long as the block lasts."""
-    served = start(folder, worlds, port=port, command=command)
+    served = start(folder, worlds, port=port, command=command, auth=auth)
     try:
         yield served
     finally:

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from engine.dispatch import Call, Dispatcher
-from engine.errors import Refused
+from engine.errors import Forbidden, NotFound, Refused
 from engine.migrate import upgrade
 from engine.registry import collect, load_file
 from engine.settings import Settings
 from engine.store.sqlite import SqliteStore
-from engine.types import LOCAL
+from engine.types import LOCAL, Principal
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -113,6 +113,18 @@ call(dispatcher_of(folder, load_file(folder / "docs_books.py")), "books", "add",
         past, _ = new.past(LOCAL, handle, revision)
         assert past.state == "reading" and past.data == '{"first":"Ada","last":"Lovelace"}'
         assert [row["long"] for row in past.rows["docs_books__book"]] == expected
+
+
+def test_the_ledger_of_the_docs_is_there_for_those_it_is_for(tmp_path: Path) -> None:
+    world = loaded(tmp_path, "docs_ledger", blocks("docs/authorization.md", "python")[0])
+    dispatcher = dispatcher_of(tmp_path, world)
+    auditor = Principal("issuer", "a", mail="ada@audit.example")
+    assert dispatcher.dispatch(Call(principal=auditor, world="ledger", action="inspect")).value == "all in order"
+    with pytest.raises(NotFound, match="has no action 'inspect'"):
+        call(dispatcher, "ledger", "inspect")
+    reader = Principal("issuer", "b", scopes=frozenset({"ledger:read", "ledger:write"}))
+    with pytest.raises(Forbidden, match="'ledger:close'"):
+        dispatcher.dispatch(Call(principal=reader, world="ledger", action="close_year"))
 
 
 def test_the_lantern_of_the_docs_burns_out(tmp_path: Path) -> None:

@@ -1,19 +1,25 @@
 """The command line `turnkeeper`: every command, and where it is carried out."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
 from engine.cli.change import fork_session, redo_last, undo_last
 from engine.cli.checks import check_world
+from engine.cli.clients import add_client, list_clients, remove_client, renew_secret
 from engine.cli.files import export_session, import_session, query_session
 from engine.cli.inspect import list_sessions, list_worlds, show_difference, show_history, show_session
 from engine.cli.keeping import backup_database
+from engine.cli.keys import drop_old_keys, forget_secrets, rotate_keys
 from engine.cli.migrating import migrate_database
+from engine.cli.people import add_account, link_account, list_accounts, remove_account, reset_password
+from engine.cli.personal import delete_person, export_person
 from engine.cli.play import play_world
 from engine.cli.reporting import reporting
 from engine.cli.serve import serve_http, serve_stdio
+from engine.cli.tokens import create_token, list_tokens, revoke_token
 from engine.settings import own_version
 
 Command = Callable[..., None]
@@ -33,6 +39,45 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
     "Care": {"migrate": migrate_database, "backup": backup_database, "check": check_world},
 }
 """Every command by its name, in the order and under the headings of the help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Commands about one thing, such as `turnkeeper token list`."""
+
+    about: str
+    commands: Mapping[str, Command]
+
+
+GROUPS: Mapping[str, Mapping[str, Group]] = {
+    "Who may": {
+        "user": Group(
+            "People: their accounts, and what is held about them.",
+            {
+                "add": add_account,
+                "list": list_accounts,
+                "link": link_account,
+                "password": reset_password,
+                "remove": remove_account,
+                "export": export_person,
+                "delete": delete_person,
+            },
+        ),
+        "token": Group(
+            "Personal access tokens, for scripts.",
+            {"create": create_token, "list": list_tokens, "revoke": revoke_token},
+        ),
+        "keys": Group(
+            "The keys that seal what a stolen database must not show.",
+            {"rotate": rotate_keys, "drop-old": drop_old_keys, "forget": forget_secrets},
+        ),
+        "client": Group(
+            "OAuth clients.",
+            {"add": add_client, "list": list_clients, "remove": remove_client, "secret": renew_secret},
+        ),
+    },
+}
+"""Groups of commands, likewise."""
 
 app = typer.Typer(name="turnkeeper", no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -55,6 +100,13 @@ def options(
 for panel, commands in COMMANDS.items():
     for name, command in commands.items():
         app.command(name, rich_help_panel=panel)(reporting(command))
+
+for panel, groups in GROUPS.items():
+    for title, group in groups.items():
+        inner = typer.Typer(help=group.about, no_args_is_help=True, pretty_exceptions_enable=False)
+        for name, command in group.commands.items():
+            inner.command(name)(reporting(command))
+        app.add_typer(inner, name=title, rich_help_panel=panel)
 
 
 def main() -> None:

@@ -46,8 +46,12 @@ def serve_stdio(
     server.stdio(settings_from(), world)
 
 
-def _announce(settings: Settings, registry: Registry) -> None:
-    print_configuration(output.stdout(), settings, registry.worlds)
+def _announce(settings: Settings, registry: Registry, link: str | None) -> None:
+    console = output.stdout()
+    print_configuration(console, settings, registry.worlds)
+    if link is not None:
+        console.print(Text("\nThere is no account yet. Make the first one here, once, within a day:\n", "bold"))
+        console.print(Text(f"{link}\n"), soft_wrap=True)
     sys.stdout.flush()
 
 

@@ -19,8 +19,10 @@ from engine.mcp_adapter.envelope import exact_schema
 from engine.mcp_adapter.taking import TEXT_LIMIT
 from engine.registry import Registry, tool_name
 from engine.resources import BUILT_IN, Prompt
+from engine.types import Principal
 
 SCHEME = "session://"
+BUILT_IN_PROMPTS = ("start", "resume")
 _ADDRESS = re.compile(r"session://([^/?#]+)/([^?#]+)(?:\?(.*))?")
 
 
@@ -81,15 +83,40 @@ def installed(registry: Registry, world: str) -> Definition:
     return found
 
 
-class Catalog:
-    """The names of one endpoint."""
+def offers(principal: Principal, definition: Definition, action: Action) -> bool:
+    """Whether an action is there for a principal: it is for them, and they have its scope or could be granted it."""
+    return definition.is_for(principal, action) and principal.could_allow(definition.scope_of(action))
 
-    def __init__(self, registry: Registry, endpoint: Endpoint) -> None:
+
+def _is_there(principal: Principal, definition: Definition) -> bool:
+    scopes = (definition.read_scope, definition.write_scope)
+    return definition.is_for(principal) and any(map(principal.could_allow, scopes))
+
+
+class Catalog:
+    """The names of one endpoint: all of them, or those that are there for a principal."""
+
+    def __init__(self, registry: Registry, endpoint: Endpoint, principal: Principal | None = None) -> None:
         self.registry = registry
         self.endpoint = endpoint
-        chosen = registry.worlds.values() if endpoint.world is None else [installed(registry, endpoint.world)]
-        self.worlds = tuple(chosen)
         self.together = endpoint.world is None
+        self._principal = principal
+        chosen = registry.worlds.values() if endpoint.world is None else [installed(registry, endpoint.world)]
+        self.worlds = tuple(world for world in chosen if principal is None or _is_there(principal, world))
+
+    def seen_by(self, principal: Principal) -> "Catalog":
+        """The names that are there for a principal: what a client could not even be granted is not."""
+        if principal.could_allow("*") and not self._picks:
+            return self
+        return Catalog(self.registry, self.endpoint, principal)
+
+    @cached_property
+    def _picks(self) -> bool:
+        """Whether anything is there for some principals only."""
+        return any(
+            world.only_for is not None or any(action.only_for is not None for action in world.actions.values())
+            for world in self.worlds
+        )
 
     def joined(self, definition: Definition, name: str) -> str:
         """A name as this endpoint shows it."""
@@ -102,6 +129,7 @@ class Catalog:
             self.joined(definition, action.name): offer(definition, action)
             for definition in self.worlds
             for action in definition.actions.values()
+            if self._principal is None or offers(self._principal, definition, action)
         }
 
     @cached_property
@@ -109,6 +137,14 @@ class Catalog:
         """The tools that may wait for a person, by joined and by bare name."""
         asking = [(name, found.action.name) for name, found in self.offers.items() if found.action.asks]
         return frozenset(name for names in asking for name in names)
+
+    def prompt_worlds(self) -> Iterator[tuple[str, Definition]]:
+        """Every prompt's name here with its world: those that authors wrote, then each world's start and resume."""
+        for name, definition, _ in self.prompts():
+            yield name, definition
+        for definition in self.worlds:
+            for name in () if definition.contract == "exact" else BUILT_IN_PROMPTS:
+                yield self.joined(definition, name), definition
 
     def prompts(self) -> Iterator[tuple[str, Definition, Prompt]]:
         """Every prompt that authors wrote, with its name here."""

@@ -27,11 +27,12 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, LATEST_HANDSHAKE_VERS
 from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from engine.asgi import PRINCIPAL
 from engine.dispatch import Dispatcher
 from engine.errors import EngineError
 from engine.logs import trace
 from engine.mcp_adapter.catalog import Catalog
-from engine.mcp_adapter.server import CONNECTION, PRINCIPAL, WorldServer, catalog_of_session
+from engine.mcp_adapter.server import CONNECTION, WorldServer, catalog_of_session
 from engine.mcp_adapter.subscriptions import Hub, readable
 from engine.store.records import ConnectionRecord
 from engine.types import Principal

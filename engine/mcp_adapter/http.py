@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+from anyio import to_thread
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import (
     DEFAULT_MAX_REQUEST_BODY_SIZE,
@@ -12,15 +13,20 @@ from mcp.server.transport_security import (
 )
 from mcp.shared.inbound import decode_header_value
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
+from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from engine.asgi import PRINCIPAL
+from engine.errors import EngineError
 from engine.mcp_adapter.asking import Context
 from engine.mcp_adapter.catalog import Catalog, Endpoint
 from engine.mcp_adapter.connections import Connections
+from engine.mcp_adapter.gating import insufficient, missing
 from engine.mcp_adapter.handing import Handing
 from engine.mcp_adapter.plain import PlainCalls
-from engine.mcp_adapter.server import PRINCIPAL, Keeper, build_server, traced
+from engine.mcp_adapter.server import Keeper, build_server, catalog_of_session, traced
 from engine.mcp_adapter.subscriptions import Hub
+from engine.registry import Registry
 from engine.types import Principal
 
 ROUTING = (b"mcp-protocol-version", b"mcp-method", b"mcp-name")
@@ -33,6 +39,8 @@ class McpEndpoint:
 
     def __init__(self, handing: Handing, hub: Hub, endpoint: Endpoint, security: TransportSecuritySettings) -> None:
         dispatcher = handing.dispatcher
+        self._dispatcher = dispatcher
+        self._endpoint = endpoint
         self.catalog = Catalog(dispatcher.registry, endpoint)
         server = build_server(dispatcher, hub, endpoint, principal_of, Keeper(dispatcher, principal_of), handing)
         self._plain = PlainCalls(handing, self.catalog, security, server.server_info_stamp)
@@ -59,6 +67,17 @@ class McpEndpoint:
             (name, value.strip(b" \t") if name in ROUTING else value) for name, value in scope["headers"]
         ]
         headers = dict(scope["headers"])
+        principal: Principal = scope[PRINCIPAL]
+        world = self._endpoint.world
+        if world is not None and not self.catalog.worlds[0].is_for(principal):
+            await no_such_world(self.catalog.registry, principal, world)(scope, receive, send)
+            return
+        if not principal.allows("*") and scope["method"] == "POST":
+            body, receive = await _peeked(receive)
+            needed = await self._missing(principal, scope["path_params"].get("session"), body)
+            if needed is not None:
+                await insufficient(scope, needed)(scope, receive, send)
+                return
         revision = headers.get(b"mcp-protocol-version")
         if revision is None or revision.decode("latin-1") in HANDSHAKE_PROTOCOL_VERSIONS:
             await self._legacy_app(scope, receive, send)
@@ -73,6 +92,16 @@ class McpEndpoint:
                     return
             streams = any(sign in body for sign in STREAMING)
             await (self._stream if streams else self._json).handle_request(scope, again, send)
+
+    async def _missing(self, principal: Principal, session: str | None, body: bytes) -> str | None:
+        """The scope that a request needs beside what its token has, if it could be granted."""
+        catalog, dispatcher = self.catalog, self._dispatcher
+        if session is not None:
+            try:
+                catalog = await to_thread.run_sync(catalog_of_session, dispatcher, principal, session)
+            except EngineError:  # the request itself is answered with it
+                return None
+        return await missing(dispatcher, catalog, principal, body)
 
     def _asks(self, headers: dict[bytes, bytes]) -> bool:
         """Whether the call may wait for a person, so that hanging up must end it."""
@@ -91,6 +120,13 @@ def principal_of(context: Context) -> Principal:
     return principal
 
 
+def no_such_world(registry: Registry, principal: Principal, world: str) -> JSONResponse:
+    """The answer of the endpoint of a world that is not there, or not for a principal."""
+    names = ", ".join(name for name, found in registry.worlds.items() if found.is_for(principal))
+    reason = f"There is no world {world!r}. There are: {names}."
+    return JSONResponse({"error": "not_found", "reason": reason}, status_code=404)
+
+
 def rebinding_protection(hosts: tuple[str, ...]) -> TransportSecuritySettings:
     """Take requests only under these host names, and from pages of these hosts (against DNS rebinding)."""
     return TransportSecuritySettings(
@@ -100,10 +136,12 @@ def rebinding_protection(hosts: tuple[str, ...]) -> TransportSecuritySettings:
 
 
 async def _peeked(receive: Receive) -> tuple[bytes, Receive]:
-    """A request's body, and a `receive` that gives it again."""
+    """A request's body as far as any endpoint takes it, and a `receive` that gives it again."""
     messages: list[Message] = []
-    while not messages or messages[-1].get("more_body", False):
+    length = 0
+    while (not messages or messages[-1].get("more_body", False)) and length <= DEFAULT_MAX_REQUEST_BODY_SIZE:
         messages.append(await receive())
+        length += len(messages[-1].get("body", b""))
     replayed = iter(messages)
 
     async def again() -> Message:

@@ -18,8 +18,9 @@ from pydantic import ValidationError
 from pydantic_core import from_json, to_json
 from starlette.types import Scope, Send
 
+from engine.asgi import PRINCIPAL
 from engine.mcp_adapter.calls import ToolCall, call_plainly
-from engine.mcp_adapter.catalog import Catalog, Offer
+from engine.mcp_adapter.catalog import Catalog, Offer, offers
 from engine.mcp_adapter.envelope import wire_error
 from engine.mcp_adapter.handing import Handing
 from engine.types import Json, Principal
@@ -70,7 +71,10 @@ class PlainCalls:
         match message:
             case {"jsonrpc": "2.0", "method": "tools/call", "id": int() | str() as number, "params": dict() as params}:
                 offer = self._offer(params, headers.get(b"mcp-name"))
-                return None if offer is None or isinstance(number, bool) else PlainCall(number, params, offer)
+                if offer is None or isinstance(number, bool):
+                    return None
+                there = offers(scope[PRINCIPAL], offer.definition, offer.action)
+                return PlainCall(number, params, offer) if there else None
         return None
 
     async def answer(self, call: PlainCall, principal: Principal, send: Send) -> None:

@@ -33,12 +33,10 @@ SESSION = t.PromptArgument(
 )
 
 
-def listed(catalog: Catalog, principal: Principal) -> list[t.Prompt]:
+def listed(catalog: Catalog) -> list[t.Prompt]:
     """The prompts of an endpoint: each world's own, then its start and resume."""
     found = []
     for definition in catalog.worlds:
-        if not principal.allows(definition.read_scope):
-            continue
         found += [_own(catalog, definition, prompt) for prompt in definition.prompts.values()]
         found += [] if definition.contract == "exact" else _built_in(catalog, definition)
     return found
@@ -59,16 +57,16 @@ async def get(
             session = catalog.endpoint.session or taken(arguments, "session", str)
             text = await to_thread.run_sync(partial(_resuming, dispatcher, principal, definition, session))
             return _said(definition.description, text)
-    raise _unknown(catalog, principal, params.name)
+    raise _unknown(catalog, params.name)
 
 
 def completions(
     dispatcher: Dispatcher, catalog: Catalog, principal: Principal, prompt: str, argument: t.CompletionArgument
 ) -> list[str]:
     """What a prompt's argument may be completed to: the values that its type allows, or handles. Raises MCPError."""
-    found = next((known for known in listed(catalog, principal) if known.name == prompt), None)
+    found = next((known for known in listed(catalog) if known.name == prompt), None)
     if found is None:
-        raise _unknown(catalog, principal, prompt)
+        raise _unknown(catalog, prompt)
     if SESSION in (found.arguments or ()) and argument.name == SESSION.name:
         world = next(world for world in catalog.worlds if prompt in _names(catalog, world))
         return handles(dispatcher, principal, world.name, argument.value)
@@ -86,8 +84,8 @@ def _names(catalog: Catalog, definition: Definition) -> list[str]:
     return [catalog.joined(definition, name) for name in (*definition.prompts, START, RESUME)]
 
 
-def _unknown(catalog: Catalog, principal: Principal, name: str) -> MCPError:
-    names = ", ".join(prompt.name for prompt in listed(catalog, principal))
+def _unknown(catalog: Catalog, name: str) -> MCPError:
+    names = ", ".join(prompt.name for prompt in listed(catalog))
     return MCPError(t.INVALID_PARAMS, f"Unknown prompt: {name[:80]!r}. There are: {names}.")
 
 

@@ -62,12 +62,13 @@ def build_server(
 
     async def catalog_of(context: Context) -> Catalog:
         handle = None if context.request is None else context.request.path_params.get("session")
+        principal = principal_of(context)
         if handle is None:
-            return fixed
-        return await to_thread.run_sync(catalog_of_session, dispatcher, principal_of(context), handle)
+            return fixed.seen_by(principal)
+        return (await to_thread.run_sync(catalog_of_session, dispatcher, principal, handle)).seen_by(principal)
 
     async def list_tools(context: Context, params: t.PaginatedRequestParams | None) -> t.ListToolsResult:
-        return t.ListToolsResult(tools=tools.listed(await catalog_of(context), principal_of(context)))
+        return t.ListToolsResult(tools=tools.listed(await catalog_of(context)))
 
     async def call_tool(context: Context, params: t.CallToolRequestParams) -> t.CallToolResult | t.InputRequiredResult:
         asked = calls.ToolCall(
@@ -82,12 +83,12 @@ def build_server(
         return t.CallToolResult.model_validate(found) if isinstance(found, dict) else found
 
     async def list_resources(context: Context, params: t.PaginatedRequestParams | None) -> t.ListResourcesResult:
-        return t.ListResourcesResult(resources=views.listed(await catalog_of(context), principal_of(context)))
+        return t.ListResourcesResult(resources=views.listed(await catalog_of(context)))
 
     async def list_templates(
         context: Context, params: t.PaginatedRequestParams | None
     ) -> t.ListResourceTemplatesResult:
-        found = views.templates(await catalog_of(context), principal_of(context))
+        found = views.templates(await catalog_of(context))
         return t.ListResourceTemplatesResult(resource_templates=found)
 
     async def read_resource(context: Context, params: t.ReadResourceRequestParams) -> t.ReadResourceResult:
@@ -96,7 +97,7 @@ def build_server(
         return t.ReadResourceResult.model_validate({"contents": [found], "ttlMs": 0, "cacheScope": "private"})
 
     async def list_prompts(context: Context, params: t.PaginatedRequestParams | None) -> t.ListPromptsResult:
-        return t.ListPromptsResult(prompts=prompts.listed(await catalog_of(context), principal_of(context)))
+        return t.ListPromptsResult(prompts=prompts.listed(await catalog_of(context)))
 
     async def get_prompt(
         context: Context, params: t.GetPromptRequestParams
@@ -220,9 +221,6 @@ class Keeper:
 
 CONNECTION = "turnkeeper.connection"
 """Where the ASGI scope carries a legacy connection's id."""
-
-PRINCIPAL = "turnkeeper.principal"
-"""Where the ASGI scope carries who asks."""
 
 
 def connection_id(context: Context) -> str:

@@ -15,6 +15,7 @@ from engine.mcp_adapter.catalog import Catalog
 from engine.mcp_adapter.envelope import Sessionless
 from engine.mcp_adapter.taking import TEXT_LIMIT
 from engine.mcp_adapter.views import part_of
+from engine.offering import share
 from engine.operations import Call
 from engine.paging import page
 from engine.signatures import described
@@ -23,7 +24,7 @@ from engine.types import Json, Message, Outcome, Principal, Role
 
 ANY_OBJECT: Mapping[str, Json] = {"type": "object"}
 SUBJECT_LIMIT = 255
-"""Characters of a subject (OpenID Connect Core 1.0, section 2)."""
+"""Characters of a subject (OpenID Connect Core 1.0, section 2); a mail address has no more (RFC 5321, 4.5.3.1)."""
 
 Name = Annotated[str, Field(min_length=1, max_length=TEXT_LIMIT)]
 
@@ -89,7 +90,12 @@ class Since(OfSession):
 class Share(OfSession):
     """Whom to share with."""
 
-    person: str = Field(min_length=1, max_length=SUBJECT_LIMIT, description="Who: the subject they sign in with.")
+    person: str = Field(
+        min_length=1,
+        max_length=SUBJECT_LIMIT,
+        description="Who: the name of their account here, or their mail address. Whether there is such a person is not"
+        " told; if not yet, it takes effect when they sign in.",
+    )
     role: Literal["viewer", "editor"] | None = Field(
         default="viewer", description="viewer reads, editor also acts; null takes it back."
     )
@@ -271,10 +277,8 @@ def _fork(request: Request) -> Outcome:
 
 def _share(request: Request) -> Outcome:
     world, handle = request.session()
-    person = request.dispatcher.person(request.arguments.person)
-    return request.dispatcher.dispatch(
-        _call(request, world, handle, "share", {"person": person, "role": request.arguments.role})
-    )
+    call = _call(request, world, handle, "share", {"role": request.arguments.role})
+    return share(request.dispatcher, call, request.arguments.person)
 
 
 def _end(request: Request) -> Outcome | Sessionless:

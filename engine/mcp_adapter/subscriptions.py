@@ -22,10 +22,14 @@ from engine.mcp_adapter.asking import Context
 from engine.mcp_adapter.catalog import Address, Catalog
 from engine.registry import Registry
 from engine.resources import BUILT_IN
+from engine.store.stores import Store
 from engine.types import Change, Principal
 
 Topic = tuple[str, str]
 """(a session's handle, or `world#person` for a main session; the resource's name)"""
+
+LOOK_EVERY = 0.5
+"""Seconds between two looks at whether those who subscribed may still read: others may take back what they shared."""
 
 Send = Callable[[str], Awaitable[None]]
 logger = logging.getLogger(__name__)
@@ -34,8 +38,9 @@ logger = logging.getLogger(__name__)
 class Hub:
     """The subscribers of one process. `tell` may be called from any thread; all else on the event loop."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, store: Store) -> None:
         self._registry = registry
+        self._store = store
         self._streams: set[_Stream] = set()
         self._connections: dict[str, dict[tuple[Topic, int], dict[str, Send]]] = defaultdict(lambda: defaultdict(dict))
         self._handlers: set[ListenHandler] = set()
@@ -47,6 +52,7 @@ class Hub:
         """Deliver for as long as the block lasts; then end every stream gracefully."""
         async with anyio.create_task_group() as tasks:
             self._tasks, self._loop = tasks, asyncio.get_running_loop()
+            tasks.start_soon(self._look)
             try:
                 yield
             finally:
@@ -95,8 +101,8 @@ class Hub:
             uris.pop(uri, None)
 
     def _fan_out(self, change: Change) -> None:
-        if change.action == "share" and change.arguments["role"] is None:
-            self._withdraw(change.session, change.arguments["person"])
+        for person in change.parted:
+            self._withdraw(change.session, person)
         touched = frozenset(topics(self._registry, change))
         for stream in tuple(self._streams):
             stream.hear(touched)
@@ -105,6 +111,26 @@ class Hub:
                 for uri, send in tuple(uris.items()) if topic in touched else ():
                     if self._tasks is not None:
                         self._tasks.start_soon(self._deliver, connection, uri, send)
+
+    async def _look(self) -> None:
+        """Withdraw what another process took back: shares, and sessions that were erased."""
+        while True:
+            await anyio.sleep(LOOK_EVERY)
+            asked = self._asked()
+            if asked:
+                readers = await to_thread.run_sync(self._readers, sorted({session for session, _ in asked}))
+                for session, person in asked:
+                    if person not in readers.get(session, ()):
+                        self._withdraw(session, person)
+
+    def _asked(self) -> set[tuple[str, int]]:
+        """Which person wants to hear of which session by its handle."""
+        of_streams = {(topic[0], stream.person) for stream in self._streams for topic in stream.topics}
+        of_others = {(topic[0], person) for known in self._connections.values() for topic, person in known}
+        return {(owner, person) for owner, person in of_streams | of_others if "#" not in owner}
+
+    def _readers(self, sessions: list[str]) -> Mapping[str, Set[int]]:
+        return self._store.read(lambda transaction: transaction.readers(sessions))
 
     def _withdraw(self, session: str, person: int) -> None:
         """Tell a person nothing more of a session that is not shared with them any more."""
@@ -127,7 +153,7 @@ class _Stream:
 
     def __init__(self, streams: "set[_Stream]", person: int, wanted: Mapping[Topic, Iterable[str]]) -> None:
         self._streams = streams
-        self._person = person
+        self.person = person
         self._wanted = dict(wanted)
         self._listeners: list[Callable[[ServerEvent], None]] = []
 
@@ -141,6 +167,11 @@ class _Stream:
         self._streams.add(self)
         return lambda: self._streams.discard(self)
 
+    @property
+    def topics(self) -> Iterable[Topic]:
+        """What the stream wants to hear of."""
+        return self._wanted.keys()
+
     def hear(self, touched: Set[Topic]) -> None:
         """Pass on what the stream wants of the topics touched."""
         for topic, uris in self._wanted.items():
@@ -150,7 +181,7 @@ class _Stream:
 
     def withdraw(self, session: str, person: int) -> None:
         """Stop telling a person of a session."""
-        if person == self._person:
+        if person == self.person:
             self._wanted = {topic: uris for topic, uris in self._wanted.items() if topic[0] != session}
 
 

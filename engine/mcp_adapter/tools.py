@@ -11,7 +11,7 @@ from engine.mcp_adapter.catalog import Catalog
 from engine.mcp_adapter.envelope import envelope_schema, exact_schema, result_schema
 from engine.mcp_adapter.icons import icons
 from engine.mcp_adapter.session_tools import SESSION_TOOLS, SessionTool
-from engine.types import Json, Principal
+from engine.types import Json
 
 SESSION_ARGUMENT: Mapping[str, Json] = {
     "type": "string",
@@ -24,14 +24,10 @@ REVISION_ARGUMENT: Mapping[str, Json] = {
 }
 
 
-def listed(catalog: Catalog, principal: Principal) -> list[t.Tool]:
-    """The tools of an endpoint that a principal may know of, in stable order: actions, then session tools."""
+def listed(catalog: Catalog) -> list[t.Tool]:
+    """The tools of an endpoint, in stable order: actions, then session tools."""
     return [
-        *(
-            _tool(catalog, name, offer.definition, offer.action)
-            for name, offer in catalog.offers.items()
-            if principal.allows(offer.definition.scope_of(offer.action))
-        ),
+        *(_tool(catalog, name, offer.definition, offer.action) for name, offer in catalog.offers.items()),
         *(_session_tool(catalog, tool) for tool in session_tools(catalog)),
     ]
 

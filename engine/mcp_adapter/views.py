@@ -31,22 +31,19 @@ _BUILT_IN_SAYS = {
 }
 
 
-def listed(catalog: Catalog, principal: Principal) -> list[t.Resource]:
+def listed(catalog: Catalog) -> list[t.Resource]:
     """The resources of the caller's main sessions under their fixed alias, or of the endpoint's one session."""
     return [
         _resource(definition, name, uri)
         for definition in catalog.worlds
-        if principal.allows(definition.read_scope)
         for name, uri in _addresses(catalog, definition)
     ]
 
 
-def templates(catalog: Catalog, principal: Principal) -> list[t.ResourceTemplate]:
+def templates(catalog: Catalog) -> list[t.ResourceTemplate]:
     """The resources of any session, by template."""
     found: dict[str, t.ResourceTemplate] = {}
     for definition in catalog.worlds:
-        if not principal.allows(definition.read_scope):
-            continue
         for resource in definition.resources.values():
             if resource.options.uri is not None and resource.parameters.model_fields:
                 found[resource.options.uri] = _template(definition, resource.name, resource.options.uri)

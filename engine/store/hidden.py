@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table, delete, func, insert, or_, select, tuple_, update
 
 from engine.errors import Conflict
+from engine.store.access import OfferRow
 from engine.store.records import Record, Transaction
 from engine.store.tables import JournalRow, SessionRow, ShareRow, SnapshotRow, StartKeyRow
 
@@ -19,6 +20,7 @@ SESSION: Table = SessionRow.__table__  # type: ignore[attr-defined]
 JOURNAL: Table = JournalRow.__table__  # type: ignore[attr-defined]
 SNAPSHOT: Table = SnapshotRow.__table__  # type: ignore[attr-defined]
 SHARE: Table = ShareRow.__table__  # type: ignore[attr-defined]
+OFFER: Table = OfferRow.__table__  # type: ignore[attr-defined]
 START_KEY: Table = StartKeyRow.__table__  # type: ignore[attr-defined]
 
 
@@ -73,9 +75,9 @@ def adopt(transaction: Transaction, record: Record, rows_id: int) -> None:
 
 
 def hide(transaction: Transaction, session_id: int) -> None:
-    """Take a session from everybody's sight for good: name, main place, shares and keys are free at once."""
+    """Take a session from everybody's sight for good: name, main place, shares, offers, keys are free at once."""
     _changed(transaction, session_id, SESSION.c.hidden.is_(None), hidden="erased", handle=new_handle(), main_of=None)
-    for table in (SHARE, START_KEY):
+    for table in (SHARE, START_KEY, OFFER):
         transaction.run(delete(table).where(table.c.session_id == session_id))
 
 

@@ -23,6 +23,7 @@ from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from engine.errors import Busy, Disconnected, EngineError, InvalidArguments, OutcomeUnknown, Refused, StoreError
+from engine.keys import Keys
 from engine.limits import DEFAULT, Limits
 from engine.store import raw
 from engine.store.dumps import dump
@@ -52,6 +53,7 @@ class PostgresStore:
     def __init__(self, url: str, limits: Limits = DEFAULT, *, writers: int = 8, readers: int = 8) -> None:
         self.url = url
         self.limits = limits
+        self.keys: Keys | None = None
         self.offset = timedelta()
         self.group_seconds = GROUP_SECONDS
         self._reading = _engine(url, limits, QueuePool, autocommit=True, pool_size=readers, max_overflow=0)
@@ -157,6 +159,7 @@ class PostgresStore:
             writable=False,
             dialect="postgresql",
             limits=self.limits.unbounded if unbounded else self.limits,
+            keys=self.keys,
         )
         try:
             yield transaction
@@ -240,6 +243,7 @@ class PostgresGround:
             writable=True,
             dialect="postgresql",
             limits=self._store.limits,
+            keys=self._store.keys,
         )
 
     def release(self, transaction: Transaction) -> None:

@@ -4,6 +4,7 @@ A `Transaction` is one open transaction; its methods are the only statements
 the engine runs on the hot path. `rows` gives a world's ORM session on it.
 """
 
+import logging
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,13 +18,28 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Executable
 from sqlmodel import Session as DbSession
 
-from engine.errors import LimitExceeded
+from engine.errors import LimitExceeded, StoreError, Unauthenticated
+from engine.keys import Keys
 from engine.limits import DEFAULT, Limits
 from engine.store import raw
-from engine.types import Principal, Role
+from engine.types import DELETED, Principal, Role
+
+_SIZES = (1, 10, 200)
+"""How many values a statement takes where their number varies: few sizes, since each is prepared."""
+
+logger = logging.getLogger(__name__)
 
 Execute = Callable[..., Any]
 """Runs one statement with its values, and gives a cursor."""
+_ACCESS_TOKEN = (
+    "select issuer, subject, person.name, mail, token.scope, token.resource, token.expires_at,"
+    " client.id, client.scope, oauth_grant.redirect_uri is not null"
+    " from token join person on person.id = token.person_id"
+    " left join oauth_grant on oauth_grant.id = token.grant_id left join client on client.id = oauth_grant.client_id"
+    f" where token.hash = ? and ended_at is null and issuer <> '{DELETED.issuer}'"
+)
+_PLAIN = 64
+"""Characters of a secret that is not sealed."""
 Dialect = Literal["sqlite", "postgresql"]
 
 
@@ -126,7 +142,9 @@ class Transaction:
         writable: bool,
         dialect: Dialect = "sqlite",
         limits: Limits = DEFAULT,
+        keys: Keys | None = None,
     ) -> None:
+        self.keys = keys
         self._connection = connection
         self._execute = execute
         self._lock = " for no key update" if writable and dialect == "postgresql" else ""
@@ -218,9 +236,10 @@ class Transaction:
         return int(row.fetchone()[0])
 
     def lock_person(self, person_id: int) -> None:
-        """Have others wait who count what this person owns."""
-        if self._lock:
-            self._execute("select id from person where id = ?" + self._lock, (person_id,))
+        """Have others wait who count what this person owns. Raises Unauthenticated for one deleted meanwhile."""
+        row = self._execute("select issuer from person where id = ?" + self._lock, (person_id,)).fetchone()
+        if row[0] == DELETED.issuer:
+            raise Unauthenticated("Who you were here was deleted.", hint="Sign in again: you are somebody new.")
 
     def people(self, subject: str) -> Sequence[tuple[int, str, str, str]]:
         """The people of that subject, as (id, issuer, subject, name)."""
@@ -238,6 +257,15 @@ class Transaction:
         """The person as a principal, for hooks."""
         row = self._execute("select issuer, subject, name from person where id = ?", (person_id,)).fetchone()
         return Principal(*row)
+
+    def access_token(self, token_hash: str) -> tuple[Any, ...] | None:
+        """What an access token is kept with, if it was not taken back.
+
+        (issuer, subject, name, mail, scope, resource, expires_at, client's id, what the client may be granted,
+        whether a person granted it)
+        """
+        row: tuple[Any, ...] | None = self._execute(_ACCESS_TOKEN, (token_hash,)).fetchone()
+        return row
 
     # sessions
 
@@ -305,6 +333,21 @@ class Transaction:
             "select role from share where session_id = ? and person_id = ?", (record.id, person_id)
         ).fetchone()
         return None if row is None else Role(row[0])
+
+    def readers(self, sessions: Sequence[str]) -> dict[str, set[int]]:
+        """Who may read sessions, by their handles: owners and those they share with."""
+        found: dict[str, set[int]] = {}
+        for start in range(0, len(sessions), _SIZES[-1]):
+            handles = sessions[start : start + _SIZES[-1]]
+            size = next(size for size in _SIZES if size >= len(handles))
+            marks = ", ".join("?" * size)
+            statement = (
+                "select handle, owner_id, person_id from session left join share on share.session_id = session.id"
+                f" where hidden is null and handle in ({marks})"
+            )
+            for handle, owner, person in self._execute(statement, (*handles, *[""] * (size - len(handles)))).fetchall():
+                found.setdefault(handle, {owner}).add(person)
+        return found
 
     def share(self, session_id: int, person_id: int, role: Role | None) -> None:
         """Give a person a role in a session, or with None take it back."""
@@ -447,10 +490,44 @@ class Transaction:
 
     # secrets and legacy connections
 
-    def secret(self, name: str) -> str:
-        """A secret of this installation, made if need be: 32 random bytes as hex."""
-        self._execute("insert into secret values (?, ?) on conflict (name) do nothing", (name, secrets.token_hex(32)))
-        return str(self._execute("select value from secret where name = ?", (name,)).fetchone()[0])
+    def secret(self, name: str, *, lasting: bool = False) -> str:
+        """A secret of this installation, made if need be: 32 random bytes as hex.
+
+        It is sealed under the installation's keys; where these are none of the store's, it stands as it is. Where the
+        key that sealed it is gone, it is made anew, as after a restore without the keys; a `lasting` one is not, and
+        that raises StoreError.
+        """
+        found = self._execute("select value from secret where name = ?", (name,)).fetchone()
+        if found is None:
+            made = secrets.token_hex(32)
+            kept = made if self.keys is None else self.keys.sealed(made)
+            self._execute("insert into secret values (?, ?) on conflict (name) do nothing", (name, kept))
+            found = self._execute("select value from secret where name = ?", (name,)).fetchone()
+        value = str(found[0])
+        if self.keys is None:
+            return value
+        if len(value) == _PLAIN:  # of before there were keys
+            self._execute("update secret set value = ? where name = ?", (self.keys.sealed(value), name))
+            return value
+        try:
+            return self.keys.opened(value)
+        except StoreError:
+            if lasting:
+                raise
+        logger.warning("the secret %s was sealed under a key that is not here, and is made anew", name)
+        self._execute("delete from secret where name = ?", (name,))
+        return self.secret(name)
+
+    def seal_anew(self) -> None:
+        """Seal every secret under the present key, so that older ones are needed no more. Raises StoreError."""
+        for name, value in self._execute("select name, value from secret", ()).fetchall():
+            if self.keys is not None:
+                plain = value if len(value) == _PLAIN else self.keys.opened(value)
+                self._execute("update secret set value = ? where name = ?", (self.keys.sealed(plain), name))
+
+    def forget_secrets(self) -> None:
+        """Delete the secrets, so that new ones are made."""
+        self._execute("delete from secret", ())
 
     def keep_connection(self, connection_id: str, person_id: int, endpoint: str, parameters: str) -> None:
         """Remember a legacy connection."""

@@ -22,6 +22,7 @@ from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, e
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from engine.errors import Busy, EngineError, InvalidArguments, Refused, StoreError
+from engine.keys import Keys
 from engine.limits import DEFAULT, Limits
 from engine.store import raw
 from engine.store.copies import copy_sqlite
@@ -62,6 +63,7 @@ class SqliteStore:
         self.path = path
         self.url = f"sqlite:///{path}"
         self.limits = limits
+        self.keys: Keys | None = None
         self.busy_seconds = busy_seconds
         self.offset = timedelta()
         self.group_seconds = GROUP_SECONDS
@@ -148,7 +150,7 @@ class SqliteStore:
         with explaining(self.path, limits.seconds), self._reading.begin() as connection:
             clock: Clock = connection.info["clock"]
             execute = connection.connection.driver_connection.execute  # type: ignore[union-attr]
-            transaction = Transaction(connection, execute, self.now(), writable=False, limits=limits)
+            transaction = Transaction(connection, execute, self.now(), writable=False, limits=limits, keys=self.keys)
             clock.deadline = transaction.deadline
             try:
                 yield transaction
@@ -243,7 +245,8 @@ class SqliteGround:
         assert self._connection is not None
         self._execute("SAVEPOINT part")
         now, limits = self._store.now(), self._store.limits
-        transaction = Transaction(self._connection, self._execute, now, writable=True, limits=limits)
+        keys = self._store.keys
+        transaction = Transaction(self._connection, self._execute, now, writable=True, limits=limits, keys=keys)
         self._clock.deadline = transaction.deadline
         return transaction
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
+from engine.keys import Keys
 from engine.limits import Limits
 from engine.store.groups import Member
 from engine.store.records import Transaction
@@ -22,6 +23,8 @@ class Store(Protocol):
     """Where the database is, as the settings name it."""
     offset: timedelta
     """What shifts the clock, for tests and authors."""
+    keys: Keys | None
+    """What seals the secrets that the database keeps; without, they stand in it as they are."""
     group_seconds: float
     """Work of a group after which no further caller joins it."""
 

@@ -4,29 +4,15 @@
 name. A person appears elsewhere only as `person.id`. Times are UTC, ISO 8601.
 """
 
-from sqlalchemy import BigInteger, Index, Integer, UniqueConstraint, text
+from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-SQLModel.metadata.naming_convention = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-    "pk": "pk_%(table_name)s",
-}
-
-
-Large = BigInteger().with_variant(Integer(), "sqlite")
-"""Integers of 64 bits on every database."""
-
-
-def partial_index(where: str, *columns: str, unique: bool = False) -> Index:
-    """An index of the few rows that fit a condition."""
-    return Index(None, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
+from engine.store import access
+from engine.store.schema import Large, partial_index
 
 
 class PersonRow(SQLModel, table=True):
-    """Who somebody is: the only table that says so."""
+    """Who somebody is: the only table that says so. `mail` is an address that was found to be theirs."""
 
     __tablename__ = "person"
     __table_args__ = (UniqueConstraint("issuer", "subject"),)
@@ -34,6 +20,7 @@ class PersonRow(SQLModel, table=True):
     issuer: str
     subject: str
     name: str = ""
+    mail: str | None = Field(default=None, index=True)
 
 
 class SessionRow(SQLModel, table=True):
@@ -190,6 +177,7 @@ CORE = frozenset(
         SubscriptionRow,
         SecretRow,
         WriterRow,
+        *access.TABLES,
     )
 )
 """The names of the engine's tables."""

@@ -1,7 +1,7 @@
 """The web application: MCP endpoints by path, who asks, and the health check."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import anyio
 from anyio import to_thread
@@ -9,16 +9,16 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from engine.asgi import PRINCIPAL
 from engine.dispatch import Dispatcher
 from engine.health import Health
 from engine.mcp_adapter.catalog import Endpoint
 from engine.mcp_adapter.connections import sweep
 from engine.mcp_adapter.handing import Handing
-from engine.mcp_adapter.http import McpEndpoint, rebinding_protection
-from engine.mcp_adapter.server import PRINCIPAL
+from engine.mcp_adapter.http import McpEndpoint, no_such_world, rebinding_protection
 from engine.mcp_adapter.subscriptions import Hub
 from engine.types import LOCAL, Principal
 
@@ -56,13 +56,19 @@ HEALTH_SECONDS = 5.0
 AS_LOCAL = Middleware(ActAs, principal=LOCAL)
 
 
-def build_app(dispatcher: Dispatcher, hosts: tuple[str, ...], identity: Middleware = AS_LOCAL) -> Starlette:
+def build_app(
+    dispatcher: Dispatcher,
+    hosts: tuple[str, ...],
+    identity: Middleware = AS_LOCAL,
+    more: Iterable[BaseRoute] = (),
+    beside: Iterable[AbstractAsyncContextManager[None]] = (),
+) -> Starlette:
     """The ASGI app on a dispatcher. `hosts` are the names under which it may be reached (DNS rebinding).
 
-    `identity` puts who asks into the scope of every request. `app.state.end_streams()` ends what would go on
-    for ever, so that a server can stop.
+    `identity` puts who asks into the scope of every request; `more` are routes beside ours, and `beside` what runs
+    while the app does. `app.state.end_streams()` ends what would go on for ever, so that a server can stop.
     """
-    hub = Hub(dispatcher.registry)
+    hub = Hub(dispatcher.registry, dispatcher.store)
     dispatcher.listeners.append(hub.tell)
     security = rebinding_protection(hosts)
     handing = Handing(dispatcher)
@@ -82,9 +88,8 @@ def build_app(dispatcher: Dispatcher, hosts: tuple[str, ...], identity: Middlewa
             return JSONResponse({"status": "failing", "reason": problem}, status_code=503)
         return JSONResponse({"status": "ok"})
 
-    async def no_such_world(request: Request) -> JSONResponse:
-        reason = f"There is no world {request.path_params['world']!r}. There are: {', '.join(by_world)}."
-        return JSONResponse({"error": "not_found", "reason": reason}, status_code=404)
+    async def absent(request: Request) -> JSONResponse:
+        return no_such_world(dispatcher.registry, request.scope[PRINCIPAL], request.path_params["world"])
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -93,6 +98,8 @@ def build_app(dispatcher: Dispatcher, hosts: tuple[str, ...], identity: Middlewa
             for endpoint in (every, *by_world.values(), by_session):
                 await stack.enter_async_context(endpoint.running())
             await stack.enter_async_context(hub.running())
+            for running in beside:
+                await stack.enter_async_context(running)
             yield
 
     def end_streams() -> None:
@@ -104,9 +111,10 @@ def build_app(dispatcher: Dispatcher, hosts: tuple[str, ...], identity: Middlewa
     app = Starlette(
         routes=[
             *(Route(path, endpoint) for path, endpoint in fixed.items()),
-            Route("/worlds/{world}/mcp", no_such_world, methods=["GET", "POST", "DELETE"]),
+            Route("/worlds/{world}/mcp", absent, methods=["GET", "POST", "DELETE"]),
             Route("/sessions/{session}/mcp", by_session),
             Route("/healthz", healthz),
+            *more,
         ],
         middleware=[identity, Middleware(FixedPaths, endpoints=fixed)],
         lifespan=lifespan,

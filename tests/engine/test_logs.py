@@ -212,7 +212,9 @@ def test_the_number_that_a_client_is_told_is_in_the_line_and_explained_once(
     dispatcher = dispatcher_of(Secret)
 
     async def fail() -> str:
-        server = build_server(dispatcher, Hub(dispatcher.registry), Endpoint(world="secret"), lambda context: LOCAL)
+        server = build_server(
+            dispatcher, Hub(dispatcher.registry, dispatcher.store), Endpoint(world="secret"), lambda context: LOCAL
+        )
         async with Client(server) as client:
             with pytest.raises(Exception) as caught:
                 await client.call_tool("fail_twice", {"text": "x"})
@@ -237,7 +239,9 @@ ACTIONS = "keep note refuse fail fail_twice lose misjudge mislay wait stumble li
 
 
 async def _everything(dispatcher: Dispatcher, marker: str, ask: Callable[[str], Json]) -> None:
-    server = build_server(dispatcher, Hub(dispatcher.registry), Endpoint(world="secret"), lambda context: LOCAL)
+    server = build_server(
+        dispatcher, Hub(dispatcher.registry, dispatcher.store), Endpoint(world="secret"), lambda context: LOCAL
+    )
     async with Client(server) as client:
 
         async def tried(work: Any) -> None:

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 import sqlmodel
 from alembic import op
 
-from engine.store.tables import Large
+from engine.store.schema import Large
 
 revision = "0001_cart"
 down_revision = None

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 Run = Callable[..., Any]
@@ -30,7 +31,7 @@ def port() -> int:
 @contextlib.contextmanager
 def serving(environment: dict[str, str], tmp_path: Path, *words: str) -> Iterator[None]:
     """A server in a process of its own, stopped as Ctrl-C stops it; what it says is in `said` and `log`."""
-    surroundings = {**environment, "TURNKEEPER_AUTH": "off"}
+    surroundings = {"TURNKEEPER_AUTH": "off", **environment}
     surroundings.pop("PYTHONWARNINGS")
     command = [sys.executable, "-m", "engine.cli", "serve", *words]
     with (tmp_path / "said").open("w") as said, (tmp_path / "log").open("w") as log:
@@ -101,10 +102,28 @@ def test_a_port_that_the_system_chooses_is_announced(environment: dict[str, str]
         assert healthy(found[0])
 
 
-def test_serve_without_authorization_it_was_not_told_to_drop_is_refused(run_process: Run) -> None:
-    done = run_process("serve", env={"PYTHONWARNINGS": ""})
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "TURNKEEPER_AUTH" in done.stderr
+def test_serve_asks_who_is_there_unless_told_otherwise(environment: dict[str, str], tmp_path: Path, port: int) -> None:
+    with serving(environment | {"TURNKEEPER_AUTH": "oauth"}, tmp_path, "--port", str(port)):
+        assert healthy(f"http://127.0.0.1:{port}/healthz")
+        assert httpx2.post(f"http://127.0.0.1:{port}/mcp", json={}).status_code == 401
+    assert "Make the first one here" in (tmp_path / "said").read_text()
+
+
+@pytest.mark.parametrize(
+    ("missing", "said"),
+    [("TURNKEEPER_PUBLIC_URL", "TURNKEEPER_PUBLIC_URL is"), ("TURNKEEPER_ALLOWED_HOSTS", "TURNKEEPER_ALLOWED_HOSTS")],
+)
+def test_serve_off_loopback_needs_to_know_how_it_is_reached(run_process: Run, missing: str, said: str) -> None:
+    given = {
+        "TURNKEEPER_HOST": "0.0.0.0",
+        "TURNKEEPER_AUTH": "oauth",
+        "TURNKEEPER_PUBLIC_URL": "https://play.example",
+        "TURNKEEPER_ALLOWED_HOSTS": "play.example",
+    }
+    done = run_process("serve", env=given | {missing: ""})
+    assert (done.returncode, done.stdout) == (1, "") and said in done.stderr
+    insecure = run_process("serve", env=given | {"TURNKEEPER_PUBLIC_URL": "http://play.example"})
+    assert insecure.returncode == 1 and "https://" in insecure.stderr
 
 
 def test_serve_with_a_world_file_that_has_tables(environment: dict[str, str], tmp_path: Path, port: int) -> None:

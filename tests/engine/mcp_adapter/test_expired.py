@@ -30,7 +30,9 @@ class Milk(World, rows=[], expires_after=timedelta(days=7)):
 
 async def test_answers_about_an_expired_session_say_so(dispatcher_of: Callable[..., Dispatcher]) -> None:
     dispatcher = dispatcher_of(Milk)
-    server = build_server(dispatcher, Hub(dispatcher.registry), Endpoint(world="milk"), lambda context: LOCAL)
+    server = build_server(
+        dispatcher, Hub(dispatcher.registry, dispatcher.store), Endpoint(world="milk"), lambda context: LOCAL
+    )
     async with Client(server) as client:
         declared = await schemas(client)
 

@@ -59,7 +59,9 @@ class Folder(World, rows=[Sheet]):
 @asynccontextmanager
 async def using(dispatcher: Dispatcher) -> AsyncIterator[Any]:
     """Calls tools; each answer keeps to the limit."""
-    server = build_server(dispatcher, Hub(dispatcher.registry), Endpoint(world="folder"), lambda context: LOCAL)
+    server = build_server(
+        dispatcher, Hub(dispatcher.registry, dispatcher.store), Endpoint(world="folder"), lambda context: LOCAL
+    )
     async with Client(server) as client:
 
         async def call(tool: str, **arguments: Any) -> Any:

@@ -186,22 +186,23 @@ async def test_somebody_elses_session_is_answered_like_one_that_never_was(
         assert (await ask(client, "list_sessions"))["result"]["sessions"] == []
 
 
-async def test_a_session_is_shared_only_with_who_was_here(served: Served, person: str) -> None:
+async def test_sharing_is_answered_the_same_whether_that_person_was_here_or_not(served: Served, person: str) -> None:
     friend = f"friend-{person}"
     handle = begun(served, person)
     async with connected(served, "/worlds/desk/mcp", person=person) as client:
-        refused = await client.call_tool("share_session", {"session": handle, "person": friend})
-        assert code(refused) == "unknown_person"
+        unknown = await ask(client, "share_session", session=handle, person=friend)
         begun(served, friend)
-        await ask(client, "share_session", session=handle, person=friend)
+        known = await ask(client, "share_session", session=handle, person=friend)
+        assert {**unknown, "revision": 3} == known
     async with connected(served, "/worlds/desk/mcp", person=friend) as client:
         assert (await ask(client, "count", session=handle))["result"] == 0
         refused = await client.call_tool("write", {"text": "x", "session": handle})
         assert code(refused) == "forbidden"
+        assert "This needs the role editor; you are viewer here. Fork the session." in text(refused)
         shares = {s["session"]: s["role"] for s in (await ask(client, "list_sessions"))["result"]["sessions"]}
         assert shares[handle] == "viewer"
         own = (await ask(client, "fork_session", session=handle))["session"]
-        assert (await ask(client, "write", text="mine", session=own))["revision"] == 3
+        assert (await ask(client, "write", text="mine", session=own))["revision"] == 4
 
 
 async def test_an_editor_acts_but_does_not_end_and_a_share_can_be_taken_back(served: Served, person: str) -> None:

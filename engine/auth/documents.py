@@ -1,0 +1,194 @@
+"""Clients that are described by a document at the URL that is their id (Client ID Metadata Documents).
+
+The fetch is bounded and goes to public addresses only: whoever asks for an
+authorization chooses the URL.
+"""
+
+import ipaddress
+import json
+import logging
+import re
+import socket
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from urllib.parse import SplitResult, urlsplit
+
+import anyio
+import httpx2
+from anyio import to_thread
+
+from engine.auth import clients, redirects
+from engine.auth.clients import DOCUMENT, Client
+from engine.auth.context import AuthContext
+from engine.auth.scopes import split
+from engine.store.access import ClientRow
+from engine.store.records import Transaction
+from engine.types import Json
+
+logger = logging.getLogger(__name__)
+
+MOST_BYTES = 5 * 1024
+SECONDS = 10.0
+"""For all of a fetch."""
+KEPT = timedelta(minutes=5), timedelta(hours=24)
+"""How long a document is believed: at least, and at most, whatever its server says."""
+_MOST_REDIRECTS = 20
+
+
+class Unusable(Exception):
+    """Why a document makes no client."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A document as it came, and how long it may be kept."""
+
+    body: bytes
+    kept: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Fetcher:
+    """Fetches documents from public addresses; `private` ones only where an operator says so, or a test.
+
+    `verify` is what the servers' certificates are checked against.
+    """
+
+    private: bool = False
+    verify: ssl.SSLContext = field(default_factory=ssl.create_default_context)
+
+    async def __call__(self, url: str) -> Fetched:
+        """A document. Raises Unusable, TimeoutError, httpx2.HTTPError, OSError."""
+        parts = _checked(url)
+        port = parts.port or 443
+        address = await to_thread.run_sync(self._address, str(parts.hostname), port)
+        # To the very address that was looked at: another look-up could answer otherwise.
+        at = f"https://{f'[{address}]' if ':' in address else address}:{port}{url[url.index(parts.path, 8) :]}"
+        headers = {"Host": parts.netloc, "Accept": "application/json", "Accept-Encoding": "identity"}
+        async with (
+            httpx2.AsyncClient(verify=self.verify, follow_redirects=False, trust_env=False) as http,
+            http.stream("GET", at, headers=headers, extensions={"sni_hostname": parts.hostname}) as response,
+        ):
+            if response.status_code != 200:
+                raise Unusable(f"its server answered {response.status_code}")
+            body = b""
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > MOST_BYTES:
+                    raise Unusable(f"it has more than {MOST_BYTES} bytes")
+            return Fetched(body, _kept(response.headers.get("cache-control", "")))
+
+    def _address(self, host: str, port: int) -> str:
+        """The first address of a host, if all are public. Raises Unusable, OSError."""
+        found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+        for address in found:
+            if not self.private and not _is_public(address):
+                raise Unusable("its host is no public one")
+        return found[0]
+
+
+def is_document(client_id: str) -> bool:
+    """Whether a client's id is meant as the URL of its document."""
+    return client_id.startswith("https://")
+
+
+async def client_at(context: AuthContext, fetcher: Fetcher, url: str) -> Client | str:
+    """The client of a document, or why there is none."""
+    try:
+        _checked(url)
+        stored = await to_thread.run_sync(lambda: context.store.read(lambda tx: _stored(tx, url)))
+        if stored is not None:
+            return stored
+        with anyio.fail_after(SECONDS):
+            fetched = await fetcher(url)
+        client = _client(url, fetched.body)
+    except Unusable as error:
+        return str(error)
+    except (TimeoutError, httpx2.HTTPError, OSError) as error:
+        logger.info("a client's document could not be fetched: %s", type(error).__name__)
+        return f"it could not be fetched within {SECONDS:g} s"
+    await to_thread.run_sync(lambda: context.store.write(lambda tx: _keep(tx, client, fetched.kept)))
+    return client
+
+
+def _stored(transaction: Transaction, url: str) -> Client | None:
+    """The client of a document that was fetched of late."""
+    row = transaction.db.get(ClientRow, url)
+    fresh = row is not None and row.expires_at is not None and row.expires_at > transaction.at
+    return clients.client_of(row) if row is not None and fresh else None
+
+
+def _keep(transaction: Transaction, client: Client, kept: timedelta) -> None:
+    clients.keep(transaction, client, (transaction.now + kept).isoformat(timespec="microseconds"))
+
+
+def _checked(url: str) -> SplitResult:
+    """A URL that may be a client's id. Raises Unusable."""
+    parts = urlsplit(url) if redirects.fault(url) is None else None
+    if parts is None or parts.scheme != "https" or len(url) > 500:
+        raise Unusable("its address is no https URL without user and fragment")
+    if parts.path in ("", "/") or any(segment in (".", "..") for segment in parts.path.split("/")):
+        raise Unusable("its address needs a path, without dots for segments")
+    return parts
+
+
+def _client(url: str, body: bytes) -> Client:
+    """What a document says of its client. Raises Unusable."""
+    try:
+        found = json.loads(body.decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise Unusable("it is no JSON") from None
+    if not isinstance(found, dict) or found.get("client_id") != url:
+        raise Unusable("its client_id is not its address")
+    if "client_secret" in found:
+        raise Unusable("it publishes a secret")
+    method = found.get("token_endpoint_auth_method", "none")
+    also = found.get("token_endpoint_auth_methods_supported", [])
+    if method != "none" and not (isinstance(also, list) and "none" in also) and method != "private_key_jwt":
+        raise Unusable("its token_endpoint_auth_method is not none")
+    return Client(
+        id=url,
+        kind=DOCUMENT,
+        name=_name(found),
+        secret=None,
+        method="none",
+        redirect_uris=_redirect_uris(found),
+        grant_types=("authorization_code", "refresh_token"),
+        scopes=split(found["scope"]) if isinstance(found.get("scope"), str) else None,
+        uri=found["client_uri"] if redirects.fault(found.get("client_uri")) is None else None,
+        service_id=None,
+    )
+
+
+def _name(found: Mapping[str, Json]) -> str:
+    name = found.get("client_name")
+    if not isinstance(name, str) or not 0 < len(name.strip()) <= 200 or not name.isprintable():
+        raise Unusable("its client_name is no line of at most 200 characters")
+    return name.strip()
+
+
+def _redirect_uris(found: Mapping[str, Json]) -> tuple[str, ...]:
+    given = found.get("redirect_uris")
+    if not isinstance(given, list) or not 0 < len(given) <= _MOST_REDIRECTS:
+        raise Unusable(f"its redirect_uris are no list of 1 to {_MOST_REDIRECTS}")
+    fault = next((fault for fault in map(redirects.fault, given) if fault is not None), None)
+    if fault is not None:
+        raise Unusable(f"one of its redirect_uris is not sound. {fault}")
+    return tuple(given)
+
+
+def _kept(cache_control: str) -> timedelta:
+    """How long a document is believed, by the headers it came with (RFC 9111, section 5.2.2)."""
+    least, most = KEPT
+    age = re.search(r"max-age=(\d{1,9})", cache_control)
+    if age is None or "no-store" in cache_control or "no-cache" in cache_control:
+        return least
+    return min(max(timedelta(seconds=int(age[1])), least), most)
+
+
+def _is_public(address: str) -> bool:
+    found = ipaddress.ip_address(address)
+    inner = getattr(found, "ipv4_mapped", None) or getattr(found, "sixtofour", None) or found
+    return bool(found.is_global and inner.is_global and not found.is_multicast)

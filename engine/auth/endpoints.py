@@ -1,0 +1,179 @@
+"""OAuth's endpoints over HTTP: /authorize for people's browsers, the rest for clients."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+from anyio import to_thread
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from engine.auth import clients, documents, grants, metadata
+from engine.auth.asked import Asked
+from engine.auth.authority import Authority, ReadRequest
+from engine.auth.authorizing import Query, Wrong, answered, asked_of, told
+from engine.auth.browsers import Browser, browser_of, upstream_of
+from engine.auth.clients import Client
+from engine.auth.context import AuthContext
+from engine.auth.documents import Fetcher
+from engine.auth.reading import Unreadable, form_of, once, parameters
+from engine.auth.registration import register
+from engine.auth.scopes import known
+from engine.types import Json
+
+logger = logging.getLogger(__name__)
+
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+_CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
+    "Access-Control-Allow-Headers": "authorization, content-type, mcp-protocol-version",
+    "Access-Control-Expose-Headers": "www-authenticate",
+}
+"""Clients in browsers say who they are by what they send, never by cookies, so any page may ask (RFC 6749, 4.1.3)."""
+
+
+class Pages(Protocol):
+    """The pages that a person sees on the way."""
+
+    def consent(
+        self,
+        context: AuthContext,
+        request: Request,
+        browser: Browser,
+        asked: Asked,
+        scopes: Mapping[str, str],
+        is_new: bool,
+    ) -> Response:
+        """Ask a person whether a client may."""
+
+    def problem(self, context: AuthContext, reason: str, status: int = 400) -> Response:
+        """Tell a person why it does not go on."""
+
+    def to_login(self, context: AuthContext, request: Request) -> Response:
+        """Send a person to sign in, and then back."""
+
+
+def routes(context: AuthContext, pages: Pages, fetcher: Fetcher | None = None) -> list[BaseRoute]:
+    """Every endpoint of the authorization server, and its metadata. `fetcher` gets clients' documents."""
+    authority, fetcher = Authority(context), fetcher or Fetcher()
+
+    async def authorize(request: Request) -> Response:
+        try:
+            query = parameters(request.url.query)
+            client = await _client(authority, fetcher, query)
+            asked = await to_thread.run_sync(asked_of, authority, client, query)
+            return await _decided(authority, pages, request, asked)
+        except Unreadable as error:
+            return pages.problem(context, str(error))
+        except Wrong as wrong:
+            if wrong.redirect_uri is None:
+                return pages.problem(context, wrong.reason)
+            return RedirectResponse(told(authority, wrong), status_code=303)
+
+    async def token(request: Request) -> Response:
+        return await _for_client(request, lambda sent: _answer(authority.create_token_response(sent)), authority)
+
+    async def revoke(request: Request) -> Response:
+        return await _for_client(
+            request, lambda sent: _answer(authority.create_endpoint_response("revocation", sent)), authority
+        )
+
+    async def introspect(request: Request) -> Response:
+        return await _for_client(
+            request, lambda sent: _answer(authority.create_endpoint_response("introspection", sent)), authority
+        )
+
+    async def registering(request: Request) -> Response:
+        status, body = await register(context, request)
+        return JSONResponse(body, status_code=status, headers=NO_STORE)
+
+    for_clients = {"/token": token, "/revoke": revoke, "/introspect": introspect, "/register": registering}
+    return [
+        Route("/authorize", authorize, methods=["GET", "POST"]),
+        *(Route(path, _open(handler), methods=["POST", "OPTIONS"]) for path, handler in for_clients.items()),
+        *metadata.routes(context),
+    ]
+
+
+async def _client(authority: Authority, fetcher: Fetcher, query: Query) -> Client:
+    """The client that a request is of. Raises Wrong, for the person: nothing is known yet of where to tell it."""
+    given = query.get("client_id", [])
+    if len(given) != 1:
+        raise Wrong("invalid_request", "The request names no client.")
+    if documents.is_document(given[0]):
+        found = await documents.client_at(authority.context, fetcher, given[0])
+        if isinstance(found, str):
+            raise Wrong("invalid_client", f"The client's document cannot be taken: {found}")
+        return found
+    stored = await to_thread.run_sync(authority.query_client, given[0])
+    if stored is None:
+        raise Wrong("invalid_client", "This client is not known here. Have it register again.")
+    return stored
+
+
+async def _decided(authority: Authority, pages: Pages, request: Request, asked: Asked) -> Response:
+    """A person's decision, or what they are asked before."""
+    context = authority.context
+    browser = await to_thread.run_sync(browser_of, context, request)
+    person = browser.person_id
+    if person is None:
+        return pages.to_login(context, request)
+    if request.method == "GET":
+        is_new = await to_thread.run_sync(
+            lambda: context.store.read(lambda tx: clients.is_new(tx, asked.client_id, person))
+        )
+        words = known(context.registry, asked.reach)
+        scopes = {one: words[one] for one in asked.scopes}
+        return await to_thread.run_sync(pages.consent, context, request, browser, asked, scopes, is_new)
+    form = await form_of(request)
+    if not browser.sent_form(next(iter(form.get("key", ())), None)):
+        return pages.problem(context, "This form is not of this browser, or is too old. Go back and try again.", 403)
+    chosen = tuple(one for one in asked.scopes if one in form.get("scope", ()))
+    if form.get("decision") != ["allow"] or not chosen:
+        denied = Wrong("access_denied", "The person did not consent.", asked.redirect_uri, asked.state)
+        return RedirectResponse(told(authority, denied), status_code=303)
+
+    def grant() -> str:
+        return context.store.write(
+            lambda tx: grants.begin(tx, context, asked, person, chosen, upstream_of(tx, browser.token))
+        )
+
+    return RedirectResponse(answered(authority, asked, await to_thread.run_sync(grant)), status_code=303)
+
+
+async def _for_client(request: Request, answer: Callable[[ReadRequest], Response], authority: Authority) -> Response:
+    """What a client is answered that sends a form and says who it is."""
+    try:
+        form = await form_of(request)
+        once(form)
+    except Unreadable as error:
+        return _refused("invalid_request", str(error))
+    basic = "authorization" in request.headers
+    if basic and "client_secret" in form:
+        return _refused("invalid_request", "The client says who it is in two ways.")
+    if basic and len(request.headers.getlist("authorization")) > 1:
+        return _refused("invalid_request", "There is more than one Authorization header.")
+    headers = {name.title(): value for name, value in request.headers.items()}
+    return await to_thread.run_sync(answer, ReadRequest(authority.context, headers, form))
+
+
+def _answer(found: Any) -> Response:
+    return JSONResponse(found.json, status_code=found.status, headers={**dict(found.headers), **NO_STORE})
+
+
+def _refused(error: str, reason: str, status: int = 400) -> Response:
+    body: Json = {"error": error, "error_description": reason}
+    return JSONResponse(body, status_code=status, headers=NO_STORE)
+
+
+def _open(handler: Callable[[Request], Awaitable[Response]]) -> Callable[[Request], Awaitable[Response]]:
+    """A handler that pages of any origin may ask (Fetch standard, CORS)."""
+
+    async def opened(request: Request) -> Response:
+        response = Response(status_code=204) if request.method == "OPTIONS" else await handler(request)
+        response.headers.update(_CORS)
+        return response
+
+    return opened

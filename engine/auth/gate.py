@@ -1,0 +1,199 @@
+"""The gate before the MCP endpoints: a request passes with a token that opens it, or is told where to get one.
+
+As a protected resource it publishes metadata for each endpoint (RFC 9728), and
+challenges as RFC 6750 says. Whether a session exists is never told apart here.
+"""
+
+import re
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+import anyio
+from anyio import to_thread
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from engine.asgi import CHALLENGE, PRINCIPAL
+from engine.auth.bearers import Bearer, Bearers
+from engine.auth.context import AuthContext
+from engine.auth.reach import EVERYWHERE, InvalidTarget, Reach, reach_of
+from engine.auth.scopes import known
+
+WELL_KNOWN = "/.well-known/oauth-protected-resource"
+LOOK_EVERY = 0.5
+"""Seconds between two looks at whether the tokens of open streams still open them."""
+
+_TOKEN = re.compile(rb"[A-Za-z0-9._~+/-]+=*")
+_ENDPOINT = re.compile(r"/mcp|/(?:worlds|sessions)/[^/]+/mcp")
+_LONGEST = 512
+
+
+class Gate:
+    """Middleware that lets a request to an MCP endpoint pass with a token for it, as that token's principal."""
+
+    def __init__(self, app: ASGIApp, context: AuthContext, bearers: Bearers, streams: "Streams") -> None:
+        self.app = app
+        self._context = context
+        self._bearers = bearers
+        self._streams = streams
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if scope["type"] != "http" or _ENDPOINT.fullmatch(path) is None:
+            await self.app(scope, receive, send)
+            return
+        given = [value for name, value in scope["headers"] if name == b"authorization"]
+        token = _bearer_token(given)
+        if token is None:
+            await self._challenge(scope, given)(scope, receive, send)
+            return
+        bearer = await self._bearer(token)
+        if bearer is None or not self._opens(bearer, path):
+            await self._challenge(scope, given)(scope, receive, send)
+            return
+        scope[PRINCIPAL] = bearer.principal
+        scope[CHALLENGE] = self._metadata(path)
+        await self._streams.watched(token, self.app, scope, receive, send)
+
+    async def _bearer(self, token: str) -> Bearer | None:
+        found = self._bearers.fresh(token)
+        if found is None:
+            found = (await to_thread.run_sync(self._bearers.verify, token),)
+            self._bearers.learn(token, found[0])
+        bearer = found[0]
+        return None if bearer is None or _is_over(bearer, self._context.store.now()) else bearer
+
+    def _opens(self, bearer: Bearer, path: str) -> bool:
+        """Whether a token is for an endpoint: its own, or a session's of its world, which the dispatcher looks at."""
+        reach = bearer.reach
+        return reach in (EVERYWHERE, _reach_at(path)) or (reach.world is not None and path.startswith("/sessions/"))
+
+    def _challenge(self, scope: Scope, given: list[bytes]) -> JSONResponse:
+        path = scope["path"]
+        scopes = " ".join(known(self._context.registry, _reach_at(path)))
+        parts = [f'resource_metadata="{self._metadata(path)}"', f'scope="{scopes}"']
+        said = "Authorization is needed: get a token as resource_metadata says."
+        if given:
+            said = "The token is malformed, expired, revoked, or for another resource."
+            parts = ['error="invalid_token"', f'error_description="{said}"', *parts]
+        error = "invalid_token" if given else "unauthorized"
+        return JSONResponse(
+            {"error": error, "error_description": said},
+            status_code=401,
+            headers={"WWW-Authenticate": f"Bearer {', '.join(parts)}", "Cache-Control": "no-store"},
+        )
+
+    def _metadata(self, path: str) -> str:
+        return metadata_url(self._context.base, path)
+
+
+class Streams:
+    """The responses that go on: each is cut off when the token that opened it ends."""
+
+    def __init__(self, context: AuthContext, bearers: Bearers) -> None:
+        self._context = context
+        self._bearers = bearers
+        self._open: dict[anyio.CancelScope, str] = {}
+
+    async def watched(self, token: str, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Have a request answered; a stream lasts as long as its token."""
+        cut = anyio.CancelScope()
+        began = ended = False
+
+        async def noted(message: Message) -> None:
+            nonlocal began, ended
+            if message["type"] == "http.response.start" and _is_stream(message["headers"]):
+                began = True
+                self._open[cut] = token
+            elif message["type"] == "http.response.body" and not message.get("more_body", False):
+                ended = True
+            await send(message)
+
+        try:
+            with cut:
+                await app(scope, receive, noted)
+        finally:
+            self._open.pop(cut, None)
+        if began and not ended:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Look after the streams for as long as the block lasts."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._look)
+            yield
+            tasks.cancel_scope.cancel()
+
+    async def _look(self) -> None:
+        while True:
+            await anyio.sleep(LOOK_EVERY)
+            tokens = set(self._open.values())
+            over = await to_thread.run_sync(self._over, tokens) if tokens else ()
+            for cut in [cut for cut, token in self._open.items() if token in over]:
+                cut.cancel()
+
+    def _over(self, tokens: Collection[str]) -> set[str]:
+        now = self._context.store.now()
+        bearers = ((token, self._bearers.verify(token)) for token in tokens)
+        return {token for token, bearer in bearers if bearer is None or _is_over(bearer, now)}
+
+
+def routes(context: AuthContext) -> list[BaseRoute]:
+    """The metadata of the server and of each endpoint as protected resources (RFC 9728, section 3)."""
+
+    async def described(request: Request) -> JSONResponse:
+        path = request.url.path.removeprefix(WELL_KNOWN)
+        try:
+            reach = reach_of(context.base + path, context.base, context.registry.worlds)
+        except InvalidTarget as error:
+            return JSONResponse({"error": "not_found", "reason": str(error)}, status_code=404)
+        resource = context.base + path.rstrip("/")
+        return JSONResponse(_description(context, reach, resource), headers={"Access-Control-Allow-Origin": "*"})
+
+    return [Route(WELL_KNOWN, described), Route(WELL_KNOWN + "/{rest:path}", described)]
+
+
+def metadata_url(base: str, path: str) -> str:
+    """Where an endpoint's metadata is: the well-known part comes before the path (RFC 9728, section 3.1)."""
+    origin, slash, rest = base.partition("://")
+    host, _, prefix = rest.partition("/")
+    return f"{origin}{slash}{host}{WELL_KNOWN}{'/' + prefix if prefix else ''}{path}"
+
+
+def _description(context: AuthContext, reach: Reach, resource: str) -> dict[str, object]:
+    return {
+        "resource": resource,
+        "authorization_servers": [context.base],
+        "scopes_supported": list(known(context.registry, reach)),
+        "bearer_methods_supported": ["header"],
+        "resource_name": "Turnkeeper" if reach.world is None else context.registry.worlds[reach.world].title,
+    }
+
+
+def _reach_at(path: str) -> Reach:
+    """The reach of an endpoint, whether or not there is what it names."""
+    parts = path.split("/")
+    if len(parts) == 4 and parts[1] == "worlds":
+        return Reach(world=parts[2])
+    return Reach(session=parts[2]) if len(parts) == 4 and parts[1] == "sessions" else EVERYWHERE
+
+
+def _bearer_token(given: list[bytes]) -> str | None:
+    """The token of the one Authorization header that a request has, if it is a sound one (RFC 6750, section 2.1)."""
+    if len(given) != 1 or len(given[0]) > _LONGEST:
+        return None
+    scheme, _, token = given[0].partition(b" ")
+    token = token.strip(b" ")
+    return token.decode() if scheme.lower() == b"bearer" and _TOKEN.fullmatch(token) else None
+
+
+def _is_over(bearer: Bearer, now: datetime) -> bool:
+    return bearer.expires_at is not None and bearer.expires_at <= now
+
+
+def _is_stream(headers: Iterator[tuple[bytes, bytes]]) -> bool:
+    return any(name.lower() == b"content-type" and value.startswith(b"text/event-stream") for name, value in headers)

@@ -1,0 +1,65 @@
+"""How far a token reaches: everywhere, one world and its sessions, or one session (resource indicators, RFC 8707)."""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+_PATH = re.compile(r"/worlds/(?P<world>[A-Za-z][A-Za-z0-9_-]*)/mcp|/sessions/(?P<session>[A-Za-z0-9_-]{1,200})/mcp")
+
+
+class InvalidTarget(ValueError):
+    """A resource that no token can be for: `invalid_target` in RFC 8707."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a token opens: everything, or of one `world`, or one `session` alone."""
+
+    world: str | None = None
+    session: str | None = None
+
+    @property
+    def path(self) -> str:
+        """The endpoint it is of; empty for everywhere."""
+        if self.session is not None:
+            return f"/sessions/{self.session}/mcp"
+        return "" if self.world is None else f"/worlds/{self.world}/mcp"
+
+    def includes(self, other: "Reach") -> bool:
+        """Whether a token that reaches this far may be had to reach only that far."""
+        return self in (EVERYWHERE, other)
+
+    def covers(self, world: str, session: str | None = None) -> bool:
+        """Whether something of a world, of a session of it if one is given, may be touched."""
+        if self.session is not None:
+            return session == self.session
+        return self.world in (None, world)
+
+
+EVERYWHERE = Reach()
+
+
+def reach_of(resource: str | None, base: str, worlds: Collection[str]) -> Reach:
+    """The reach that a `resource` names, of the server whose public URL is `base`. Raises InvalidTarget.
+
+    The server's own URL, that of `/mcp` and none at all mean everywhere. Whether a session exists is not looked at.
+    """
+    if resource is None:
+        return EVERYWHERE
+    parts, own = urlsplit(resource), urlsplit(base)
+    if (parts.scheme.lower(), parts.netloc.lower()) != (own.scheme.lower(), own.netloc.lower()) or "#" in resource:
+        raise InvalidTarget(f"{resource!r} is not at {base}.")
+    path = parts.path.removeprefix(own.path) if parts.path.startswith(own.path) else None
+    if path is not None and not parts.query:
+        if path.rstrip("/") in ("", "/mcp"):
+            return EVERYWHERE
+        match = _PATH.fullmatch(path.removesuffix("/"))
+        if match is not None and (match["world"] is None or match["world"] in worlds):
+            return Reach(**match.groupdict())
+    raise InvalidTarget(f"{resource!r} is no endpoint of {base}.")
+
+
+def resource_of(reach: Reach, base: str) -> str:
+    """The canonical resource indicator of a reach: without a trailing slash."""
+    return base + reach.path

@@ -1,0 +1,39 @@
+"""The scopes there are, in plain words: what a person is asked to consent to."""
+
+from collections.abc import Iterable
+
+from engine.auth.reach import Reach
+from engine.registry import Registry
+
+
+def known(registry: Registry, reach: Reach) -> dict[str, str]:
+    """Every scope within a reach, with what it lets a client do; worlds by name, reading first.
+
+    Of which world a session is, is not told: its reach knows the scopes of all.
+    """
+    found: dict[str, str] = {}
+    for name, world in sorted(registry.worlds.items()):
+        if reach.world not in (None, name):
+            continue
+        found[world.read_scope] = f"See your sessions of {world.title}"
+        found[world.write_scope] = f"Act in your sessions of {world.title}, start new ones, and take things back"
+        for action in world.actions.values():
+            if action.scope:
+                found.setdefault(action.scope, f"{world.title}: {action.description.partition(chr(10))[0]}")
+    return found
+
+
+def default(registry: Registry, reach: Reach) -> tuple[str, ...]:
+    """What is asked for where a client names no scope: to read and to act, and nothing that an action names itself."""
+    worlds = (world for name, world in sorted(registry.worlds.items()) if reach.world in (None, name))
+    return tuple(scope for world in worlds for scope in (world.read_scope, world.write_scope))
+
+
+def split(scope: str | None) -> tuple[str, ...]:
+    """The scopes of a parameter (RFC 6749, section 3.3), each once."""
+    return tuple(dict.fromkeys((scope or "").split(" "))) if (scope or "").strip(" ") else ()
+
+
+def joined(scopes: Iterable[str]) -> str:
+    """Scopes as one parameter."""
+    return " ".join(scopes)

@@ -1,0 +1,68 @@
+"""Attempts that failed make the next ones wait: by account, and by the address they come from.
+
+An attempt is counted before it is decided, so that many at once gain nothing.
+"""
+
+import hashlib
+import hmac
+from datetime import datetime, timedelta
+
+from sqlmodel import col, delete, select
+
+from engine.store.access import AttemptRow
+from engine.store.records import Transaction
+
+LONGEST = timedelta(minutes=15)
+"""How long anybody waits at most."""
+FORGOTTEN = timedelta(hours=24)
+"""After how long without an attempt none is counted any more."""
+FREE = {"account": 5, "address": 30}
+"""Attempts without waiting. Many people may share an address."""
+
+
+def attempted(transaction: Transaction, **sources: str) -> timedelta | None:
+    """Count an attempt from each source; how long is to be waited first, if it may not be decided yet.
+
+    One that has to wait is not counted: else others could keep a person out for ever.
+    """
+    rows = [_row(transaction, kind, source) for kind, source in sorted(sources.items())]
+    waits = [datetime.fromisoformat(row.until) - transaction.now for row in rows]
+    if max(waits) > timedelta():
+        return max(waits)
+    for row, kind in zip(rows, sorted(sources), strict=True):
+        row.failures += 1
+        over = row.failures - FREE[kind]
+        wait = min(timedelta(seconds=2.0 ** min(over, 20)), LONGEST) if over >= 0 else timedelta()
+        row.until = (transaction.now + wait).isoformat(timespec="microseconds")
+        row.at = transaction.at
+    transaction.db.flush()
+    return None
+
+
+def succeeded(transaction: Transaction, **sources: str) -> None:
+    """Forget the failures from these sources."""
+    keys = [_key(transaction, kind, source) for kind, source in sources.items()]
+    transaction.run(delete(AttemptRow).where(col(AttemptRow.key).in_(keys)))
+
+
+def sweep(transaction: Transaction, most: int = 500) -> None:
+    """Delete what is so old that it does not count."""
+    before = (transaction.now - FORGOTTEN).isoformat(timespec="microseconds")
+    over = select(AttemptRow.key).where(AttemptRow.at < before).limit(most)
+    transaction.run(delete(AttemptRow).where(col(AttemptRow.key).in_(over)))
+
+
+def _row(transaction: Transaction, kind: str, source: str) -> AttemptRow:
+    key = _key(transaction, kind, source)
+    row = transaction.db.get(AttemptRow, key, with_for_update=transaction.dialect == "postgresql")
+    if row is None:
+        row = AttemptRow(key=key, failures=0, until=transaction.at, at=transaction.at)
+        transaction.db.add(row)
+    elif transaction.now - datetime.fromisoformat(row.at) > FORGOTTEN:
+        row.failures = 0
+    return row
+
+
+def _key(transaction: Transaction, kind: str, source: str) -> str:
+    """A keyed hash: the table says neither who tried nor from where."""
+    return hmac.new(transaction.secret("attempts").encode(), f"{kind} {source}".encode(), hashlib.sha256).hexdigest()

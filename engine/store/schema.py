@@ -1,0 +1,21 @@
+"""What the engine's tables are made with: how their keys and indexes are called, large integers, partial indexes."""
+
+from sqlalchemy import BigInteger, Index, Integer, text
+from sqlmodel import SQLModel
+
+SQLModel.metadata.naming_convention = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+Large = BigInteger().with_variant(Integer(), "sqlite")
+"""Integers of 64 bits on every database."""
+
+
+def partial_index(where: str, *columns: str, unique: bool = False) -> Index:
+    """An index of the few rows that fit a condition."""
+    return Index(None, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))

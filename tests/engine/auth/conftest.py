@@ -1,0 +1,239 @@
+"""A guarded server for tests of authorization: its app over HTTP, a person in a browser, a client that asks."""
+
+import base64
+import hashlib
+import re
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+from httpx2 import Response
+from starlette.testclient import TestClient
+
+from engine import World, action
+from engine.auth import accounts, passwords
+from engine.auth.context import AuthContext, Lifetimes
+from engine.auth.documents import Fetcher
+from engine.dispatch import Dispatcher
+from engine.types import Json
+from engine.web.guarded import guarded_app
+
+BASE = "http://127.0.0.1:8000"
+CALLBACK = "http://127.0.0.1:5555/callback"
+PASSWORD = "correct horse battery"
+HASHED = passwords.hashed(PASSWORD)
+
+
+class Desk(World, name="desk", rows=[]):
+    """A desk."""
+
+    @action
+    def knock(self) -> str:
+        """Knock on wood."""
+        return "knocked"
+
+    @action(read_only=True)
+    def look(self) -> str:
+        """Look at it."""
+        return "a desk"
+
+    @action(scope="desk:burn")
+    def burn(self) -> str:
+        """Burn it down."""
+        return "ashes"
+
+    @action(only_for=lambda principal: principal.name == "ada")
+    def polish(self) -> str:
+        """Polish it."""
+        return "shining"
+
+
+class Safe(World, name="safe", rows=[], only_for=lambda principal: principal.name != "mallory"):
+    """A safe."""
+
+    @action
+    def turn(self) -> str:
+        """Turn the wheel."""
+        return "click"
+
+
+@dataclass
+class House:
+    """A guarded server and what reaches it."""
+
+    context: AuthContext
+    http: TestClient
+    dispatcher: Dispatcher
+
+    def person(self, name: str) -> "Person":
+        """Somebody with an account, signed in in a browser of their own."""
+        self.context.store.write(lambda tx: accounts.create(tx, name, HASHED))
+        person = Person(self, name, TestClient(self.http.app, base_url=BASE, follow_redirects=False))
+        person.sign_in()
+        return person
+
+    def client(self, **metadata: Json) -> "App":
+        """A client that registered itself."""
+        given = {
+            "client_name": "An app",
+            "redirect_uris": [CALLBACK],
+            "grant_types": ["authorization_code", "refresh_token"],
+            "token_endpoint_auth_method": "none",
+            **metadata,
+        }
+        answer = self.http.post("/register", json=given)
+        assert answer.status_code == 201, answer.text
+        found = answer.json()
+        return App(self, found["client_id"], found.get("client_secret"), found["redirect_uris"][0])
+
+    def call(self, token: str | None, tool: str, path: str = "/mcp", **arguments: Json) -> Response:
+        """A tools/call of a plain client."""
+        return self.send(token, "tools/call", {"name": tool, "arguments": arguments}, path, name=tool)
+
+    def send(
+        self, token: str | None, method: str, params: dict[str, Json], path: str = "/mcp", name: str | None = None
+    ) -> Response:
+        """A request of a plain client, in the present era."""
+        meta = {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+        }
+        headers = {
+            "accept": "application/json, text/event-stream",
+            "mcp-protocol-version": "2026-07-28",
+            "mcp-method": method,
+            **({} if name is None else {"mcp-name": name}),
+            **({} if token is None else {"authorization": f"Bearer {token}"}),
+        }
+        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}}
+        return self.http.post(path, json=body, headers=headers)
+
+    def tools(self, token: str, path: str = "/mcp") -> list[str]:
+        """The names of the tools that are listed."""
+        return [tool["name"] for tool in self.send(token, "tools/list", {}, path).json()["result"]["tools"]]
+
+
+@dataclass
+class Person:
+    """Somebody in a browser."""
+
+    house: House
+    name: str
+    browser: TestClient
+
+    def sign_in(self, password: str = PASSWORD, onwards: str = "/account") -> Response:
+        """Fill in the login page."""
+        path = f"/login?{urlencode({'next': onwards})}"
+        key = key_in(self.browser.get(path))
+        return self.browser.post(path, data={"key": key, "login": self.name, "password": password})
+
+    def decide(self, address: str, decision: str = "allow", without: tuple[str, ...] = ()) -> Response:
+        """Answer the consent page."""
+        page = self.browser.get(address)
+        assert page.status_code == 200, page.text
+        scopes = [scope for scope in scopes_in(page) if scope not in without]
+        return self.browser.post(address, data={"key": key_in(page), "decision": decision, "scope": scopes})
+
+
+@dataclass
+class App:
+    """An OAuth client."""
+
+    house: House
+    id: str
+    secret: str | None
+    callback: str
+    verifier: str = field(default_factory=lambda: secrets.token_urlsafe(48))
+
+    @property
+    def challenge(self) -> str:
+        """The PKCE challenge of its verifier."""
+        digest = hashlib.sha256(self.verifier.encode()).digest()
+        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
+
+    def address(self, **changes: str | None) -> str:
+        """Where it sends a browser; a parameter that is None is left out."""
+        given = {
+            "response_type": "code",
+            "client_id": self.id,
+            "redirect_uri": self.callback,
+            "state": "xyz",
+            "code_challenge": self.challenge,
+            "code_challenge_method": "S256",
+            **changes,
+        }
+        return f"/authorize?{urlencode({name: value for name, value in given.items() if value is not None})}"
+
+    def code(self, person: Person, without: tuple[str, ...] = (), **changes: str | None) -> str:
+        """The code that a person's consent gives it."""
+        answer = person.decide(self.address(**changes), without=without)
+        return answered(answer)["code"]
+
+    def token(self, **form: str | None) -> Response:
+        """A request to the token endpoint, as the client that it is."""
+        given = {"client_id": self.id, **({} if self.secret is None else {"client_secret": self.secret}), **form}
+        return self.house.http.post("/token", data={name: value for name, value in given.items() if value is not None})
+
+    def redeem(self, code: str, **changes: str | None) -> Response:
+        """A code for tokens."""
+        form = {"redirect_uri": self.callback, "code_verifier": self.verifier, **changes}
+        return self.token(grant_type="authorization_code", code=code, **form)
+
+    def refresh(self, token: str, **changes: str | None) -> Response:
+        """New tokens."""
+        return self.token(grant_type="refresh_token", refresh_token=token, **changes)
+
+    def tokens(self, person: Person, without: tuple[str, ...] = (), **changes: str | None) -> dict[str, Any]:
+        """What the whole way gives."""
+        resource = {"resource": changes["resource"]} if "resource" in changes else {}
+        answer = self.redeem(self.code(person, without, **changes), **resource)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+
+def key_in(page: Response) -> str:
+    """What protects the form of a page."""
+    found = re.search(r'name="key" value="([^"]+)"', page.text)
+    assert found is not None, page.text
+    return found[1]
+
+
+def scopes_in(page: Response) -> list[str]:
+    """The scopes that a consent page shows."""
+    return re.findall(r'name="scope" value="([^"]+)"', page.text)
+
+
+def answered(response: Response) -> dict[str, str]:
+    """What a redirect to a client carries; each parameter is there once."""
+    assert response.status_code == 303, response.text
+    query = parse_qs(urlsplit(response.headers["location"]).query, strict_parsing=True)
+    assert all(len(values) == 1 for values in query.values())
+    return {name: values[0] for name, values in query.items()}
+
+
+@pytest.fixture
+def house(dispatcher_of: Callable[..., Dispatcher]) -> Iterator[House]:
+    """A guarded server with two worlds, on the test's own database."""
+    dispatcher = dispatcher_of(Desk, Safe)
+    context = AuthContext(dispatcher.store, dispatcher.registry, BASE, Lifetimes(belief=timedelta()))
+    app = guarded_app(dispatcher, ("127.0.0.1",), context, Fetcher())
+    with TestClient(app, base_url=BASE, follow_redirects=False) as http:
+        yield House(context, http, dispatcher)
+
+
+@pytest.fixture
+def ada(house: House) -> Person:
+    """Somebody."""
+    return house.person("ada")
+
+
+@pytest.fixture
+def app(house: House) -> App:
+    """A public client."""
+    return house.client()

@@ -1,0 +1,203 @@
+"""A server that runs by itself: the first account's link, and streams that end with what let them begin."""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from engine.application import opened
+from engine.auth import grants
+from engine.auth.tokens import TokenKind, hashed, mint
+from engine.dispatch import Dispatcher
+from engine.operations import Call
+from engine.settings import Settings
+from engine.store.access import ClientRow, GrantRow, TokenRow
+from engine.types import Principal
+from tests.serving import Served, serving
+
+SECONDS = 20.0
+META = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+}
+
+
+def headers_of(token: str, method: str) -> dict[str, str]:
+    """The headers of a request in the present era."""
+    return {
+        "authorization": f"Bearer {token}",
+        "accept": "application/json, text/event-stream",
+        "mcp-protocol-version": "2026-07-28",
+        "mcp-method": method,
+    }
+
+
+@dataclass
+class Beside:
+    """A running server, and another process's dispatcher on its database: this one's."""
+
+    served: Served
+    dispatcher: Dispatcher
+
+    def token(self, name: str, lifetime: timedelta = timedelta(hours=1)) -> tuple[str, Principal, int]:
+        """A token of somebody, who that is, and the grant."""
+        principal, token = Principal("test", name, name), mint(TokenKind.ACCESS)
+
+        def work(tx: Any) -> int:
+            person = tx.ensure_person(principal)
+            if tx.db.get(ClientRow, "app") is None:
+                row = ClientRow(id="app", kind="registered", name="App", method="none", redirect_uris="[]",
+                                grant_types="[]", created_at=tx.at)  # fmt: skip
+                tx.db.add(row)
+                tx.db.flush()
+            grant = GrantRow(
+                person_id=person,
+                client_id="app",
+                resource=self.served.url,
+                scope="counter:read counter:write",
+                redirect_uri="https://app.example/",
+                created_at=tx.at,
+                used_at=tx.at,
+            )
+            tx.db.add(grant)
+            tx.db.flush()
+            expires = (tx.now + lifetime).isoformat(timespec="microseconds")
+            tx.db.add(TokenRow(hash=hashed(token), person_id=person, grant_id=grant.id, resource=self.served.url,
+                               scope=grant.scope, created_at=tx.at, expires_at=expires))  # fmt: skip
+            tx.db.flush()
+            assert grant.id is not None
+            return grant.id
+
+        return token, principal, self.dispatcher.store.write(work)
+
+    def listen(self, token: str, uri: str) -> "Listening":
+        """A listen stream on a resource."""
+        return Listening(self.served, token, uri)
+
+
+class Listening:
+    """A listen stream under way: what it said so far, and when it ended."""
+
+    def __init__(self, served: Served, token: str, uri: str) -> None:
+        self.lines: list[str] = []
+        self.ended = threading.Event()
+        self.acknowledged = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(served, token, uri))
+        self._thread.start()
+
+    def _run(self, served: Served, token: str, uri: str) -> None:
+        params = {"notifications": {"resourceSubscriptions": [uri]}, "_meta": META}
+        body = {"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": params}
+        headers = headers_of(token, "subscriptions/listen")
+        try:
+            with httpx2.stream("POST", f"{served.url}/mcp", json=body, headers=headers, timeout=SECONDS) as response:
+                for line in response.iter_lines():
+                    self.lines.append(line)
+                    if "acknowledged" in line:
+                        self.acknowledged.set()
+        finally:
+            self.ended.set()
+
+    def updates(self) -> int:
+        """How many changes it told of."""
+        return sum("notifications/resources/updated" in line for line in self.lines)
+
+    def close(self) -> None:
+        """Wait for its end."""
+        self._thread.join(SECONDS)
+
+
+@pytest.fixture
+def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Beside]:
+    """A guarded server as a process, and this one beside it on the same file."""
+    with serving(tmp_path, auth="oauth") as served:
+        monkeypatch.setenv("TURNKEEPER_DATA_DIR", str(tmp_path))
+        with opened(Settings(auth="oauth")) as dispatcher:
+            yield Beside(served, dispatcher)
+
+
+def until(seen: Callable[[], object]) -> None:
+    """Wait until something is seen."""
+    deadline = time.monotonic() + SECONDS
+    while not seen():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.02)
+
+
+def add(beside: Beside, principal: Principal, session: str | None = None) -> str:
+    """Change a session in this process; its handle."""
+    call = Call(principal=principal, world="counter", action="add", arguments={"a": 1}, session=session)
+    return beside.dispatcher.dispatch(call).session
+
+
+def over_http(beside: Beside, token: str, **arguments: str) -> int:
+    """Change a session, the main one of a token's person unless another is named, over HTTP; the status."""
+    name = "counter_add"
+    headers = headers_of(token, "tools/call") | {"mcp-name": name}
+    params = {"name": name, "arguments": {"a": 1, **arguments}, "_meta": META}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    return httpx2.post(f"{beside.served.url}/mcp", json=body, headers=headers).status_code
+
+
+def test_server_prints_where_the_first_account_is_made(beside: Beside) -> None:
+    until(lambda: "/invitations/tkl_" in beside.served.logged())
+    link = re.search(r"http://\S+/invitations/\S+", beside.served.logged())
+    assert link is not None and httpx2.get(link[0]).status_code == 200
+
+
+def test_stream_ends_when_another_process_revokes_its_grant(beside: Beside) -> None:
+    token, ada, grant = beside.token("ada")
+    handle = add(beside, ada)
+    stream = beside.listen(token, f"session://{handle}/state")
+    assert stream.acknowledged.wait(SECONDS)
+    beside.dispatcher.store.write(lambda tx: grants.end(tx, grant))
+    assert stream.ended.wait(SECONDS)
+    stream.close()
+    until(lambda: over_http(beside, token) == 401)
+
+
+def test_stream_ends_with_its_token(beside: Beside) -> None:
+    token, ada, _ = beside.token("ada", timedelta(seconds=2))
+    handle = add(beside, ada)
+    stream = beside.listen(token, f"session://{handle}/state")
+    assert stream.acknowledged.wait(SECONDS) and stream.ended.wait(SECONDS)
+    stream.close()
+    assert over_http(beside, token) == 401
+
+
+def test_stream_tells_nothing_of_a_session_that_another_process_shares_no_more(beside: Beside) -> None:
+    hers, ada, _ = beside.token("ada")
+    theirs, bea, _ = beside.token("bea")
+    handle = add(beside, ada)
+    person = beside.dispatcher.store.write(lambda tx: tx.ensure_person(bea))
+
+    def share(role: str | None) -> None:
+        given = {"person": person, "role": role}
+        call = Call(principal=ada, world="counter", action="share", arguments=given, session=handle)
+        beside.dispatcher.dispatch(call)
+
+    share("viewer")
+    streams = [beside.listen(token, f"session://{handle}/state") for token in (hers, theirs)]
+    assert all(stream.acknowledged.wait(SECONDS) for stream in streams)
+
+    def told() -> list[bool]:
+        """Change the session in the server's process: which of the two were told of it by the time that she was."""
+        before = [stream.updates() for stream in streams]
+        assert over_http(beside, hers, session=handle) == 200
+        until(lambda: streams[0].updates() > before[0])
+        return [stream.updates() > count for stream, count in zip(streams, before, strict=True)]
+
+    until(lambda: told() == [True, True])
+    share(None)
+    until(lambda: told() == [True, False])
+    beside.served.stop()
+    for stream in streams:
+        stream.close()
