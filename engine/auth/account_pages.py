@@ -137,9 +137,7 @@ def _revoke(transaction: Transaction, person_id: int, grant_id: int) -> None:
 def _sign_out(transaction: Transaction, person_id: int) -> None:
     """Sign a person out of every browser and every client."""
     sign_out_everywhere(transaction, person_id)
-    wanted = select(GrantRow.id).where(GrantRow.person_id == person_id, col(GrantRow.ended_at).is_(None))
-    for grant_id in transaction.db.exec(wanted).all():
-        grants.end(transaction, grant_id or 0)
+    grants.end_all(transaction, person_id)
 
 
 def _change_password(context: AuthContext, person_id: int, form: dict[str, str], address: str) -> str | None:

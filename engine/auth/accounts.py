@@ -7,11 +7,11 @@ from datetime import timedelta
 
 from sqlmodel import col, delete, select, update
 
-from engine.auth import passwords, throttling
+from engine.auth import grants, passwords, throttling
 from engine.auth.browsers import sign_out_everywhere
 from engine.auth.context import AuthContext
 from engine.errors import Refused
-from engine.store.access import AccountRow
+from engine.store.access import AccountRow, TokenRow
 from engine.store.records import Transaction
 from engine.store.tables import PersonRow
 from engine.types import LOCAL, Principal
@@ -106,10 +106,15 @@ def change_password(transaction: Transaction, person_id: int, password_hash: str
 
 
 def remove(transaction: Transaction, login: str) -> bool:
-    """Remove an account, so that nobody signs in with it; what the person did and has stays. Whether there was one."""
+    """Remove an account: nobody signs in with it, and what its person let in, or made for scripts, opens nothing more.
+
+    What the person did and has stays. Gives whether there was one.
+    """
     row = find(transaction, login)
     if row is None:
         return False
     sign_out_everywhere(transaction, row.person_id)
+    grants.end_all(transaction, row.person_id)
+    transaction.run(delete(TokenRow).where(col(TokenRow.person_id) == row.person_id))
     transaction.run(delete(AccountRow).where(col(AccountRow.person_id) == row.person_id))
     return True

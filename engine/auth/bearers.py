@@ -4,7 +4,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from engine.auth.reach import Reach
 from engine.types import Principal
@@ -14,12 +14,10 @@ _MOST = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """What an access token says: who acts, how far, through which client, and until when."""
+    """What an access token says: who acts, and how far."""
 
     principal: Principal
     reach: Reach
-    client_id: str | None
-    expires_at: datetime | None
 
 
 Verify = Callable[[str], Bearer | None]

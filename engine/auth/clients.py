@@ -3,6 +3,7 @@
 import hmac
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from authlib.oauth2.rfc6749 import ClientMixin
@@ -14,6 +15,8 @@ from engine.auth.tokens import hashed
 from engine.store.access import ClientRow, GrantRow
 from engine.store.records import Transaction
 
+UNUSED_FOR = timedelta(days=90)
+"""How long a client that registered itself is kept since it was used last."""
 REGISTERED, DYNAMIC, DOCUMENT = "registered", "dynamic", "document"
 """Where a client is from: its operator, itself (RFC 7591), or a document at the URL that is its id."""
 

@@ -7,7 +7,6 @@ challenges as RFC 6750 says. Whether a session exists is never told apart here.
 import re
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager
-from datetime import datetime
 
 import anyio
 from anyio import to_thread
@@ -63,8 +62,7 @@ class Gate:
         if found is None:
             found = (await to_thread.run_sync(self._bearers.verify, token),)
             self._bearers.learn(token, found[0])
-        bearer = found[0]
-        return None if bearer is None or _is_over(bearer, self._context.store.now()) else bearer
+        return found[0]
 
     def _opens(self, bearer: Bearer, path: str) -> bool:
         """Whether a token is for an endpoint: its own, or a session's of its world, which the dispatcher looks at."""
@@ -93,8 +91,7 @@ class Gate:
 class Streams:
     """The responses that go on: each is cut off when the token that opened it ends."""
 
-    def __init__(self, context: AuthContext, bearers: Bearers) -> None:
-        self._context = context
+    def __init__(self, bearers: Bearers) -> None:
         self._bearers = bearers
         self._open: dict[anyio.CancelScope, str] = {}
 
@@ -132,14 +129,12 @@ class Streams:
         while True:
             await anyio.sleep(LOOK_EVERY)
             tokens = set(self._open.values())
-            over = await to_thread.run_sync(self._over, tokens) if tokens else ()
+            over = await to_thread.run_sync(self._over, tokens) if tokens else frozenset()
             for cut in [cut for cut, token in self._open.items() if token in over]:
                 cut.cancel()
 
-    def _over(self, tokens: Collection[str]) -> set[str]:
-        now = self._context.store.now()
-        bearers = ((token, self._bearers.verify(token)) for token in tokens)
-        return {token for token, bearer in bearers if bearer is None or _is_over(bearer, now)}
+    def _over(self, tokens: Collection[str]) -> Collection[str]:
+        return frozenset(token for token in tokens if self._bearers.verify(token) is None)
 
 
 def routes(context: AuthContext) -> list[BaseRoute]:
@@ -189,10 +184,6 @@ def _bearer_token(given: list[bytes]) -> str | None:
     scheme, _, token = given[0].partition(b" ")
     token = token.strip(b" ")
     return token.decode() if scheme.lower() == b"bearer" and _TOKEN.fullmatch(token) else None
-
-
-def _is_over(bearer: Bearer, now: datetime) -> bool:
-    return bearer.expires_at is not None and bearer.expires_at <= now
 
 
 def _is_stream(headers: Iterator[tuple[bytes, bytes]]) -> bool:

@@ -13,7 +13,7 @@ from sqlmodel import col, delete, or_, select, update
 
 from engine.auth.asked import Asked
 from engine.auth.bearers import Bearer
-from engine.auth.clients import Client
+from engine.auth.clients import DYNAMIC, REGISTERED, UNUSED_FOR, Client
 from engine.auth.context import AuthContext
 from engine.auth.reach import Reach
 from engine.auth.scopes import joined, split
@@ -152,6 +152,13 @@ def end(transaction: Transaction, grant_id: int) -> None:
     transaction.run(delete(TokenRow).where(col(TokenRow.grant_id) == grant_id))
 
 
+def end_all(transaction: Transaction, person_id: int) -> None:
+    """End every grant of a person, as whoever they let in."""
+    wanted = select(GrantRow.id).where(GrantRow.person_id == person_id, col(GrantRow.ended_at).is_(None))
+    for grant_id in transaction.db.exec(wanted).all():
+        end(transaction, grant_id or 0)
+
+
 def revoke(transaction: Transaction, token: str, client: Client) -> None:
     """Take back a client's own token (RFC 7009): an access token alone, a refresh token with all of its grant."""
     refresh = transaction.db.get(RefreshRow, hashed(token))
@@ -191,11 +198,13 @@ def introspected(context: AuthContext, transaction: Transaction, token: str, cli
 
 
 def verified(context: AuthContext, transaction: Transaction, token: str) -> Bearer | None:
-    """Who an access token stands for, unless it was taken back; whether it expired is for who asks to see."""
+    """Who an access token stands for; None for one that was taken back, or has expired."""
     row = transaction.access_token(hashed(token))
     if row is None:
         return None
-    issuer, subject, name, mail, scope, resource, expires_at, client_id, may, consented = row
+    issuer, subject, name, mail, scope, resource, expires_at, may, consented = row
+    if expires_at is not None and expires_at <= transaction.at:
+        return None
     reach = stored_reach(context, resource)
     grantable = () if not consented else ("*",) if may is None else split(may)
     principal = Principal(
@@ -208,7 +217,7 @@ def verified(context: AuthContext, transaction: Transaction, token: str) -> Bear
         session=reach.session,
         grantable=frozenset(grantable),
     )
-    return Bearer(principal, reach, client_id, None if expires_at is None else datetime.fromisoformat(expires_at))
+    return Bearer(principal, reach)
 
 
 def sweep(transaction: Transaction, most: int = 500) -> int:
@@ -223,7 +232,7 @@ def sweep(transaction: Transaction, most: int = 500) -> int:
     done = select(GrantRow.id).where(~or_(*alive)).limit(most)
     deleted += _changed(transaction, delete(GrantRow).where(col(GrantRow.id).in_(done)))
     gone = select(ClientRow.id).where(
-        ClientRow.kind == "dynamic",
+        ClientRow.kind != REGISTERED,
         col(ClientRow.expires_at) <= transaction.at,
         ~select(GrantRow.id).where(GrantRow.client_id == ClientRow.id).exists(),
     )
@@ -243,10 +252,6 @@ def _new_grant(
         used_at=transaction.at,
     )
     transaction.db.add(grant)
-    _changed(
-        transaction,
-        update(ClientRow).where(col(ClientRow.id) == client_id).values(used_at=transaction.at),
-    )
     transaction.db.flush()
     assert grant.id is not None
     return grant.id
@@ -288,6 +293,9 @@ def _issue(
             )
         )
     grant.used_at = transaction.at
+    client = update(ClientRow).where(col(ClientRow.id) == grant.client_id)
+    transaction.run(client.values(used_at=transaction.at))
+    transaction.run(client.where(col(ClientRow.kind) == DYNAMIC).values(expires_at=_after(transaction, UNUSED_FOR)))
     transaction.db.flush()
     return Issued(access, refresh, expires_at, scope)
 

@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from engine.auth import clients, redirects
 from engine.auth.authority import METHODS
-from engine.auth.clients import DYNAMIC, Client
+from engine.auth.clients import DYNAMIC, UNUSED_FOR, Client
 from engine.auth.context import AuthContext
 from engine.auth.reading import Unreadable, body_of
 from engine.auth.scopes import joined, split
@@ -26,8 +26,6 @@ logger = logging.getLogger(__name__)
 MOST_BYTES = 16 * 1024
 MOST_AN_HOUR = 200
 """Registrations that all together may make in an hour: real people connect fewer clients."""
-UNUSED_FOR = timedelta(days=90)
-"""How long a client is kept that nobody used; what was granted to it keeps it."""
 _MOST_REDIRECTS = 20
 _GRANT_TYPES = ("authorization_code", "refresh_token")
 

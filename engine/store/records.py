@@ -33,7 +33,7 @@ Execute = Callable[..., Any]
 """Runs one statement with its values, and gives a cursor."""
 _ACCESS_TOKEN = (
     "select issuer, subject, person.name, mail, token.scope, token.resource, token.expires_at,"
-    " client.id, client.scope, oauth_grant.redirect_uri is not null"
+    " client.scope, oauth_grant.redirect_uri is not null"
     " from token join person on person.id = token.person_id"
     " left join oauth_grant on oauth_grant.id = token.grant_id left join client on client.id = oauth_grant.client_id"
     f" where token.hash = ? and ended_at is null and issuer <> '{DELETED.issuer}'"
@@ -261,8 +261,8 @@ class Transaction:
     def access_token(self, token_hash: str) -> tuple[Any, ...] | None:
         """What an access token is kept with, if it was not taken back.
 
-        (issuer, subject, name, mail, scope, resource, expires_at, client's id, what the client may be granted,
-        whether a person granted it)
+        (issuer, subject, name, mail, scope, resource, expires_at, what the client may be granted, whether a person
+        granted it)
         """
         row: tuple[Any, ...] | None = self._execute(_ACCESS_TOKEN, (token_hash,)).fetchone()
         return row

@@ -19,7 +19,7 @@ def guarded_app(
     bearers = Bearers(
         lambda token: context.store.read(lambda tx: grants.verified(context, tx, token)), context.lifetimes.belief
     )
-    streams = Streams(context, bearers)
+    streams = Streams(bearers)
     return build_app(
         dispatcher,
         hosts,

@@ -223,6 +223,15 @@ def test_signing_out_here_is_here_and_everywhere_is_everywhere(house: House, ada
     assert house.call(token, "desk_look").status_code == 401
 
 
+def test_account_that_is_removed_opens_nothing_more(house: House, ada: Person) -> None:
+    app = house.client()
+    tokens = app.tokens(ada)
+    assert house.context.store.write(lambda tx: accounts.remove(tx, "ada"))
+    assert ada.browser.get("/account").status_code == 303 and ada.sign_in().status_code == 401
+    assert house.call(tokens["access_token"], "desk_look").status_code == 401
+    assert app.refresh(tokens["refresh_token"]).json()["error"] == "invalid_grant"
+
+
 @given(st.text(max_size=60) | st.from_regex(r"[/\\]{1,3}[a-z.:@/\\]{0,20}", fullmatch=True))
 def test_nobody_is_sent_to_another_site(onwards: str) -> None:
     path = own_path(onwards)
