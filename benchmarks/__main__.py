@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks import charts, facts, machine, report, sessions, wire
-from benchmarks.peers import ROOT, Peer, PeerFailed, bench_python, fastmcp, sdk, turnkeeper
+from benchmarks.peers import ROOT, Peer, PeerFailed, bench_python, fastmcp, guarded, sdk, turnkeeper
 from benchmarks.rounds import BenchFailed, Row, in_process, interleaved, over_http
 
 BASE, READ_BASE = "MCP SDK, add, in memory", "MCP SDK, read"
@@ -41,7 +41,9 @@ def _run(options: argparse.Namespace, folder: Path) -> None:
     added: list[int] = []
     transferred: list[int] = []
     with ExitStack() as stack:
-        peers = [stack.enter_context(peer) for peer in (sdk(), fastmcp(), turnkeeper(served))]
+        peers = [
+            stack.enter_context(peer) for peer in (sdk(), fastmcp(), turnkeeper(served), guarded(folder / "guarded"))
+        ]
         rows = _rows(peers, totals, options.connections)
         callers = f"{options.connections} callers, no MCP"
         rows.append(Row(f"engine, add, {callers}", BASE, in_process(direct, "add", added, options.connections)))
@@ -72,9 +74,9 @@ def _rows(peers: Sequence[Peer], totals: dict[str, list[int]], connections: int)
     adds, reads = [], []
     for peer in peers:
         totals[peer.name] = []
-        kind = "durable" if peer.name == "Turnkeeper" else "in memory"
-        add = over_http(peer, wire.adding(peer.port, peer.path), numbers, totals[peer.name], connections)
-        read = over_http(peer, wire.reading(peer.port, peer.path, peer.uri), numbers, [], connections)
+        kind = "durable" if peer.name.startswith("Turnkeeper") else "in memory"
+        add = over_http(peer, wire.adding(peer.port, peer.path, peer.token), numbers, totals[peer.name], connections)
+        read = over_http(peer, wire.reading(peer.port, peer.path, peer.uri, peer.token), numbers, [], connections)
         adds.append(Row(f"{peer.name}, add, {kind}", BASE, add))
         reads.append(Row(f"{peer.name}, read", READ_BASE, read))
     return adds + reads

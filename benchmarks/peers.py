@@ -1,5 +1,6 @@
 """The servers under load: each a process of its own on a free loopback port, with one worker."""
 
+import json
 import os
 import signal
 import socket
@@ -9,7 +10,7 @@ import time
 import venv
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,6 +32,7 @@ class Peer:
     port: int
     path: str
     uri: str
+    token: str | None = None
 
     def cpu_seconds(self) -> float | None:
         """CPU time that the server has used so far, where the system tells (Linux)."""
@@ -55,6 +57,23 @@ def turnkeeper(data_dir: Path) -> Iterator[Peer]:
     command = [sys.executable, "server.py"]
     with _running("Turnkeeper", command, port, settings, "/worlds/counter/mcp", "session://counter/total") as peer:
         yield peer
+
+
+@contextmanager
+def guarded(data_dir: Path) -> Iterator[Peer]:
+    """Turnkeeper with authorization on, and a token for it that has two scopes."""
+    port = free_port()
+    settings = {"TURNKEEPER_AUTH": "oauth", "TURNKEEPER_DATA_DIR": str(data_dir), "TURNKEEPER_PORT": str(port)}
+    command = [sys.executable, "server.py"]
+    with _running(
+        "Turnkeeper, guarded", command, port, settings, "/worlds/counter/mcp", "session://counter/total"
+    ) as peer:
+        words = ["token", "create", "bench", "--scope", "counter:read", "--scope", "counter:write", "--json"]
+        made = subprocess.run(
+            [sys.executable, "-m", "engine.cli", *words],
+            cwd=ROOT, env={**os.environ, **settings}, check=True, capture_output=True,
+        )  # fmt: skip
+        yield replace(peer, token=json.loads(made.stdout)["token"])
 
 
 @contextmanager

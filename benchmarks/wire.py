@@ -46,14 +46,14 @@ class Question:
         return self.taken(message["result"])
 
 
-def adding(port: int, path: str) -> Question:
+def adding(port: int, path: str, token: str | None = None) -> Question:
     """A call of the tool `add` with 1; the answer tells the total after it."""
-    return _question(port, path, "tools/call", "add", {"name": "add", "arguments": {"a": 1}}, _added)
+    return _question(port, path, "tools/call", "add", {"name": "add", "arguments": {"a": 1}}, _added, token)
 
 
-def reading(port: int, path: str, uri: str) -> Question:
+def reading(port: int, path: str, uri: str, token: str | None = None) -> Question:
     """A read of the resource that is the total."""
-    return _question(port, path, "resources/read", uri, {"uri": uri}, _total)
+    return _question(port, path, "resources/read", uri, {"uri": uri}, _total, token)
 
 
 def numbers() -> Iterator[int]:
@@ -62,7 +62,13 @@ def numbers() -> Iterator[int]:
 
 
 def _question(
-    port: int, path: str, method: str, name: str, params: dict[str, Json], taken: Callable[[Json], int]
+    port: int,
+    path: str,
+    method: str,
+    name: str,
+    params: dict[str, Json],
+    taken: Callable[[Json], int],
+    token: str | None,
 ) -> Question:
     body = {"jsonrpc": "2.0", "id": FIRST_ID, "method": method, "params": {**params, "_meta": _META}}
     dumped = json.dumps(body, separators=(",", ":")).encode()
@@ -70,7 +76,8 @@ def _question(
         f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: keep-alive\r\n"
         "Accept: application/json, text/event-stream\r\nContent-Type: application/json\r\n"
         f"MCP-Protocol-Version: {REVISION}\r\nMcp-Method: {method}\r\nMcp-Name: {name}\r\n"
-        f"Content-Length: {len(dumped)}\r\n\r\n"
+        + ("" if token is None else f"Authorization: Bearer {token}\r\n")
+        + f"Content-Length: {len(dumped)}\r\n\r\n"
     )
     before, _, after = dumped.partition(str(FIRST_ID).encode())
     return Question(head.encode() + before, after, taken)
