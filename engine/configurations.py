@@ -9,8 +9,8 @@ import json
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from engine.charts import ROOT, Chart, Configuration, Event, Kind
-from engine.statechart import entered
+from engine.charts import ROOT, Chart, Configuration, Event
+from engine.statechart import entered, is_legal
 from engine.types import dumped
 
 Step = Callable[[str], str]
@@ -79,7 +79,7 @@ def _read(chart: Chart, text: str, step: Step, *, older: bool) -> Configuration:
     }
     active = entered(chart, names)
     inner = set(chart.atomic(active))
-    if not _is_legal(chart, active) or not (older or inner == set(names)):
+    if not is_legal(chart, active) or not (older or inner == set(names)):
         raise Unknown("configuration", " + ".join(names))
     pending = tuple(Event(name, data) for name, data in plain.get("pending", ()))
     return Configuration(active, history, pending)
@@ -110,21 +110,6 @@ def _known(chart: Chart, what: str, name: str) -> str:
     if not name or node is None or node.kind.is_history != (what == "history"):
         raise Unknown(what, name)
     return name
-
-
-def _is_legal(chart: Chart, active: Collection[str]) -> bool:
-    """Whether states can be active together: of each compound state exactly one of its own."""
-    return all(
-        sum(child in active for child in chart.children[state]) == 1
-        for state in (ROOT, *active)
-        if chart.node[state].kind is Kind.COMPOUND
-    )
-
-
-def can_be_together(chart: Chart, names: Collection[str]) -> bool:
-    """Whether one configuration holds all these states, or what these histories stand for."""
-    active = entered(chart, names)
-    return all(name in active or chart.node[name].kind.is_history for name in names) and _is_legal(chart, active)
 
 
 def innermost(chart: Chart, active: Collection[str]) -> str:

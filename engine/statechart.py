@@ -8,7 +8,7 @@ configuration still.
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -89,6 +89,21 @@ def entered(chart: Chart, targets: Iterable[str]) -> frozenset[str]:
     for target in targets:
         entry.add_above(target, ROOT)
     return frozenset(entry.states)
+
+
+def is_legal(chart: Chart, active: Collection[str]) -> bool:
+    """Whether states with all they are in can be active together: of each compound state exactly one of its own."""
+    return all(
+        sum(child in active for child in chart.children[state]) == 1
+        for state in (ROOT, *active)
+        if chart.node[state].kind is Kind.COMPOUND
+    )
+
+
+def can_be_together(chart: Chart, names: Collection[str]) -> bool:
+    """Whether one configuration holds all these states, or what these histories stand for."""
+    active = entered(chart, names)
+    return all(name in active or chart.node[name].kind.is_history for name in names) and is_legal(chart, active)
 
 
 class Moment:

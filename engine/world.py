@@ -13,12 +13,12 @@ from pydantic import BaseModel, ValidationError
 
 from engine.actions import Contract, Predicate
 from engine.charts import Configuration, Event
-from engine.configurations import can_be_together, innermost
+from engine.configurations import innermost
 from engine.definition import Definition, define
 from engine.errors import DefinitionError, Refused
 from engine.rows import Row, Rows, RowSet
 from engine.shared_rows import Seed, SharedRow, SharedSet
-from engine.statechart import Moment
+from engine.statechart import Moment, can_be_together
 from engine.states import Given
 from engine.store.records import Record
 from engine.types import Principal

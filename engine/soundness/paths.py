@@ -8,11 +8,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import combinations, islice
 
 import networkx
 
 from engine.charts import ROOT, Chart, Configuration, Event, Transition
-from engine.statechart import Moment, Step
+from engine.statechart import Moment, Step, can_be_together
 
 LIMIT = 4096
 """How many situations are looked at."""
@@ -20,6 +21,8 @@ BRANCHES = 16
 """How many steps, on average of all situations, are tried from each."""
 PENDING = 8
 """How many events may wait to be heard; more than that, and a chart does not come to rest."""
+_TRIED, _TOGETHER = 256, 32
+"""How many choices of several targets are tried of a transition, and how many that go together are taken up."""
 BY_ITSELF = ""
 """The key of an edge that needs no event from outside."""
 
@@ -85,19 +88,34 @@ def _undecided(chart: Chart) -> Chart:
 
     A transition's label is its place in the chart's.
     """
-    transitions = (
-        way for place, transition in enumerate(chart.transitions) for way in _variants(str(place), transition)
+    return replace(
+        chart,
+        transitions=tuple(
+            way for place, transition in enumerate(chart.transitions) for way in _variants(chart, place, transition)
+        ),
     )
-    return replace(chart, transitions=tuple(transitions))
 
 
-def _variants(label: str, transition: Transition) -> Iterator[Transition]:
-    by_done_only = transition.events and all(event.startswith("done.state.") for event in transition.events)
-    choices = () if by_done_only else transition.choices
-    chosen = [(choice,) for choice in choices if (choice,) != transition.targets]
-    for left, targets in zip(range(len(chosen), -1, -1), (transition.targets, *chosen), strict=True):
+def _variants(chart: Chart, place: int, transition: Transition) -> Iterator[Transition]:
+    options = [option for option in _chosen(chart, transition) if option != transition.targets]
+    for left, targets in zip(range(len(options), -1, -1), (transition.targets, *options), strict=True):
         guard = _asked if left or transition.guard is not None else None
-        yield replace(transition, targets=targets, choices=(), guard=guard, label=label)
+        yield replace(transition, targets=targets, choices=(), guard=guard, label=str(place))
+
+
+def _chosen(chart: Chart, transition: Transition) -> Iterator[tuple[str, ...]]:
+    """What an event may choose of a transition: one target, several that go together, or, where the same event chooses
+    of another transition, none.
+    """
+    if transition.events and all(event.startswith("done.state.") for event in transition.events):
+        return
+    choices = transition.choices
+    yield from ((choice,) for choice in choices)
+    several = (found for size in range(2, len(choices) + 1) for found in combinations(choices, size))
+    yield from islice((found for found in islice(several, _TRIED) if can_be_together(chart, found)), _TOGETHER)
+    others = (other for other in chart.transitions if other.choices and other.choices != choices)
+    if choices and any(not set(other.events).isdisjoint(transition.events) for other in others):
+        yield ()
 
 
 def _asked(answers: "_Answers", moment: Moment) -> bool:
@@ -210,9 +228,10 @@ class _Exploration:
     def _said(self, situation: Situation, name: str, step: Step) -> str:
         originals = [self._original.transitions[int(way.label)] for way in step.taken]
         chosen = [
-            way.targets[0]
+            target
             for way, original in zip(step.taken, originals, strict=True)
             if way.targets != original.targets
+            for target in way.targets
         ]
         waits = [
             delay.after

@@ -75,7 +75,8 @@ def test_what_a_chart_does_is_never_reported_as_impossible(chart: Chart, events:
             assert step.configuration.active <= does.reached
             assert {tossed.transitions.index(way) for way in step.taken} <= does.taken
             if event is not None and tossed.enabled(step.configuration.active, event):
-                chosen = tuple(random.sample(tossed.states, 1))
+                offered = sorted({one for way in tossed.transitions if way.hears(event) for one in way.choices})
+                chosen = tuple(random.sample(offered, random.randint(0, min(1, len(offered)))))
                 step = send(tossed, step.configuration, Event(event, chosen=chosen), random)
     except Endless:
         assert does.endless or any(way.guard for way in chart.transitions)
