@@ -74,6 +74,7 @@ def say(transaction: Transaction, session_id: int, offer_id: str, role: Role | N
 
     Who signs in meanwhile waits, or is waited for: to be called before it is asked who is known by the name.
     """
+    _wait_for(transaction, transaction.db.exec(select(OfferRow.whom).where(OfferRow.id == offer_id)).all())
     changed = update(OfferRow).where(col(OfferRow.id) == offer_id, col(OfferRow.session_id) == session_id)
     if transaction.run(changed.values(role=role)).rowcount != 1:
         raise NotFound(f"There is no offer {offer_id[:60]!r}.", hint="Share the session again.")
@@ -89,10 +90,12 @@ def take(transaction: Transaction, offer_id: str, people: Iterable[int]) -> None
 
 def pending(transaction: Transaction, names: Iterable[str]) -> Sequence[tuple[str, int, int, Role]]:
     """What was offered to somebody of these names and nobody took up, as (offer, session id, its owner, role)."""
-    wanted = col(OfferRow.whom).in_([whom(transaction, name) for name in names])
+    kept = [whom(transaction, name) for name in names]
+    wanted = col(OfferRow.whom).in_(kept)
     # Whoever shares or erases a session locks it first, then its offers; so they are locked in that order here, too.
     sessions = select(SessionRow.id).where(col(SessionRow.id).in_(select(OfferRow.session_id).where(wanted)))
     transaction.run(sessions.order_by(col(SessionRow.id)).with_for_update(read=True, key_share=True)).all()
+    _wait_for(transaction, kept)
     held = select(OfferRow.id).where(wanted).order_by(col(OfferRow.id)).with_for_update()
     offers = transaction.run(held).scalars().all()
     taken = select(TakerRow.offer_id).where(TakerRow.offer_id == OfferRow.id)
@@ -111,6 +114,16 @@ def role_in(transaction: Transaction, session_id: int, person_id: int) -> Role |
     found = select(ShareRow.role).where(ShareRow.session_id == session_id, ShareRow.person_id == person_id)
     role = transaction.db.exec(found).first()
     return None if role is None else Role(role)
+
+
+def _wait_for(transaction: Transaction, kept: Iterable[str]) -> None:
+    """Wait for others who share with these names, or sign in under them: neither may miss the other.
+
+    Rows alone do not do: an offer that is not committed yet cannot be locked by who signs in.
+    """
+    if transaction.dialect == "postgresql":
+        for one in sorted(kept):
+            transaction.run(select(func.pg_advisory_xact_lock(func.hashtextextended(one, 0))))
 
 
 def _plain(name: str) -> str:

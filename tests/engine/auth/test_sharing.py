@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -190,12 +191,18 @@ def test_a_repeated_share_is_answered_as_before_and_one_to_oneself_is_refused(di
     assert refused.value.rule == "key_reused"
 
 
+def offer_some(transaction: Any, session_id: int, first: int) -> None:
+    for number in range(first, first + 50):
+        offers.offer_to(transaction, session_id, f"name-{number}")
+
+
 def test_a_session_is_shared_with_so_many_names_and_not_with_more(dispatcher_of: Make) -> None:
     dispatcher = dispatcher_of(Page)
     session = begun(dispatcher)
     record = dispatcher.store.read(lambda tx: tx.session(session))
     assert record is not None
-    dispatcher.store.write(lambda tx: [offers.offer_to(tx, record.id, f"name-{n}") for n in range(offers.MOST)])
+    for first in range(0, offers.MOST, 50):
+        dispatcher.store.write(partial(offer_some, session_id=record.id, first=first))
     refused = tool(dispatcher, ANN, "share_session", session=session, person="one-more")
     assert code(refused) == "too_many_shares"
     shared(dispatcher, session, "name-7")
