@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import platformdirs
-from pydantic import Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.errors import StoreError
@@ -18,10 +18,26 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 """What this machine calls itself."""
 
 
+class ProviderSettings(BaseModel):
+    """A provider at which people may sign in: `TURNKEEPER_PROVIDERS__<NAME>__CLIENT_ID` and so on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, hide_input_in_errors=True)
+
+    client_id: str = Field(min_length=1)
+    client_secret: SecretStr | None = None
+    issuer: str | None = None
+    kind: Literal["oidc", "github", "oauth"] | None = None
+    label: str | None = None
+    scope: str | None = None
+    authorize_url: str | None = None
+    token_url: str | None = None
+    user_url: str | None = None
+
+
 class Settings(BaseSettings):
     """What an operator can set. Without settings, everything is on this machine and the user's own."""
 
-    model_config = SettingsConfigDict(env_prefix="TURNKEEPER_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="TURNKEEPER_", env_nested_delimiter="__", frozen=True)
 
     database_url: str | None = None
     data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("turnkeeper", appauthor=False)))
@@ -31,6 +47,8 @@ class Settings(BaseSettings):
     allowed_hosts: str = ""
     secrets: SecretStr = SecretStr("")
     auth: Literal["oauth", "off"] = "oauth"
+    providers: dict[str, ProviderSettings] = {}
+    allow: str = ""
     worlds_path: str | None = None
     database_writers: int = Field(default=8, ge=1)
     database_readers: int = Field(default=8, ge=1)

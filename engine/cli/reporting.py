@@ -68,6 +68,10 @@ def error_json(error: EngineError) -> Json:
     return {"code": error.rule, "reason": error.reason, "hint": error.hint}
 
 
+_SECRET = ("providers", "secrets")
+"""Settings whose values are not for a terminal."""
+
+
 def settings_from(**overrides: object) -> Settings:
     """The settings of the environment, and over them those of the command line that are not None.
 
@@ -78,8 +82,9 @@ def settings_from(**overrides: object) -> Settings:
         return Settings.model_validate({**Settings().model_dump(), **given})
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
-        name = "TURNKEEPER_" + "_".join(map(str, first["loc"])).upper()
-        raise InvalidArguments(f"{name}={first['input']!s}: {first['msg']}.") from None
+        name = "TURNKEEPER_" + "__".join(map(str, first["loc"])).upper()
+        received = "" if first["loc"][0] in _SECRET else f"={first['input']!s}"
+        raise InvalidArguments(f"{name}{received}: {first['msg']}.") from None
 
 
 def print_unforeseen(console: Console, error: Exception) -> None:
