@@ -5,7 +5,7 @@ from collections.abc import Callable
 from sqlmodel import col, delete, select
 
 from engine.auth import grants, throttling
-from engine.store.access import BrowserRow, InvitationRow
+from engine.store.access import BrowserRow, InvitationRow, SpentRow
 from engine.store.records import Transaction
 from engine.store.stores import Store
 
@@ -22,7 +22,7 @@ def sweep_access(store: Store, go_on: Callable[[], bool]) -> None:
 def _a_few(transaction: Transaction) -> int:
     deleted = grants.sweep(transaction, AT_ONCE)
     throttling.sweep(transaction, AT_ONCE)
-    for row in (BrowserRow, InvitationRow):
+    for row in (BrowserRow, InvitationRow, SpentRow):
         over = select(row.hash).where(col(row.expires_at) <= transaction.at).limit(AT_ONCE)
         deleted += transaction.run(delete(row).where(col(row.hash).in_(over))).rowcount
     return deleted

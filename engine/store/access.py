@@ -137,6 +137,14 @@ class InvitationRow(SQLModel, table=True):
     expires_at: str = Field(index=True)
 
 
+class SpentRow(SQLModel, table=True):
+    """A sign-in at a provider that came to its end, by the hash of its state: it has no second one."""
+
+    __tablename__ = "spent"
+    hash: str = Field(primary_key=True)
+    expires_at: str = Field(index=True)
+
+
 class AttemptRow(SQLModel, table=True):
     """Failures of late, by what they are counted for (a keyed hash of it): further ones wait until `until`."""
 
@@ -180,6 +188,7 @@ TABLES = (
     RefreshRow,
     TokenRow,
     InvitationRow,
+    SpentRow,
     AttemptRow,
     OfferRow,
     TakerRow,

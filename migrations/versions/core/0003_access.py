@@ -15,6 +15,7 @@ TABLES = (
     "browser",
     "client",
     "invitation",
+    "spent",
     "oauth_grant",
     "offer",
     "taker",
@@ -31,6 +32,7 @@ INDEXES = (
     ("client", "service_id"),
     ("invitation", "expires_at"),
     ("invitation", "person_id"),
+    ("spent", "expires_at"),
     ("oauth_grant", "client_id"),
     ("oauth_grant", "person_id"),
     ("offer", "whom"),
@@ -120,6 +122,12 @@ def upgrade() -> None:
         text("expires_at"),
         refers("invitation", "person_id", "person.id"),
         sa.PrimaryKeyConstraint("hash", name=op.f("pk_invitation")),
+    )
+    op.create_table(
+        "spent",
+        text("hash"),
+        text("expires_at"),
+        sa.PrimaryKeyConstraint("hash", name=op.f("pk_spent")),
     )
     op.create_table(
         "oauth_grant",
