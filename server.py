@@ -15,7 +15,9 @@ from starlette.applications import Starlette
 
 from engine.application import opened
 from engine.auth import invitations
+from engine.auth.allowing import allowing_of
 from engine.auth.context import AuthContext
+from engine.auth.providers import providers_of
 from engine.auth.sweeping import sweep_access
 from engine.dispatch import Dispatcher
 from engine.errors import NotFound, Refused, Unauthenticated
@@ -45,7 +47,14 @@ def build(settings: Settings, dispatcher: Dispatcher) -> Starlette:
     check(settings)
     if settings.auth == "off":
         return build_app(dispatcher, settings.hosts)
-    return guarded_app(dispatcher, settings.hosts, AuthContext(dispatcher.store, dispatcher.registry, settings.url))
+    providers = providers_of(settings.providers)
+    return guarded_app(
+        dispatcher,
+        settings.hosts,
+        AuthContext(dispatcher.store, dispatcher.registry, settings.url),
+        providers=providers,
+        allowing=allowing_of(settings.allow, [provider.name for provider in providers]),
+    )
 
 
 def check(settings: Settings) -> None:

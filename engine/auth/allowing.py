@@ -5,7 +5,7 @@ Entries are separated by commas or line ends: `ada@example.org`, `@example.org`,
 """
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -53,6 +53,9 @@ class Allowing:
         return any(rule.provider in (None, provider) for rule in self.rules)
 
 
+NOBODY = Allowing()
+
+
 def allowing_of(given: str, providers: Collection[str]) -> Allowing:
     """What the setting says. Raises Refused."""
     entries = (entry.strip() for entry in given.replace("\n", ",").split(","))
@@ -78,7 +81,7 @@ def _rule(entry: str, providers: Collection[str]) -> Rule:
     return Rule(provider, mail=rest.lower()) if name else Rule(provider, domain=domain)
 
 
-def _said(who: Identity, claim: str) -> Iterable[str]:
+def _said(who: Identity, claim: str) -> Collection[str | None]:
     """What a provider said under a claim's name, or under a path of names with dots between."""
     found: Json = who.subject if claim == "sub" else _found(who, claim)
     values = found if isinstance(found, list) else [found]

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from engine.auth.context import AuthContext
 from engine.auth.sharing import taken_up
 from engine.auth.tokens import TokenKind, hashed, mint
-from engine.sealing import derived, unsealed
+from engine.sealing import derived, sealed, unsealed
 from engine.store.access import AccountRow, BrowserRow
 from engine.store.records import Transaction
 from engine.store.tables import PersonRow
@@ -64,19 +64,25 @@ def person_at(transaction: Transaction, token: str) -> int | None:
     return transaction.db.exec(wanted).first()
 
 
-def sign_in(transaction: Transaction, person_id: int, lifetime: timedelta, sealed: str | None = None) -> str:
+def sign_in(transaction: Transaction, person_id: int, lifetime: timedelta, upstream: str | None = None) -> str:
     """Sign a person in, and give the new cookie's token: an old one, which others may know, is never reused.
 
-    What was shared with their name or address before is theirs from then on.
+    What was shared with their name or address before is theirs from then on. `upstream` is what their provider gave:
+    only who has the cookie can read it.
     """
     account, person = transaction.db.get(AccountRow, person_id), transaction.db.get_one(PersonRow, person_id)
     taken_up(transaction, person_id, None if account is None else account.login, person.mail)
     token = mint(TokenKind.BROWSER)
     expires_at = (transaction.now + lifetime).isoformat(timespec="microseconds")
-    row = BrowserRow(
-        hash=hashed(token), person_id=person_id, sealed=sealed, created_at=transaction.at, expires_at=expires_at
+    transaction.db.add(
+        BrowserRow(
+            hash=hashed(token),
+            person_id=person_id,
+            sealed=None if upstream is None else sealed(upstream, token),
+            created_at=transaction.at,
+            expires_at=expires_at,
+        )
     )
-    transaction.db.add(row)
     transaction.db.flush()
     return token
 

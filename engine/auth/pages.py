@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import urlencode, urlsplit
 
@@ -16,6 +15,7 @@ from engine.auth.asked import Asked
 from engine.auth.browsers import Browser, browser_of, remember, sign_in, sign_out
 from engine.auth.context import AuthContext
 from engine.auth.forms import route, sent_by
+from engine.auth.providers import Provider
 from engine.auth.reach import Reach
 from engine.auth.redirects import is_loopback
 from engine.auth.rendering import page, style
@@ -23,14 +23,6 @@ from engine.auth.rendering import page, style
 HOME = "/account"
 _OWN_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 """A path of this server: browsers take `//host` and `/\\host` for another."""
-
-
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """A way to sign in elsewhere: its button's words, and the path that leads there."""
-
-    label: str
-    path: str
 
 
 def own_path(given: str | None) -> str:

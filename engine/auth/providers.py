@@ -1,4 +1,4 @@
-"""Providers at which people sign in: OpenID Connect by its issuer, GitHub, and other OAuth servers by their endpoints."""
+"""Providers at which people sign in: of OpenID Connect by an issuer, GitHub, other OAuth servers by their endpoints."""
 
 import re
 from collections.abc import Mapping
