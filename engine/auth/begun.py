@@ -43,14 +43,14 @@ class Begun:
     until: str
 
 
-def begun(context: AuthContext, session: Mapping[str, Json], onwards: str) -> Begun:
+def begun(context: AuthContext, state: str, session: Mapping[str, Json], onwards: str) -> Begun:
     """A sign-in of which authlib has noted what it needs."""
     ((name, noted),) = session.items()
     data = noted.get("data") if isinstance(noted, dict) else None
     if not isinstance(data, dict):
         raise TypeError("authlib keeps a sign-in's data under `data`")
     kept: dict[str, Json] = {name: {"data": {key: value for key, value in data.items() if key != "url"}}}
-    return Begun(str(data["state"]), kept, onwards, (context.store.now() + WITHIN).isoformat(timespec="microseconds"))
+    return Begun(state, kept, onwards, (context.store.now() + WITHIN).isoformat(timespec="microseconds"))
 
 
 def keep(context: AuthContext, request: Request, response: Response, what: Begun, secret: str) -> None:
@@ -90,7 +90,7 @@ def spend(transaction: Transaction, what: Begun) -> bool:
     """Whether this is the first time that a sign-in comes to its end."""
     statement = (sqlite if transaction.dialect == "sqlite" else postgresql).insert(SpentRow)
     row = statement.values(hash=hashed(what.state), expires_at=what.until).on_conflict_do_nothing()
-    return bool(transaction.run(row).rowcount == 1)
+    return transaction.run(row.returning(SpentRow.hash)).first() is not None
 
 
 def _cookie(context: AuthContext, state: str) -> str:

@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -93,10 +94,11 @@ async def _there(way: Way, request: Request) -> Response:
     """Send a browser to the provider, which sends it back. Raises Rejected."""
     onwards = own_path(request.query_params.get("next"))
     session: dict[str, Any] = {}
-    request.scope["session"] = session  # where authlib notes state, nonce and the PKCE verifier
+    request.scope["session"] = session  # where authlib notes nonce and PKCE verifier
+    state, callback = secrets.token_urlsafe(32), f"{way.context.base}{way.provider.path}/callback"
     try:
-        response = await way.app.authorize_redirect(request, f"{way.context.base}{way.provider.path}/callback")
-        begun.keep(way.context, request, response, begun.begun(way.context, session, onwards), way.secret)
+        response = await way.app.authorize_redirect(request, callback, state=state)
+        begun.keep(way.context, request, response, begun.begun(way.context, state, session, onwards), way.secret)
     except Misbehaved as error:
         raise _failed(way, error) from error
     except TooLong:
