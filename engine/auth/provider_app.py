@@ -4,6 +4,7 @@ authlib takes a provider's metadata for options of its own client, and whatever
 algorithms it lists; so what comes in is picked and checked before.
 """
 
+import ssl
 from collections.abc import Mapping, Sequence
 from time import monotonic
 from typing import Any
@@ -32,7 +33,12 @@ class ProviderApp(StarletteOAuth2App):  # type: ignore[misc]
     client_cls = BoundedClient
 
     def __init__(self, provider: Provider, bounds: Bounds = USUAL) -> None:
-        options = {"scope": provider.scope, "code_challenge_method": "S256", "bounds": bounds}
+        options = {
+            "scope": provider.scope,
+            "code_challenge_method": "S256",
+            "bounds": bounds,
+            "verify": ssl.create_default_context(),  # once: it takes a while, and there is a client for each request
+        }
         super().__init__(
             StarletteIntegration(provider.name),
             provider.name,
