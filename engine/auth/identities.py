@@ -29,9 +29,10 @@ class Identity:
 
 def identity_of(issuer: str, claims: Mapping[str, Json], mail: str | None = None) -> Identity:
     """Whom claims name (OpenID Connect Core 1.0, section 5.1). `mail` is known to be theirs already. Raises Nobody."""
-    subject = _subject(claims)
-    mail = mail or (_text(claims.get("email")) if claims.get("email_verified") in (True, "true") else None)
-    mail = mail if mail is not None and _MAIL.fullmatch(mail) else None
+    subject, mail = _subject(claims), _address(mail)
+    verified = claims.get("email_verified")
+    if mail is None and (verified is True or verified == "true"):  # some write it as a word
+        mail = _address(claims.get("email"))
     names = (_text(claims.get(name)) for name in _NAMES)
     return Identity(issuer, subject, next(filter(None, names), None) or mail or subject, mail, claims)
 
@@ -43,6 +44,11 @@ def _subject(claims: Mapping[str, Json]) -> str:
     if not isinstance(found, str) or not 0 < len(found) <= LONGEST_SUBJECT or not found.isprintable():
         raise Nobody("its answer does not say who signed in")
     return found
+
+
+def _address(given: Json) -> str | None:
+    """A mail address, to the letter: what would have to be mended first might be somebody else's."""
+    return given if isinstance(given, str) and _MAIL.fullmatch(given) else None
 
 
 def _text(given: Json) -> str | None:

@@ -118,6 +118,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers for a stand-in."""
 
     server: "Server"
+    form: dict[str, str]
 
     def do_GET(self) -> None:
         """Pages, metadata, keys, and who somebody is."""
@@ -144,7 +145,7 @@ class Handler(BaseHTTPRequestHandler):
         """Tokens."""
         one, path = self.server.standin, urlsplit(self.path).path
         one.asked.append(path)
-        form = dict(parse_qsl(self.rfile.read(int(self.headers["content-length"])).decode()))
+        form = self.form = dict(parse_qsl(self.rfile.read(int(self.headers["content-length"])).decode()))
         if path in one.answers:
             return one.answers[path](self)
         basic = base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
@@ -154,18 +155,22 @@ class Handler(BaseHTTPRequestHandler):
         found = one.redeemed(form)
         return self.says({"error": "invalid_grant"}, 400) if found is None else self.says(found)
 
-    def says(self, value: object, status: int = 200, **headers: str) -> None:
+    def says(self, value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         """Answer with JSON."""
         body = value if isinstance(value, bytes) else json.dumps(value).encode()
         self.send_response(status)
-        for name, text in {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}.items():
+        for name, text in {
+            "Content-Type": "application/json",
+            "Content-Length": str(len(body)),
+            **(headers or {}),
+        }.items():
             self.send_header(name, text)
         self.end_headers()
         self.wfile.write(body)
 
     def sends_on(self, to: str) -> None:
         """Redirect."""
-        self.says(b"", 302, Location=to)
+        self.says(b"", 302, {"Location": to})
 
     def dawdles(self) -> None:
         """Answer a byte at a time, for ever."""

@@ -46,6 +46,12 @@ def answering(path: str, answer: Callable[[Handler], None]) -> Lie:
     return lambda corp: corp.answers.update({path: answer})
 
 
+def listing_hs256(corp: StandIn) -> None:
+    """It says that it signs with what everybody knows, and does."""
+    corp.metadata = {"id_token_signing_alg_values_supported": ["HS256", "none", "RS256"]}
+    corp.sign = signed_with_public_key
+
+
 DISCOVERY, HUGE = "/.well-known/openid-configuration", json.dumps(["x" * 100_000]).encode()
 LIES: dict[str, tuple[Lie, str]] = {
     "wrong nonce": (claiming(nonce="another"), "ID token whose nonce is not right"),
@@ -70,13 +76,7 @@ LIES: dict[str, tuple[Lie, str]] = {
     "for another access token": (claiming(at_hash="AAAAAAAAAAAAAAAAAAAAAA"), "ID token whose at_hash is not right"),
     "signed by nobody": (signing(unsigned), "ID token that cannot be believed"),
     "HS256 with the public key": (signing(signed_with_public_key), "ID token that cannot be believed"),
-    "HS256 where it is listed": (
-        lambda corp: (
-            corp.metadata.update(id_token_signing_alg_values_supported=["HS256", "none", "RS256"]),
-            setattr(corp, "sign", signed_with_public_key),
-        ),
-        "ID token that cannot be believed",
-    ),
+    "HS256 where it is listed": (listing_hs256, "ID token that cannot be believed"),
     "signed by somebody else": (signing(lambda claims: signed(claims, OTHER)), "ID token that cannot be believed"),
     "unknown kid": (signing(lambda claims: signed(claims, kid="new")), "ID token that none of its keys signed"),
     "key of another kind": (signing(lambda claims: signed(claims, kid="ec")), "ID token that cannot be believed"),
@@ -100,7 +100,7 @@ LIES: dict[str, tuple[Lie, str]] = {
     "metadata elsewhere": (answering(DISCOVERY, lambda to: to.sends_on("/other")), "sent us elsewhere"),
     "metadata that is huge": (answering(DISCOVERY, lambda to: to.says(HUGE)), "more than 65536 bytes"),
     "metadata that is packed": (
-        answering(DISCOVERY, lambda to: to.says(gzip.compress(HUGE), **{"Content-Encoding": "gzip"})),
+        answering(DISCOVERY, lambda to: to.says(gzip.compress(HUGE), 200, {"Content-Encoding": "gzip"})),
         "packed its answer",
     ),
     "metadata that is no JSON": (answering(DISCOVERY, lambda to: to.says(b"<html>")), "no JSON"),
