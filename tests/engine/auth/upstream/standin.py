@@ -14,6 +14,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc import jwt
 from joserfc.jwk import ECKey, Key, RSAKey
 
@@ -41,7 +43,8 @@ class StandIn:
     user: dict[str, Any] = field(default_factory=lambda: {"id": 583231, "login": "octocat", "name": None})
     mails: list[Any] = field(default_factory=list)
     answers: dict[str, Answer] = field(default_factory=dict)
-    sign: Callable[[dict[str, Any]], str] = field(default=lambda claims: signed(claims))
+    header: dict[str, Any] = field(default_factory=dict)
+    sign: Callable[[dict[str, Any]], str] | None = None
     keys: list[Any] = field(default_factory=lambda: [RSA.as_dict(private=False), EC.as_dict(private=False)])
     names_itself: bool = True
     lax: bool = False
@@ -93,7 +96,7 @@ class StandIn:
             return None
         found = {"access_token": ACCESS, "refresh_token": REFRESH, "token_type": "Bearer", "expires_in": 3600}
         if "openid" in asked["scope"]:
-            found["id_token"] = self.sign(self.said(asked))
+            found["id_token"] = raw(self.said(asked), self.header) if self.sign is None else self.sign(self.said(asked))
         return {**found, **self.token}
 
     def said(self, asked: Mapping[str, str]) -> dict[str, Any]:
@@ -211,6 +214,13 @@ def signed(claims: dict[str, Any], key: Key = RSA, alg: str = "RS256", **header:
     """An ID token by a key of the provider's, or of somebody's."""
     kid = {"kid": str(key.kid)} if key.kid else {}
     return jwt.encode({"alg": alg, **kid, **header}, claims, key)
+
+
+def raw(claims: dict[str, Any], header: dict[str, Any]) -> str:
+    """An ID token by the provider's key, whatever it says and is headed by."""
+    assert RSA.private_key is not None
+    text = f"{_encoded({'alg': 'RS256', 'kid': 'rsa', **header})}.{_encoded(claims)}"
+    return f"{text}.{_base64(RSA.private_key.sign(text.encode(), PKCS1v15(), SHA256()))}"
 
 
 def unsigned(claims: dict[str, Any]) -> str:
