@@ -37,7 +37,9 @@ class ProviderSettings(BaseModel):
 class Settings(BaseSettings):
     """What an operator can set. Without settings, everything is on this machine and the user's own."""
 
-    model_config = SettingsConfigDict(env_prefix="TURNKEEPER_", env_nested_delimiter="__", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="TURNKEEPER_", env_nested_delimiter="__", frozen=True, hide_input_in_errors=True
+    )
 
     database_url: str | None = None
     data_dir: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("turnkeeper", appauthor=False)))

@@ -8,6 +8,7 @@ from typing import ParamSpec
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 from rich.console import Console
 from rich.text import Text
 from typer.exceptions import TyperException
@@ -85,6 +86,8 @@ def settings_from(**overrides: object) -> Settings:
         name = "TURNKEEPER_" + "__".join(map(str, first["loc"])).upper()
         received = "" if first["loc"][0] in _SECRET else f"={first['input']!s}"
         raise InvalidArguments(f"{name}{received}: {first['msg']}.") from None
+    except SettingsError:  # the one setting that is not a word or a number
+        raise InvalidArguments("TURNKEEPER_PROVIDERS: it is no JSON object.") from None
 
 
 def print_unforeseen(console: Console, error: Exception) -> None:

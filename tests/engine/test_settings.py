@@ -37,6 +37,22 @@ def test_each_limit_is_a_setting_of_its_name(monkeypatch: pytest.MonkeyPatch) ->
     assert asdict(Settings().limits) == wanted
 
 
+def test_each_fact_of_a_provider_is_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TURNKEEPER_PROVIDERS__MY_CORP__CLIENT_ID", "id")
+    monkeypatch.setenv("TURNKEEPER_PROVIDERS__MY_CORP__CLIENT_SECRET", "hush")
+    monkeypatch.setenv("TURNKEEPER_PROVIDERS__MY_CORP__ISSUER", " https://corp.example ")
+    monkeypatch.setenv("TURNKEEPER_ALLOW", "@corp.example")
+    settings = Settings()
+    assert list(settings.providers) == ["my_corp"] and settings.allow == "@corp.example"
+    assert settings.providers["my_corp"].issuer == "https://corp.example"
+    assert "hush" not in repr(settings)
+
+
+def test_providers_may_be_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TURNKEEPER_PROVIDERS", '{"github": {"client_id": "id", "client_secret": "hush"}}')
+    assert Settings().providers["github"].client_id == "id"
+
+
 @pytest.mark.parametrize("said", ["90d", "P90D", "90 days"])
 def test_retention_is_a_duration(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
     monkeypatch.setenv("TURNKEEPER_JOURNAL_RETENTION", said)

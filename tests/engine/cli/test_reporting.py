@@ -39,6 +39,22 @@ def test_a_setting_that_does_not_fit_exits_2_and_names_it(run: Run) -> None:
     assert (done.returncode, done.stderr.startswith("error: TURNKEEPER_PORT=many: ")) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("PROVIDERS__CORP__CLIENT_SECRET", "hush", "TURNKEEPER_PROVIDERS__CORP__CLIENT_ID: Field required."),
+        ("PROVIDERS__CORP", "hush", "TURNKEEPER_PROVIDERS__CORP: "),
+        ("PROVIDERS", '{"corp": "hush"', "TURNKEEPER_PROVIDERS: it is no JSON object."),
+    ],
+)
+def test_a_provider_that_does_not_fit_exits_2_without_its_secret(
+    run: Run, variable: str, value: str, said: str
+) -> None:
+    done = run("sessions", env={f"TURNKEEPER_{variable}": value})
+    assert (done.returncode, done.stderr.startswith(f"error: {said}")) == (2, True), done.stderr
+    assert "hush" not in done.stderr + done.stdout
+
+
 @pytest.mark.parametrize("words", READING)
 def test_a_file_that_is_no_database_exits_3(run: Run, tmp_path: Path, words: tuple[str, ...]) -> None:
     (tmp_path / "data").mkdir()
