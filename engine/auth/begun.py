@@ -43,14 +43,14 @@ class Begun:
     until: str
 
 
-def begun(context: AuthContext, state: str, session: Mapping[str, Json], onwards: str) -> Begun:
+def begun(now: datetime, state: str, session: Mapping[str, Json], onwards: str) -> Begun:
     """A sign-in of which authlib has noted what it needs."""
     ((name, noted),) = session.items()
     data = noted.get("data") if isinstance(noted, dict) else None
     if not isinstance(data, dict):
         raise TypeError("authlib keeps a sign-in's data under `data`")
     kept: dict[str, Json] = {name: {"data": {key: value for key, value in data.items() if key != "url"}}}
-    return Begun(state, kept, onwards, (context.store.now() + WITHIN).isoformat(timespec="microseconds"))
+    return Begun(state, kept, onwards, (now + WITHIN).isoformat(timespec="microseconds"))
 
 
 def keep(context: AuthContext, request: Request, response: Response, what: Begun, secret: str) -> None:
@@ -72,11 +72,11 @@ def keep(context: AuthContext, request: Request, response: Response, what: Begun
     )
 
 
-def found(context: AuthContext, request: Request, state: str, secret: str) -> Begun | None:
+def found(context: AuthContext, request: Request, state: str, secret: str, now: datetime) -> Begun | None:
     """The sign-in of a state, if this browser began it, and not too long ago."""
     text = unsealed(request.cookies.get(_cookie(context, state), ""), secret)
     what = None if text is None else Begun(**json.loads(text))
-    if what is None or what.state != state or datetime.fromisoformat(what.until) <= context.store.now():
+    if what is None or what.state != state or datetime.fromisoformat(what.until) <= now:
         return None
     return what
 

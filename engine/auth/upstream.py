@@ -74,7 +74,8 @@ def _routes(way: Way) -> list[BaseRoute]:
         query = parameters(request.url.query)
         once(query)
         given = {name: values[0] for name, values in query.items()}
-        what = begun.found(way.context, request, given.get("state", ""), way.secret)
+        now = await to_thread.run_sync(way.context.store.now)
+        what = begun.found(way.context, request, given.get("state", ""), way.secret, now)
         if what is None:
             raise Rejected("This sign-in was begun in another browser, was finished before, or took too long.")
         try:
@@ -98,7 +99,8 @@ async def _there(way: Way, request: Request) -> Response:
     state, callback = secrets.token_urlsafe(32), f"{way.context.base}{way.provider.path}/callback"
     try:
         response = await way.app.authorize_redirect(request, callback, state=state)
-        begun.keep(way.context, request, response, begun.begun(way.context, state, session, onwards), way.secret)
+        now = await to_thread.run_sync(way.context.store.now)
+        begun.keep(way.context, request, response, begun.begun(now, state, session, onwards), way.secret)
     except Misbehaved as error:
         raise _failed(way, error) from error
     except TooLong:
