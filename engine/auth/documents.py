@@ -10,16 +10,17 @@ import logging
 import re
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from urllib.parse import SplitResult, urlsplit
+from functools import partial
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import anyio
 import httpx2
 from anyio import to_thread
 
-from engine.auth import clients, redirects
+from engine.auth import clients, redirects, scopes
 from engine.auth.clients import DOCUMENT, Client
 from engine.auth.context import AuthContext
 from engine.auth.scopes import split
@@ -35,6 +36,8 @@ SECONDS = 10.0
 KEPT = timedelta(minutes=5), timedelta(hours=24)
 """How long a document is believed: at least, and at most, whatever its server says."""
 _MOST_REDIRECTS = 20
+_TRANSLATED = tuple(map(ipaddress.IPv6Network, ("::/96", "64:ff9b::/96")))
+"""What stands before an IPv4 address that a host, or a gateway on the way, takes for it."""
 
 
 class Unusable(Exception):
@@ -49,21 +52,31 @@ class Fetched:
     kept: timedelta
 
 
+def looked_up(host: str, port: int) -> list[str]:
+    """The addresses of a host. Raises OSError, UnicodeError."""
+    return [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+
+
 @dataclass(frozen=True, slots=True)
 class Fetcher:
     """Fetches documents from public addresses; `private` ones only where an operator says so, or a test.
 
-    `verify` is what the servers' certificates are checked against.
+    `verify` is what the servers' certificates are checked against, `seconds` what all of a fetch may take. Hosts are
+    looked up on `threads` of their own, since a look-up that takes long cannot be stopped.
     """
 
     private: bool = False
     verify: ssl.SSLContext = field(default_factory=ssl.create_default_context)
+    seconds: float = SECONDS
+    look_up: Callable[[str, int], list[str]] = looked_up
+    threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(8))
 
     async def __call__(self, url: str) -> Fetched:
         """A document. Raises Unusable, TimeoutError, httpx2.HTTPError, OSError."""
         parts = _checked(url)
         port = parts.port or 443
-        address = await to_thread.run_sync(self._address, str(parts.hostname), port)
+        look = partial(self._address, str(parts.hostname), port)
+        address = await to_thread.run_sync(look, abandon_on_cancel=True, limiter=self.threads)
         # To the very address that was looked at: another look-up could answer otherwise.
         at = f"https://{f'[{address}]' if ':' in address else address}:{port}{url[url.index(parts.path, 8) :]}"
         headers = {"Host": parts.netloc, "Accept": "application/json", "Accept-Encoding": "identity"}
@@ -73,8 +86,10 @@ class Fetcher:
         ):
             if response.status_code != 200:
                 raise Unusable(f"its server answered {response.status_code}")
+            if response.headers.get("content-encoding", "identity") != "identity":
+                raise Unusable("it is packed, which was not asked for and has no bound")
             body = b""
-            async for chunk in response.aiter_bytes():
+            async for chunk in response.aiter_raw():
                 body += chunk
                 if len(body) > MOST_BYTES:
                     raise Unusable(f"it has more than {MOST_BYTES} bytes")
@@ -82,7 +97,10 @@ class Fetcher:
 
     def _address(self, host: str, port: int) -> str:
         """The first address of a host, if all are public. Raises Unusable, OSError."""
-        found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+        try:
+            found = self.look_up(host, port)
+        except UnicodeError:
+            raise Unusable("its host is no name of one") from None
         for address in found:
             if not self.private and not _is_public(address):
                 raise Unusable("its host is no public one")
@@ -101,14 +119,14 @@ async def client_at(context: AuthContext, fetcher: Fetcher, url: str) -> Client 
         stored = await to_thread.run_sync(lambda: context.store.read(lambda tx: _stored(tx, url)))
         if stored is not None:
             return stored
-        with anyio.fail_after(SECONDS):
+        with anyio.fail_after(fetcher.seconds):
             fetched = await fetcher(url)
         client = _client(url, fetched.body)
     except Unusable as error:
         return str(error)
     except (TimeoutError, httpx2.HTTPError, OSError) as error:
         logger.info("a client's document could not be fetched: %s", type(error).__name__)
-        return f"it could not be fetched within {SECONDS:g} s"
+        return f"it could not be fetched within {fetcher.seconds:g} s"
     await to_thread.run_sync(lambda: context.store.write(lambda tx: _keep(tx, client, fetched.kept)))
     return client
 
@@ -126,10 +144,10 @@ def _keep(transaction: Transaction, client: Client, kept: timedelta) -> None:
 
 def _checked(url: str) -> SplitResult:
     """A URL that may be a client's id. Raises Unusable."""
-    parts = urlsplit(url) if redirects.fault(url) is None else None
+    parts = urlsplit(url) if redirects.unsound(url) is None else None
     if parts is None or parts.scheme != "https" or len(url) > 500:
         raise Unusable("its address is no https URL without user and fragment")
-    if parts.path in ("", "/") or any(segment in (".", "..") for segment in parts.path.split("/")):
+    if parts.path in ("", "/") or any(unquote(segment) in (".", "..") for segment in parts.path.split("/")):
         raise Unusable("its address needs a path, without dots for segments")
     return parts
 
@@ -148,6 +166,9 @@ def _client(url: str, body: bytes) -> Client:
     also = found.get("token_endpoint_auth_methods_supported", [])
     if method != "none" and not (isinstance(also, list) and "none" in also) and method != "private_key_jwt":
         raise Unusable("its token_endpoint_auth_method is not none")
+    scope = found.get("scope", "")
+    if (wrong := scopes.fault(scope)) is not None:
+        raise Unusable(f"its scope is not sound. {wrong}")
     return Client(
         id=url,
         kind=DOCUMENT,
@@ -156,8 +177,8 @@ def _client(url: str, body: bytes) -> Client:
         method="none",
         redirect_uris=_redirect_uris(found),
         grant_types=("authorization_code", "refresh_token"),
-        scopes=split(found["scope"]) if isinstance(found.get("scope"), str) else None,
-        uri=found["client_uri"] if redirects.fault(found.get("client_uri")) is None else None,
+        scopes=split(str(scope)) or None,
+        uri=redirects.web_page(found.get("client_uri")),
         service_id=None,
     )
 
@@ -189,6 +210,17 @@ def _kept(cache_control: str) -> timedelta:
 
 
 def _is_public(address: str) -> bool:
+    """Whether an address is one of the internet, also if it is an IPv4 address in the clothes of IPv6."""
     found = ipaddress.ip_address(address)
-    inner = getattr(found, "ipv4_mapped", None) or getattr(found, "sixtofour", None) or found
-    return bool(found.is_global and inner.is_global and not found.is_multicast)
+    if not found.is_global or found.is_multicast or getattr(found, "is_site_local", False):
+        return False
+    return all(inner.is_global and not inner.is_multicast for inner in _within(found))
+
+
+def _within(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
+    """The IPv4 addresses to which an IPv6 address may be translated (RFC 4291, 2.5.5; RFC 3056; RFC 6052, 2.1)."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return []
+    last = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    prefixed = [last] if any(address in prefix for prefix in _TRANSLATED) else []
+    return prefixed + [inner for inner in (address.ipv4_mapped, address.sixtofour) if inner is not None]

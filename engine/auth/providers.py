@@ -108,7 +108,7 @@ def _insist_on_safe(name: str, which: str, url: str, *, issuer: bool = False) ->
 
 def is_safe(url: object) -> bool:
     """Whether an address is one of https, or of this machine, that names no user and has no fragment."""
-    return isinstance(url, str) and url.startswith(("https://", "http://")) and redirects.fault(url) is None
+    return isinstance(url, str) and url.startswith(("https://", "http://")) and redirects.unsound(url) is None
 
 
 def _wrong(name: str, which: str, what: str, hint: str) -> Refused:

@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from collections.abc import Iterable
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 LONGEST = 2000
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
@@ -12,8 +12,20 @@ _VISIBLE = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 """What RFC 3986 lets a URI have, and nothing that readers of URLs take differently."""
 
 
+_ANSWERS = frozenset("code error error_description error_uri iss state".split())
+
+
 def fault(uri: object) -> str | None:
     """What is wrong with a redirect URI, if anything is."""
+    if (wrong := unsound(uri)) is not None:
+        return wrong
+    if any(name in _ANSWERS for name, _ in parse_qsl(urlsplit(str(uri)).query, keep_blank_values=True)):
+        return "A redirect URI's query leaves the parameters of the answer to the server: each is there once."
+    return None
+
+
+def unsound(uri: object) -> str | None:
+    """What keeps a URI from being one that a client may name, if anything does."""
     if not isinstance(uri, str) or not 0 < len(uri) <= LONGEST:
         return f"A redirect URI has 1 to {LONGEST} characters."
     parts = _parts(uri)
@@ -30,6 +42,11 @@ def fault(uri: object) -> str | None:
     if parts.scheme in ("http", "https") and not parts.hostname:
         return "A redirect URI names a host."
     return None
+
+
+def web_page(uri: object) -> str | None:
+    """A URI that is shown to people, if it is a page's."""
+    return uri if isinstance(uri, str) and unsound(uri) is None and uri.startswith(("https://", "http://")) else None
 
 
 def is_loopback(uri: str) -> bool:

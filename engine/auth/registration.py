@@ -10,7 +10,7 @@ from anyio import to_thread
 from sqlmodel import col, func, select
 from starlette.requests import Request
 
-from engine.auth import clients, redirects
+from engine.auth import clients, redirects, scopes
 from engine.auth.authority import METHODS
 from engine.auth.clients import DYNAMIC, UNUSED_FOR, Client
 from engine.auth.context import AuthContext
@@ -73,7 +73,9 @@ def _client(found: Mapping[str, Json]) -> Client:
         raise Refused("invalid_client_metadata", "grant_types has authorization_code, and may have refresh_token.")
     if found.get("response_types", ["code"]) != ["code"]:
         raise Refused("invalid_client_metadata", 'response_types is ["code"].')
-    scope = found.get("scope")
+    scope = found.get("scope", "")
+    if (wrong := scopes.fault(scope)) is not None:
+        raise Refused("invalid_client_metadata", wrong)
     return Client(
         id=mint(TokenKind.CLIENT),
         kind=DYNAMIC,
@@ -82,8 +84,8 @@ def _client(found: Mapping[str, Json]) -> Client:
         method=method,
         redirect_uris=_redirect_uris(found),
         grant_types=tuple(one for one in _GRANT_TYPES if one in asked),
-        scopes=split(scope) if isinstance(scope, str) and scope.strip() and len(scope) <= 4000 else None,
-        uri=found["client_uri"] if redirects.fault(found.get("client_uri")) is None else None,
+        scopes=split(str(scope)) or None,
+        uri=redirects.web_page(found.get("client_uri")),
         service_id=None,
     )
 

@@ -1,9 +1,13 @@
 """The scopes there are, in plain words: what a person is asked to consent to."""
 
+import re
 from collections.abc import Iterable
 
 from engine.auth.reach import Reach
 from engine.registry import Registry
+
+LONGEST = 4000
+_SCOPES = re.compile(r"[\x20-\x21\x23-\x5b\x5d-\x7e]*")
 
 
 def known(registry: Registry, reach: Reach) -> dict[str, str]:
@@ -32,6 +36,12 @@ def default(registry: Registry, reach: Reach) -> tuple[str, ...]:
 def split(scope: str | None) -> tuple[str, ...]:
     """The scopes of a parameter (RFC 6749, section 3.3), each once."""
     return tuple(dict.fromkeys((scope or "").split(" "))) if (scope or "").strip(" ") else ()
+
+
+def fault(scope: object) -> str | None:
+    """What is wrong with the `scope` that a client says it may want (RFC 6749, section 3.3), if anything is."""
+    sound = isinstance(scope, str) and len(scope) <= LONGEST and _SCOPES.fullmatch(scope) is not None
+    return None if sound else f"scope is words of visible ASCII characters with spaces between, {LONGEST} at most."
 
 
 def joined(scopes: Iterable[str]) -> str:
