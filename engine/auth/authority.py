@@ -20,7 +20,7 @@ from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from engine.auth import clients, grants
 from engine.auth.clients import Client
 from engine.auth.context import AuthContext
-from engine.auth.reach import InvalidTarget, reach_of, resource_of
+from engine.auth.reach import InvalidTarget, reach_of, reach_of_all, resource_of
 from engine.auth.scopes import default, joined, known, split
 from engine.store.access import CodeRow, GrantRow
 
@@ -56,7 +56,7 @@ class ReadRequest(oauth.OAuth2Request):  # type: ignore[misc]
         # The transport is the operator's to secure, and the public URL says so; authlib would look at each request.
         super().__init__("POST", "https://" + context.base.partition("://")[2], headers=headers)
         self.payload = BasicOAuth2Payload({name: values[0] for name, values in form.items()})
-        self.resource: str | None = next(iter(form.get("resource", ())), None)
+        self.resources = tuple(form.get("resource", ()))
 
     @property
     def form(self) -> Mapping[str, str]:
@@ -92,15 +92,16 @@ class Authority(oauth.AuthorizationServer):  # type: ignore[misc]
     def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
         """Nobody listens."""
 
-    def resource(self, asked: str | None, granted: str) -> str:
+    def resource(self, asked: Sequence[str], granted: str) -> str:
         """The resource of a token: what is asked for, within what was granted. Raises InvalidTargetError."""
-        if asked is None:
+        if not asked:
             return granted
         context = self.context
         try:
-            reach, most = (reach_of(one, context.base, context.registry.worlds) for one in (asked, granted))
+            reach = reach_of_all(asked, context.base, context.registry.worlds)
+            most = reach_of(granted, context.base, context.registry.worlds)
         except InvalidTarget:
-            raise InvalidTargetError("The resource is no endpoint of this server.") from None
+            raise InvalidTargetError("The resource is no endpoint of this server, or there are several.") from None
         if not most.includes(reach):
             raise InvalidTargetError("The resource is beyond what was granted.")
         return resource_of(reach, context.base)
@@ -151,7 +152,7 @@ class CodeGrant(_OnStore, oauth.AuthorizationCodeGrant):  # type: ignore[misc]
     def create_token_response(self) -> tuple[int, Any, Sequence[tuple[str, str]]]:
         """The tokens. A code that was redeemed before has its grant ended."""
         context, stored, client = self.server.context, self.request.authorization_code, self.request.client
-        resource = self.server.resource(self.request.resource, stored.grant.resource)
+        resource = self.server.resource(self.request.resources, stored.grant.resource)
         code = self.request.form["code"]
         issued = context.store.write(lambda tx: grants.redeem(tx, context, code, stored.grant.id, resource, client))
         if issued is None:
@@ -180,7 +181,7 @@ class RefreshGrant(_OnStore, oauth.RefreshTokenGrant):  # type: ignore[misc]
     def create_token_response(self) -> tuple[int, Any, Sequence[tuple[str, str]]]:
         """The new tokens."""
         context, (_, grant) = self.server.context, self.request.refresh_token
-        resource = self.server.resource(self.request.resource, grant.resource)
+        resource = self.server.resource(self.request.resources, grant.resource)
         token, scope = self.request.form["refresh_token"], self.scope
         issued = context.store.write(lambda tx: grants.rotate(tx, context, token, grant.id, resource, scope))
         if issued is None:
@@ -203,7 +204,7 @@ class CredentialsGrant(_OnStore, oauth.ClientCredentialsGrant):  # type: ignore[
     def create_token_response(self) -> tuple[int, Any, Sequence[tuple[str, str]]]:
         """The token, without one to refresh it."""
         context, client = self.server.context, self.request.client
-        resource = self.server.resource(self.request.resource, context.base)
+        resource = self.server.resource(self.request.resources, context.base)
         reach = reach_of(resource, context.base, context.registry.worlds)
         asked = split(self.request.payload.scope)
         may = [one for one in known(context.registry, reach) if client.scopes is None or one in client.scopes]

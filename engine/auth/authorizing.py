@@ -9,7 +9,7 @@ from authlib.common.urls import add_params_to_uri
 from engine.auth.asked import Asked
 from engine.auth.authority import Authority
 from engine.auth.clients import Client
-from engine.auth.reach import InvalidTarget, Reach, reach_of, resource_of
+from engine.auth.reach import InvalidTarget, Reach, reach_of_all, resource_of
 from engine.auth.scopes import default, known, split
 
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -37,10 +37,12 @@ def asked_of(authority: Authority, client: Client, query: Query) -> Asked:
         return Wrong(error, reason, redirect_uri, state if state is not None and len(state) <= _LONGEST_STATE else None)
 
     repeated = [name for name, values in query.items() if len(values) > 1 and name != "resource"]
-    if repeated or len(query.get("resource", ())) > 1:
+    if repeated:
         raise wrong("invalid_request", "A parameter is given more than once.")
     if state is not None and len(state) > _LONGEST_STATE:
         raise wrong("invalid_request", f"The state has more than {_LONGEST_STATE} characters.")
+    if "response_type" not in query:
+        raise wrong("invalid_request", "The request names no response_type.")
     if _first(query, "response_type") != "code":
         raise wrong("unsupported_response_type", "There is only response_type=code.")
     if not client.check_response_type("code"):
@@ -50,9 +52,9 @@ def asked_of(authority: Authority, client: Client, query: Query) -> Asked:
         raise wrong("invalid_request", "PKCE is needed: a code_challenge with code_challenge_method=S256.")
     context = authority.context
     try:
-        reach = reach_of(_first(query, "resource"), context.base, context.registry.worlds)
+        reach = reach_of_all(query.get("resource", ()), context.base, context.registry.worlds)
     except InvalidTarget:
-        raise wrong("invalid_target", "The resource is no endpoint of this server.") from None
+        raise wrong("invalid_target", "The resource is no endpoint of this server, or there are several.") from None
     scopes = _scopes(authority, client, reach, _first(query, "scope"))
     if not scopes:
         raise wrong("invalid_scope", "None of these scopes can be granted to this client here.")

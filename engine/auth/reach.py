@@ -60,6 +60,14 @@ def reach_of(resource: str | None, base: str, worlds: Collection[str]) -> Reach:
     raise InvalidTarget(f"{resource!r} is no endpoint of {base}.")
 
 
+def reach_of_all(resources: Collection[str], base: str, worlds: Collection[str]) -> Reach:
+    """The reach that every one of some resources names: a token is for one. Raises InvalidTarget."""
+    found = {reach_of(resource, base, worlds) for resource in resources} or {EVERYWHERE}
+    if len(found) > 1:
+        raise InvalidTarget(f"The resources name {len(found)} endpoints, and a token is for one.")
+    return found.pop()
+
+
 def resource_of(reach: Reach, base: str) -> str:
     """The canonical resource indicator of a reach: without a trailing slash."""
     return base + reach.path
