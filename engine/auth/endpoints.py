@@ -5,19 +5,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from anyio import to_thread
+from authlib.oauth2.rfc6749 import InvalidClientError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from engine.auth import clients, documents, grants, metadata
 from engine.auth.asked import Asked
-from engine.auth.authority import Authority, ReadRequest
+from engine.auth.authority import Answer, Authority, ReadRequest
 from engine.auth.authorizing import Query, Wrong, answered, asked_of, told
 from engine.auth.browsers import Browser, browser_of, upstream_of
 from engine.auth.clients import Client
 from engine.auth.context import AuthContext
 from engine.auth.documents import Fetcher
-from engine.auth.reading import Unreadable, form_of, once, parameters
+from engine.auth.reading import Unreadable, form_of, named_by, once, parameters
 from engine.auth.registration import register
 from engine.auth.scopes import known
 from engine.types import Json
@@ -62,6 +63,8 @@ def routes(context: AuthContext, pages: Pages, fetcher: Fetcher | None = None) -
     async def authorize(request: Request) -> Response:
         try:
             query = parameters(request.url.query)
+            if _is_of_document(query) and not await _signed_in(context, request):
+                return pages.to_login(context, request)
             client = await _client(authority, fetcher, query)
             asked = await to_thread.run_sync(asked_of, authority, client, query)
             return await _decided(authority, pages, request, asked)
@@ -70,7 +73,7 @@ def routes(context: AuthContext, pages: Pages, fetcher: Fetcher | None = None) -
         except Wrong as wrong:
             if wrong.redirect_uri is None:
                 return pages.problem(context, wrong.reason)
-            return RedirectResponse(told(authority, wrong), status_code=303)
+            return _back(told(authority, wrong))
 
     async def token(request: Request) -> Response:
         return await _for_client(request, lambda sent: _answer(authority.create_token_response(sent)), authority)
@@ -95,6 +98,16 @@ def routes(context: AuthContext, pages: Pages, fetcher: Fetcher | None = None) -
         *(Route(path, _open(handler), methods=["POST", "OPTIONS"]) for path, handler in for_clients.items()),
         *metadata.routes(context),
     ]
+
+
+def _is_of_document(query: Query) -> bool:
+    return any(map(documents.is_document, query.get("client_id", ())))
+
+
+async def _signed_in(context: AuthContext, request: Request) -> bool:
+    """Whether somebody is: nobody else has this server fetch and keep what a stranger put anywhere."""
+    browser = await to_thread.run_sync(browser_of, context, request)
+    return browser.person_id is not None
 
 
 async def _client(authority: Authority, fetcher: Fetcher, query: Query) -> Client:
@@ -133,28 +146,39 @@ async def _decided(authority: Authority, pages: Pages, request: Request, asked: 
     chosen = tuple(one for one in asked.scopes if one in form.get("scope", ()))
     if form.get("decision") != ["allow"] or not chosen:
         denied = Wrong("access_denied", "The person did not consent.", asked.redirect_uri, asked.state)
-        return RedirectResponse(told(authority, denied), status_code=303)
+        return _back(told(authority, denied))
 
     def grant() -> str:
         return context.store.write(
             lambda tx: grants.begin(tx, context, asked, person, chosen, upstream_of(tx, browser.token))
         )
 
-    return RedirectResponse(answered(authority, asked, await to_thread.run_sync(grant)), status_code=303)
+    return _back(answered(authority, asked, await to_thread.run_sync(grant)))
+
+
+def _back(address: str) -> Response:
+    """A browser on its way back to a client, with an answer that no cache keeps."""
+    return RedirectResponse(address, status_code=303, headers=NO_STORE)
 
 
 async def _for_client(request: Request, answer: Callable[[ReadRequest], Response], authority: Authority) -> Response:
     """What a client is answered that sends a form and says who it is."""
     try:
         form = await form_of(request)
-        once(form)
+        once(form, ("resource",))
     except Unreadable as error:
         return _refused("invalid_request", str(error))
-    basic = "authorization" in request.headers
-    if basic and "client_secret" in form:
+    credentials = request.headers.getlist("authorization")
+    if credentials and "client_secret" in form:
         return _refused("invalid_request", "The client says who it is in two ways.")
-    if basic and len(request.headers.getlist("authorization")) > 1:
+    if len(credentials) > 1:
         return _refused("invalid_request", "There is more than one Authorization header.")
+    if credentials:
+        # Who tries that way is held to it: nobody becomes a public client by credentials that are none.
+        name = named_by(credentials[0])
+        if name is None or form.pop("client_id", [name]) != [name]:
+            wrong = InvalidClientError(status_code=401, description="The credentials are no HTTP Basic of one client.")
+            return _answer(Answer(*wrong()))
     headers = {name.title(): value for name, value in request.headers.items()}
     return await to_thread.run_sync(answer, ReadRequest(authority.context, headers, form))
 

@@ -1,7 +1,7 @@
 """What the authorization server says of itself (RFC 8414, and OpenID Connect's address for the same)."""
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from engine.auth.authority import GRANT_TYPES, METHODS
@@ -10,6 +10,13 @@ from engine.auth.reach import EVERYWHERE
 from engine.auth.scopes import known
 
 WELL_KNOWN = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
+
+_CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, OPTIONS",
+    "Access-Control-Allow-Headers": "authorization, content-type, mcp-protocol-version",
+}
+"""Clients in browsers send the version of MCP along, so they ask before (Fetch standard, CORS-preflight)."""
 
 
 def described(context: AuthContext) -> dict[str, object]:
@@ -38,11 +45,11 @@ def described(context: AuthContext) -> dict[str, object]:
 def routes(context: AuthContext) -> list[BaseRoute]:
     """The metadata at its addresses: for an issuer with a path also after it, as OpenID Connect has it."""
 
-    async def metadata(request: Request) -> JSONResponse:
-        return JSONResponse(
-            described(context), headers={"Access-Control-Allow-Origin": "*", "Cache-Control": "public, max-age=300"}
-        )
+    async def metadata(request: Request) -> Response:
+        if request.method == "OPTIONS":
+            return Response(status_code=204, headers=_CORS)
+        return JSONResponse(described(context), headers={**_CORS, "Cache-Control": "public, max-age=300"})
 
     path = "/" + context.base.partition("://")[2].partition("/")[2] if context.base.count("/") > 2 else ""
     addresses = dict.fromkeys((*WELL_KNOWN, *(known + path for known in WELL_KNOWN)))
-    return [Route(address, metadata, methods=["GET"]) for address in addresses]
+    return [Route(address, metadata, methods=["GET", "OPTIONS"]) for address in addresses]

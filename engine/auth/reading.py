@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qsl
 
+from authlib.oauth2.rfc6749.util import extract_basic_authorization
 from starlette.requests import Request
 
 MOST = 64 * 1024
@@ -52,3 +53,12 @@ def once(found: Mapping[str, list[str]], several: Iterable[str] = ()) -> None:
     for name, values in found.items():
         if len(values) > 1 and name not in several:
             raise Unreadable("A parameter is given more than once.")
+
+
+def named_by(authorization: str) -> str | None:
+    """The client that HTTP Basic credentials name (RFC 6749, section 2.3.1); None if they are malformed."""
+    try:
+        name, secret = extract_basic_authorization({"Authorization": authorization})
+    except ValueError:
+        return None
+    return str(name) if name and secret and "\x00" not in name else None
