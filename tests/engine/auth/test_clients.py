@@ -1,28 +1,17 @@
 """How a client becomes known: by registering itself, or by a document at its address."""
 
 import json
-import ssl
-import subprocess
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from starlette.testclient import TestClient
 
-from engine.auth import clients, grants, registration
-from engine.auth.context import AuthContext, Lifetimes
-from engine.auth.documents import Fetcher
+from engine.auth import registration
 from engine.auth.redirects import fault
 from engine.types import Json
-from engine.web.guarded import guarded_app
-from tests.engine.auth.conftest import BASE, CALLBACK, App, House, Person, answered
+from tests.engine.auth.conftest import BASE, CALLBACK, House, Person
 
 
 def test_client_registers_itself_and_is_told_what_was_understood(house: House) -> None:
@@ -111,20 +100,6 @@ def test_client_that_nobody_used_is_forgotten(house: House, ada: Person) -> None
     assert ada.browser.get(app.address()).status_code == 400
 
 
-def test_client_that_is_used_stays_and_a_document_nobody_consented_to_goes(
-    reading: House, publisher: "Publisher"
-) -> None:
-    ada, app = reading.person("ada"), reading.client()
-    ada.browser.get(App(reading, publisher.publish(), None, CALLBACK).address())
-    token = app.tokens(ada)["refresh_token"]
-    for day in (29, 58, 87, 116):
-        reading.context.store.offset = timedelta(days=day)
-        token = app.refresh(token).json()["refresh_token"]
-        reading.context.store.write(grants.sweep)
-    known = reading.context.store.read(lambda tx: [clients.find(tx, one) for one in (app.id, publisher.url())])
-    assert known[0] is not None and known[1] is None
-
-
 @pytest.mark.parametrize("path", ["/token", "/register", "/revoke", "/introspect"])
 def test_clients_in_browsers_may_ask(house: House, path: str) -> None:
     preflight = house.http.options(path, headers={"origin": "https://app.example"})
@@ -173,185 +148,3 @@ def test_no_parameter_brings_the_server_down_or_sends_a_browser_astray(house: Ho
         assert refused.status_code < 500
         secret = changes.get("client_secret", "")
         assert len(secret) < 8 or secret not in refused.text
-
-
-@dataclass
-class Publisher:
-    """An HTTPS server of clients' documents."""
-
-    port: int
-    trusted: ssl.SSLContext
-    documents: dict[str, tuple[int, dict[str, str], bytes]] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
-
-    def url(self, path: str = "/client.json") -> str:
-        """The address of a document."""
-        return f"https://localhost:{self.port}{path}"
-
-    def publish(self, path: str = "/client.json", headers: dict[str, str] | None = None, **changes: Json) -> str:
-        """Put a document there, and give its address."""
-        url = self.url(path)
-        found = {"client_id": url, "client_name": "A document", "redirect_uris": [CALLBACK], **changes}
-        self.documents[path] = (200, headers or {}, json.dumps(found).encode())
-        return url
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate of localhost, signed by itself, with its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    made = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-days",
-        "2",
-    ]
-    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    subprocess.run([*made, *names, *files], check=True, capture_output=True)
-    return folder
-
-
-@pytest.fixture
-def publisher(certificate: Path) -> Iterator[Publisher]:
-    """A server of documents that is trusted by its certificate."""
-    trusted = ssl.create_default_context(cafile=str(certificate / "cert.pem"))
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            found.asked.append(self.path)
-            status, headers, body = found.documents.get(self.path, (404, {}, b""))
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *args: object) -> None: ...
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        found = Publisher(server.server_address[1], trusted)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield found
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def reading(house: House, publisher: Publisher) -> Iterator[House]:
-    """The same server, which may fetch from this machine."""
-    context = AuthContext(house.context.store, house.context.registry, BASE, Lifetimes(belief=timedelta()))
-    app = guarded_app(house.dispatcher, ("127.0.0.1",), context, Fetcher(private=True, verify=publisher.trusted))
-    with TestClient(app, base_url=BASE, follow_redirects=False) as http:
-        yield House(context, http, house.dispatcher)
-
-
-def test_document_makes_a_client_that_needs_no_registration(reading: House, publisher: Publisher) -> None:
-    ada = reading.person("ada")
-    app = App(reading, publisher.publish(), None, CALLBACK)
-    tokens = app.tokens(ada)
-    assert reading.call(tokens["access_token"], "desk_knock").status_code == 200
-    assert "A document" in ada.browser.get("/account").text
-
-
-def test_document_is_fetched_again_when_its_time_is_over(reading: House, publisher: Publisher) -> None:
-    ada = reading.person("ada")
-    app = App(reading, publisher.publish(headers={"cache-control": "max-age=3600"}), None, CALLBACK)
-    for _ in range(3):
-        ada.browser.get(app.address())
-    assert len(publisher.asked) == 1
-    publisher.publish(client_name="Renamed")
-    reading.context.store.offset = timedelta(hours=1, seconds=1)
-    assert "Renamed" in ada.browser.get(app.address()).text
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"client_id": "https://elsewhere.example/client.json"}, "client_id is not its address"),
-        ({"redirect_uris": ["javascript:alert(1)"]}, "redirect_uris is not sound"),
-        ({"redirect_uris": []}, "redirect_uris are no list"),
-        ({"client_name": ""}, "client_name is no line"),
-        ({"client_secret": "shown"}, "publishes a secret"),
-        ({"token_endpoint_auth_method": "client_secret_basic"}, "token_endpoint_auth_method"),
-        ({"padding": "x" * 6000}, "more than 5120 bytes"),
-    ],
-)
-def test_document_that_is_not_sound_makes_no_client(
-    reading: House, publisher: Publisher, change: dict[str, Json], said: str
-) -> None:
-    ada = reading.person("ada")
-    page = ada.browser.get(App(reading, publisher.publish(**change), None, CALLBACK).address())
-    assert page.status_code == 400 and said in page.text
-
-
-def test_document_that_redirects_is_broken_or_is_not_there_makes_no_client(
-    reading: House, publisher: Publisher
-) -> None:
-    ada = reading.person("ada")
-    publisher.publish("/real.json")
-    publisher.documents |= {
-        "/moved.json": (302, {"location": publisher.url("/real.json")}, b""),
-        "/broken.json": (200, {}, b"{"),
-        "/binary.json": (200, {}, b"\xff\xfe"),
-        "/deep.json": (200, {}, b"[" * 5000),
-    }
-    for path in ("/moved.json", "/broken.json", "/binary.json", "/deep.json", "/nowhere.json"):
-        page = ada.browser.get(App(reading, publisher.url(path), None, CALLBACK).address())
-        assert page.status_code == 400 and "cannot be taken" in page.text, path
-    assert "/real.json" not in publisher.asked
-
-
-def test_documents_that_prefer_a_key_may_come_without(reading: House, publisher: Publisher) -> None:
-    ada = reading.person("ada")
-    url = publisher.publish(
-        token_endpoint_auth_method="private_key_jwt",
-        token_endpoint_auth_methods_supported=["private_key_jwt", "none"],
-    )
-    assert App(reading, url, None, CALLBACK).tokens(ada)["token_type"] == "Bearer"
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        "https://localhost:{port}/client.json",
-        "https://127.0.0.1:{port}/client.json",
-        "https://[::1]:{port}/client.json",
-        "https://169.254.169.254/latest/meta-data",
-        "https://10.0.0.1/client.json",
-        "https://[::ffff:127.0.0.1]:{port}/client.json",
-        "https://0.0.0.0:{port}/client.json",
-        "https://2130706433:{port}/client.json",
-    ],
-)
-def test_no_document_is_fetched_from_a_private_address(
-    house: House, ada: Person, publisher: Publisher, url: str
-) -> None:
-    publisher.publish()
-    page = ada.browser.get(App(house, url.format(port=publisher.port), None, CALLBACK).address())
-    assert page.status_code == 400 and publisher.asked == []
-
-
-@pytest.mark.parametrize(
-    "url", ["https://example.com", "https://example.com/", "https://u:p@example.com/c", "https://example.com/a/../c"]
-)
-def test_address_that_is_no_clients_is_not_fetched(house: House, ada: Person, url: str) -> None:
-    page = ada.browser.get(App(house, url, None, CALLBACK).address())
-    assert page.status_code == 400 and "its address" in page.text
-
-
-def test_unregistered_redirect_of_a_document_is_not_followed(reading: House, publisher: Publisher) -> None:
-    ada = reading.person("ada")
-    app = App(reading, publisher.publish(), None, CALLBACK)
-    assert ada.browser.get(app.address(redirect_uri="https://evil.example/cb")).status_code == 400
-    assert answered(ada.decide(app.address(), "deny"))["error"] == "access_denied"
