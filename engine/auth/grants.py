@@ -81,12 +81,14 @@ def redeem(
     transaction: Transaction, context: AuthContext, code: str, grant_id: int, resource: str, client: Client
 ) -> Issued | None:
     """The first tokens of a grant. None for a code that was redeemed before: it leaked, so its grant has ended now."""
+    grant = _going_on(transaction, grant_id)
+    if grant is None:
+        return None
     wanted = update(CodeRow).where(col(CodeRow.hash) == hashed(code), col(CodeRow.used_at).is_(None))
     if _changed(transaction, wanted.values(used_at=transaction.at)) == 0:
         end(transaction, grant_id)
         return None
-    row, grant = transaction.db.get(CodeRow, hashed(code)), transaction.db.get(GrantRow, grant_id)
-    assert row is not None and grant is not None
+    row = transaction.db.get_one(CodeRow, hashed(code))
     refreshing = client.check_grant_type("refresh_token")
     return _issue(transaction, context, grant, resource, grant.scope, refreshing, upstream=(row.sealed, code))
 
@@ -107,11 +109,13 @@ def rotate(
 
     Whoever lost an answer asks again soon; who comes later has a token that leaked.
     """
+    grant = _going_on(transaction, grant_id)
+    if grant is None:
+        return None
     taken = update(RefreshRow).where(col(RefreshRow.hash) == hashed(token), col(RefreshRow.rotated_at).is_(None))
     if _changed(transaction, taken.values(rotated_at=transaction.at)) == 0:
         return _again(transaction, context, token, grant_id)
-    row, grant = transaction.db.get(RefreshRow, hashed(token)), transaction.db.get(GrantRow, grant_id)
-    assert row is not None and grant is not None
+    row = transaction.db.get_one(RefreshRow, hashed(token))
     issued = _issue(transaction, context, grant, resource, scope, True, upstream=(row.sealed, token))
     successor = sealed(json.dumps([issued.access_token, issued.refresh_token, issued.expires_at, issued.scope]), token)
     _changed(transaction, update(RefreshRow).where(col(RefreshRow.hash) == hashed(token)).values(successor=successor))
@@ -119,10 +123,10 @@ def rotate(
 
 
 def _again(transaction: Transaction, context: AuthContext, token: str, grant_id: int) -> Issued | None:
-    transaction.db.expire_all()
     row = transaction.db.get(RefreshRow, hashed(token))
-    assert row is not None and row.rotated_at is not None
-    plain = None if row.successor is None else unsealed(row.successor, token)
+    if row is None or row.rotated_at is None or row.successor is None:
+        return None  # it was swept a moment ago
+    plain = unsealed(row.successor, token)
     late = transaction.now - datetime.fromisoformat(row.rotated_at) > context.lifetimes.grace
     if plain is None or late:
         end(transaction, grant_id)
@@ -239,6 +243,13 @@ def sweep(transaction: Transaction, most: int = 500) -> int:
     return deleted + _changed(transaction, delete(ClientRow).where(col(ClientRow.id).in_(gone.limit(most))))
 
 
+def _going_on(transaction: Transaction, grant_id: int) -> GrantRow | None:
+    """A grant that was not ended, and is not until this transaction is over: tokens of it are seen by who ends it."""
+    wanted = update(GrantRow).where(col(GrantRow.id) == grant_id, col(GrantRow.ended_at).is_(None))
+    used = _changed(transaction, wanted.values(used_at=transaction.at))
+    return transaction.db.get(GrantRow, grant_id) if used else None
+
+
 def _new_grant(
     transaction: Transaction, person_id: int, client_id: str, resource: str, scope: str, redirect_uri: str | None
 ) -> int:
@@ -292,7 +303,6 @@ def _issue(
                 expires_at=_after(transaction, context.lifetimes.refresh),
             )
         )
-    grant.used_at = transaction.at
     client = update(ClientRow).where(col(ClientRow.id) == grant.client_id)
     transaction.run(client.values(used_at=transaction.at))
     transaction.run(client.where(col(ClientRow.kind) == DYNAMIC).values(expires_at=_after(transaction, UNUSED_FOR)))
