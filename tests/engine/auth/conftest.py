@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -21,9 +22,10 @@ from engine.auth.documents import Fetcher
 from engine.dispatch import Dispatcher
 from engine.types import Json
 from engine.web.guarded import guarded_app
+from tests.engine.auth.publishing import CALLBACK as CALLBACK
+from tests.engine.auth.publishing import Publisher, certify, publishing
 
 BASE = "http://127.0.0.1:8000"
-CALLBACK = "http://127.0.0.1:5555/callback"
 PASSWORD = "correct horse battery"
 HASHED = passwords.hashed(PASSWORD)
 
@@ -237,3 +239,26 @@ def ada(house: House) -> Person:
 def app(house: House) -> App:
     """A public client."""
     return house.client()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the certificate of a server of documents."""
+    folder = tmp_path_factory.mktemp("tls")
+    certify(folder)
+    return folder
+
+
+@pytest.fixture
+def publisher(certificate: Path) -> Iterator[Publisher]:
+    """A server of documents."""
+    with publishing(certificate) as found:
+        yield found
+
+
+@pytest.fixture
+def reading(house: House, publisher: Publisher) -> Iterator[House]:
+    """The same server, which may fetch from this machine."""
+    app = guarded_app(house.dispatcher, ("127.0.0.1",), house.context, Fetcher(private=True, verify=publisher.trusted))
+    with TestClient(app, base_url=BASE, follow_redirects=False) as http:
+        yield House(house.context, http, house.dispatcher)

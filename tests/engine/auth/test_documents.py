@@ -1,116 +1,20 @@
 """Clients by documents at their addresses: what is fetched, from where, how much of it, and what is believed of it."""
 
 import gzip
-import json
-import ssl
-import subprocess
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
 from engine.auth import clients, documents, grants
-from engine.auth.context import AuthContext, Lifetimes
 from engine.auth.documents import Fetcher
 from engine.store.access import ClientRow
 from engine.types import Json
 from engine.web.guarded import guarded_app
 from tests.engine.auth.conftest import BASE, CALLBACK, App, House, Person, answered
-
-
-@dataclass
-class Publisher:
-    """An HTTPS server of clients' documents."""
-
-    port: int
-    trusted: ssl.SSLContext
-    documents: dict[str, tuple[int, dict[str, str], bytes]] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
-    hosts: list[str] = field(default_factory=list)
-    meeting: threading.Barrier | None = None
-    """Where requests wait for each other, if they shall."""
-
-    def url(self, path: str = "/client.json") -> str:
-        """The address of a document."""
-        return f"https://localhost:{self.port}{path}"
-
-    def publish(self, path: str = "/client.json", headers: dict[str, str] | None = None, **changes: Json) -> str:
-        """Put a document there, and give its address."""
-        url = self.url(path)
-        found = {"client_id": url, "client_name": "A document", "redirect_uris": [CALLBACK], **changes}
-        self.documents[path] = (200, headers or {}, json.dumps(found).encode())
-        return url
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate of localhost, signed by itself, with its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    made = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-days",
-        "2",
-    ]
-    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,DNS:client.example"]
-    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    subprocess.run([*made, *names, *files], check=True, capture_output=True)
-    return folder
-
-
-@pytest.fixture
-def publisher(certificate: Path) -> Iterator[Publisher]:
-    """A server of documents that is trusted by its certificate."""
-    trusted = ssl.create_default_context(cafile=str(certificate / "cert.pem"))
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            found.asked.append(self.path)
-            found.hosts.append(self.headers["host"])
-            if found.meeting is not None:
-                found.meeting.wait(timeout=20)
-            status, headers, body = found.documents.get(self.path, (404, {}, b""))
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            with suppress(OSError):  # who does not want it hangs up
-                self.end_headers()
-                self.wfile.write(body)
-
-        def log_message(self, *args: object) -> None: ...
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-        found = Publisher(server.server_address[1], trusted)
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield found
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def reading(house: House, publisher: Publisher) -> Iterator[House]:
-    """The same server, which may fetch from this machine."""
-    context = AuthContext(house.context.store, house.context.registry, BASE, Lifetimes(belief=timedelta()))
-    app = guarded_app(house.dispatcher, ("127.0.0.1",), context, Fetcher(private=True, verify=publisher.trusted))
-    with TestClient(app, base_url=BASE, follow_redirects=False) as http:
-        yield House(context, http, house.dispatcher)
+from tests.engine.auth.publishing import Publisher
 
 
 def test_client_that_is_used_stays_and_a_document_nobody_consented_to_goes(
