@@ -1,8 +1,6 @@
 """Real clients and a real browser: the SDK's own OAuth client, with Chromium at the login and the consent."""
 
 import asyncio
-import os
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,48 +18,18 @@ from mcp.client import Client
 from mcp.client.auth import AuthorizationCodeResult, OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAuthToken
-from playwright.sync_api import Browser, Page, sync_playwright
 
-from engine.application import opened
-from engine.auth import accounts
-from engine.settings import Settings
-from tests.engine.auth.conftest import HASHED, PASSWORD
-from tests.serving import Served, serving
+from tests.browsing import chromium, consent, guarded, needs_chromium, sign_in
+from tests.serving import Served
 
-pytestmark = pytest.mark.anyio
-CHROMIUM = shutil.which("chromium") or ""
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+pytestmark = [pytest.mark.anyio, needs_chromium]
 
 
 @pytest.fixture
-def guarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+def house(tmp_path: Path) -> Iterator[Served]:
     """A guarded server in which ada has an account."""
-    if not CHROMIUM and not os.environ.get("TURNKEEPER_REQUIRE_TOOLS"):
-        pytest.skip("there is no chromium")
-    with serving(tmp_path, auth="oauth") as served:
-        monkeypatch.setenv("TURNKEEPER_DATA_DIR", str(tmp_path))
-        with opened(Settings(auth="oauth")) as dispatcher:
-            dispatcher.store.write(lambda tx: accounts.create(tx, "ada", HASHED))
+    with guarded(tmp_path) as served:
         yield served
-
-
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """A browser of its own, without a screen."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield browser
-        browser.close()
-
-
-def consent_in(page: Page, address: str) -> None:
-    """Follow a client's link as a person would: sign in, look at what is asked, allow it."""
-    page.goto(address)
-    page.get_by_label("Name").fill("ada")
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-    page.get_by_role("button", name="Allow").click()
-    page.wait_for_url("**/callback?**")
 
 
 @dataclass
@@ -119,17 +87,13 @@ class Kept:
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def test_sdks_client_gets_in_by_a_persons_consent_and_asks_for_more_where_it_must(
-    guarded: Served, mode: str
+    house: Served, mode: str
 ) -> None:
     kept, loop = Kept(), asyncio.get_running_loop()
     with waiting() as callback:
 
-        def consented(address: str) -> None:
-            with chromium() as browser:
-                consent_in(browser.new_page(), address)
-
         async def redirect(address: str) -> None:
-            await to_thread.run_sync(consented, address)
+            await to_thread.run_sync(consent, address)
 
         async def answered() -> AuthorizationCodeResult:
             await to_thread.run_sync(callback.came.wait, 20.0)
@@ -137,7 +101,7 @@ async def test_sdks_client_gets_in_by_a_persons_consent_and_asks_for_more_where_
             return AuthorizationCodeResult(code=found["code"], state=found["state"], iss=found["iss"])
 
         provider = OAuthClientProvider(
-            server_url=f"{guarded.url}/mcp",
+            server_url=f"{house.url}/mcp",
             client_metadata=OAuthClientMetadata(
                 client_name="An SDK client", redirect_uris=[f"http://127.0.0.1:{callback.port}/callback"]
             ),
@@ -146,7 +110,7 @@ async def test_sdks_client_gets_in_by_a_persons_consent_and_asks_for_more_where_
             callback_handler=answered,
         )
         async with httpx2.AsyncClient(auth=provider, timeout=60) as http:
-            async with Client(streamable_http_client(f"{guarded.url}/mcp", http_client=http), mode=mode) as client:
+            async with Client(streamable_http_client(f"{house.url}/mcp", http_client=http), mode=mode) as client:
                 result = await client.call_tool("counter_add", {"a": 2})
                 assert result.structured_content is not None and result.structured_content["result"] == (
                     "Added 2, total is now 3"
@@ -155,15 +119,13 @@ async def test_sdks_client_gets_in_by_a_persons_consent_and_asks_for_more_where_
     await anyio.lowlevel.checkpoint()
 
 
-def test_pages_fit_a_phone_and_a_desk_in_light_and_dark(guarded: Served) -> None:
+def test_pages_fit_a_phone_and_a_desk_in_light_and_dark(house: Served) -> None:
     with chromium() as browser:
         for width, scheme in ((360, "light"), (360, "dark"), (1280, "light")):
             viewed: Any = {"viewport": {"width": width, "height": 740}, "color_scheme": scheme}
             page = browser.new_page(**viewed)
-            page.goto(f"{guarded.url}/login")
-            page.get_by_label("Name").fill("ada")
-            page.get_by_label("Password").fill(PASSWORD)
-            page.get_by_role("button", name="Sign in").click()
+            page.goto(f"{house.url}/login")
+            sign_in(page)
             page.wait_for_url("**/account")
             assert page.get_by_role("heading", level=1).inner_text() == "ada"
             assert page.evaluate("document.documentElement.scrollWidth") <= width
