@@ -29,8 +29,9 @@ from engine.importing import IMPORT, Import, not_yours, publish, written, writte
 from engine.journal import replayed, write
 from engine.limits import check_sessions
 from engine.logs import Line
-from engine.operations import OPERATIONS, Done, Opened, Operation, opened_world
 from engine.operations import Call as Call
+from engine.operations import Done, Opened, Operation, opened_world
+from engine.own_operations import OPERATIONS
 from engine.pending import Pending
 from engine.present import Large, bring
 from engine.reading import Reader, now_of

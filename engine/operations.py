@@ -7,15 +7,14 @@ and after for each of them alike.
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from engine import history, statechart
+from engine import statechart
 from engine.actions import Action
 from engine.charts import Configuration, Event
 from engine.checks import check_possible, is_enabled
-from engine.compensating import check_redo, compensate
 from engine.configurations import configuration_of, text_of
 from engine.content import Block, Text, rendered
 from engine.definition import Definition
@@ -23,7 +22,6 @@ from engine.errors import Refused
 from engine.failpoints import reach
 from engine.limits import check_data, check_result
 from engine.rows import Rows
-from engine.store import offers
 from engine.store.records import Record, Transaction
 from engine.types import Json, Principal, Role, RowChange, dumped
 from engine.world import Acting, Situation, World
@@ -244,91 +242,8 @@ def with_prepared(action: Action, arguments: Mapping[str, Any], prepared: Any) -
     return arguments if action.options.prepare is None else {**arguments, "prepared": prepared}
 
 
-class NoArguments(BaseModel):
-    """Nothing."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class ShareArguments(BaseModel):
-    """Whom to share with, by internal id or by an offer to a name, and as what; no role takes the share back."""
-
-    model_config = ConfigDict(extra="forbid")
-    person: int | None = None
-    offer: str | None = None
-    role: Role | None = Role.VIEWER
-
-    @model_validator(mode="after")
-    def _one(self) -> Self:
-        if (self.person is None) == (self.offer is None):
-            raise ValueError("give either person or offer")
-        return self
-
-
-def _undo(opened: Opened) -> Done:
-    parts = opened.transaction, opened.definition, opened.record, opened.rows
-    shared = compensate(*parts, lambda: opened.world(()))
-    done = _reversed(opened, history.undo(_desk(opened)), "Undone")
-    return replace(done, shared=shared, seed=opened.seed)
-
-
-def _redo(opened: Opened) -> Done:
-    check_redo(opened.transaction, opened.record)
-    return _reversed(opened, history.redo(_desk(opened)), "Done again")
-
-
-def _reversed(opened: Opened, reversal: history.Reversal, word: str) -> Done:
-    entry = history.entry_at(opened.transaction, opened.record, reversal.target)
-    text = f"{word}: {entry.action} of revision {reversal.target}."
-    return Done(
-        value={"revision": reversal.target, "action": entry.action},
-        content=(Text(text).block(),),
-        state=reversal.state,
-        data=reversal.data,
-        rows=reversal.rows,
-        undo_top=reversal.undo_top,
-        redo_top=reversal.redo_top,
-        target=reversal.target,
-        below=reversal.below,
-        adopted=reversal.adopted,
-    )
-
-
-def _end(opened: Opened) -> Done:
-    opened.record.ended_at = opened.transaction.at
-    opened.record.main_of = None
-    return _as_it_was(opened, "The session has ended. It can still be read and forked.")
-
-
-def _share(opened: Opened) -> Done:
-    transaction, record, role = opened.transaction, opened.record, opened.arguments["role"]
-    people = _sharers(opened)
-    if people == [record.owner_id]:
-        raise Refused("already_owner", "They own the session.")
-    people = [person for person in people if person != record.owner_id]
-    for person in people:
-        transaction.share(record.id, person, role)
-    if opened.arguments["offer"] is not None:
-        offers.take(transaction, opened.arguments["offer"], people if role else ())
-    text = f"Shared as {role}: {_SHARED}" if role else "They have no part in it any more."
-    return replace(_as_it_was(opened, text), parted=() if role else tuple(people))
-
-
-_SHARED = "at once with somebody who is known here by that name, else from when they next sign in."
-
-
-def _sharers(opened: Opened) -> list[int]:
-    """Whom a share is for: a person, or who took an offer up before and who goes by its name now."""
-    person, offer = opened.arguments["person"], opened.arguments["offer"]
-    if offer is None:
-        return [person]
-    takers = offers.say(opened.transaction, opened.record.id, offer, opened.arguments["role"])
-    name = opened.prepared if isinstance(opened.prepared, str) else None
-    known = () if name is None else offers.known_as(opened.transaction, name, opened.principal)
-    return list(dict.fromkeys((*takers, *known)))
-
-
-def _as_it_was(opened: Opened, text: str) -> Done:
+def as_it_was(opened: Opened, text: str) -> Done:
+    """What an operation did that leaves the session's state, document and rows alone."""
     record = opened.record
     return Done(
         value=None,
@@ -338,22 +253,3 @@ def _as_it_was(opened: Opened, text: str) -> Done:
         undo_top=record.undo_top,
         redo_top=record.redo_top,
     )
-
-
-def _desk(opened: Opened) -> history.Desk:
-    ahead = opened.prepared if isinstance(opened.prepared, history.Ahead) else None
-    return history.Desk(
-        opened.transaction, opened.definition, opened.record, opened.rows, ahead, opened.transaction.limits.at_once
-    )
-
-
-OPERATIONS: Mapping[str, Operation] = {
-    operation.name: operation
-    for operation in (
-        Operation("undo", NoArguments, Role.EDITOR, lambda definition: definition.write_scope, _undo),
-        Operation("redo", NoArguments, Role.EDITOR, lambda definition: definition.write_scope, _redo),
-        Operation("share", ShareArguments, Role.OWNER, lambda definition: definition.write_scope, _share),
-        Operation("end", NoArguments, Role.OWNER, lambda definition: definition.write_scope, _end),
-    )
-}
-"""What can be done to a session of any world."""

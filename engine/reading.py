@@ -22,12 +22,14 @@ from engine.files.queries import ROWS, Answer, ask
 from engine.files.writing import Exported, fill, write_file
 from engine.journal import replayed
 from engine.limits import check_result
-from engine.operations import OPERATIONS, Call, Operation, opened_world, operation_of, with_prepared
+from engine.operations import Call, Operation, opened_world, operation_of, with_prepared
+from engine.own_operations import OPERATIONS
 from engine.paging import page, without
 from engine.pasts import Past, past
 from engine.present import bring, shown_state
 from engine.registry import Registry
 from engine.rows import Rows
+from engine.store.offers import handed
 from engine.store.records import Record, Transaction
 from engine.store.stores import Store
 from engine.types import Json, Outcome, Principal, Role, dumped
@@ -112,6 +114,15 @@ class Reader:
             for record, role in found
             if principal.allows(f"{record.world}:read") and principal.reaches(record.world, record.handle)
         ]
+
+    def handed(self, principal: Principal) -> set[str]:
+        """The handles of the sessions that were handed over to a principal, who did not take them over yet."""
+
+        def work(transaction: Transaction) -> set[str]:
+            person = transaction.person_id(principal)
+            return set() if person is None else handed(transaction, person)
+
+        return self.store.read(work)
 
     def expired_at(self, record: Record) -> str | None:
         """When a session expired, if it did."""

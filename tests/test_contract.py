@@ -14,7 +14,7 @@ import worlds
 from engine.definition import OPERATION_NAMES, TOOL_NAMES
 from engine.errors import EngineError
 from engine.mcp_adapter.session_tools import SESSION_TOOLS
-from engine.operations import OPERATIONS
+from engine.own_operations import OPERATIONS
 from engine.registry import load
 
 ROOT = Path(__file__).parents[1]

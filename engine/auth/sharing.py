@@ -12,7 +12,7 @@ def taken_up(transaction: Transaction, person_id: int, login: str | None, mail: 
     """
     names = [name for name, is_mail in ((login, False), (mail, True)) if name and ("@" in name) is is_mail]
     for offer, session, owner, role in offers.pending(transaction, names) if names else ():
-        present = offers.role_in(transaction, session, person_id)
-        if person_id != owner and (present is None or not present.covers(role)):
-            transaction.share(session, person_id, role)
+        present, offered = offers.role_in(transaction, session, person_id), offers.held(role)
+        if person_id != owner and (present is None or not present.covers(offered)):
+            transaction.share(session, person_id, offered)
         offers.take(transaction, offer, [person_id])

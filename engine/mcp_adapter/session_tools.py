@@ -90,14 +90,17 @@ class Since(OfSession):
 class Share(OfSession):
     """Whom to share with."""
 
-    person: str = Field(
+    person: str | None = Field(
+        default=None,
         min_length=1,
         max_length=SUBJECT_LIMIT,
         description="Who: the name of their account here, or their mail address. Whether there is such a person is not"
-        " told; if not yet, it takes effect when they sign in.",
+        " told; if not yet, it takes effect when they sign in. Without one it is about you.",
     )
-    role: Literal["viewer", "editor"] | None = Field(
-        default="viewer", description="viewer reads, editor also acts; null takes it back."
+    role: Literal["viewer", "editor", "owner"] | None = Field(
+        default="viewer",
+        description="viewer reads, editor also acts, owner is who you hand the session over to, once they take it;"
+        " null takes it back. About you: owner takes over what was handed to you, null leaves.",
     )
 
 
@@ -212,8 +215,12 @@ def _start(request: Request) -> Outcome:
 def _list(request: Request) -> Sessionless:
     wanted = request.arguments
     found = _after(request.dispatcher.sessions(request.principal, request.named), wanted.cursor)
+    handed = request.dispatcher.handed(request.principal)
     sessions, more = page(
-        (_summary(request, record, role) for record, role in found[: wanted.limit]),
+        (
+            {**_summary(request, record, role), "handed_to_you": record.handle in handed}
+            for record, role in found[: wanted.limit]
+        ),
         request.dispatcher.limits.result,
         lambda item: {"sessions": [item]},
         lambda item, size: item,
@@ -278,7 +285,8 @@ def _fork(request: Request) -> Outcome:
 def _share(request: Request) -> Outcome:
     world, handle = request.session()
     call = _call(request, world, handle, "share", {"role": request.arguments.role})
-    return share(request.dispatcher, call, request.arguments.person)
+    person = request.arguments.person
+    return request.dispatcher.dispatch(call) if person is None else share(request.dispatcher, call, person)
 
 
 def _end(request: Request) -> Outcome | Sessionless:
@@ -378,7 +386,8 @@ SESSION_TOOLS: tuple[SessionTool, ...] = (
     ),
     SessionTool(
         "share_session",
-        "Let another person read (viewer) or also act in (editor) a session you own.",
+        "Let another person read (viewer) or also act in (editor) a session you own, or hand it over to them (owner)."
+        " Without a person: take over what was handed to you (owner), or leave what was shared with you (null).",
         Share,
         _share,
         result={"type": "null"},

@@ -88,6 +88,32 @@ def take(transaction: Transaction, offer_id: str, people: Iterable[int]) -> None
         transaction.run(insert(TakerRow), rows)
 
 
+def held(role: Role) -> Role:
+    """What somebody has of an offer: of one to own, an editor's part until they take the session over."""
+    return Role.EDITOR if role is Role.OWNER else role
+
+
+def is_handed(transaction: Transaction, session_id: int, person_id: int) -> bool:
+    """Whether a session was handed over to a person, who did not take it over yet."""
+    found = select(TakerRow.person_id).join(OfferRow, col(OfferRow.id) == col(TakerRow.offer_id))
+    mine = found.where(OfferRow.session_id == session_id, OfferRow.role == Role.OWNER, TakerRow.person_id == person_id)
+    return transaction.db.exec(mine).first() is not None
+
+
+def handed(transaction: Transaction, person_id: int) -> set[str]:
+    """The handles of the sessions that were handed over to a person, who did not take them over yet."""
+    found = select(SessionRow.handle).join(OfferRow, col(OfferRow.session_id) == col(SessionRow.id))
+    found = found.join(TakerRow, col(TakerRow.offer_id) == col(OfferRow.id))
+    mine = found.where(OfferRow.role == Role.OWNER, TakerRow.person_id == person_id, col(SessionRow.hidden).is_(None))
+    return set(transaction.db.exec(mine).all())
+
+
+def withdraw_handing(transaction: Transaction, session_id: int) -> None:
+    """Have all whom a session was handed over to be editors, as they are."""
+    handed = update(OfferRow).where(col(OfferRow.session_id) == session_id, col(OfferRow.role) == Role.OWNER)
+    transaction.run(handed.values(role=Role.EDITOR))
+
+
 def pending(transaction: Transaction, names: Iterable[str]) -> Sequence[tuple[str, int, int, Role]]:
     """What was offered to somebody of these names and nobody took up, as (offer, session id, its owner, role)."""
     kept = [whom(transaction, name) for name in names]

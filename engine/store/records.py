@@ -355,6 +355,13 @@ class Transaction:
         if role is not None:
             self._execute("insert into share values (?, ?, ?)", (session_id, person_id, role.value))
 
+    def hand_over(self, session_id: int, person_id: int) -> None:
+        """Have a person own a session, with the row sets that are its own."""
+        self._execute(
+            "update session set owner_id = ?, main_of = null where id = ? or (hidden = 'rows' and rows_id = ?)",
+            (person_id, session_id, session_id),
+        )
+
     def insert_session(self, *, world: str, version: int, owner_id: int, state: str, data: str | None) -> Record:
         """A new session at revision 0: `save` makes its first revision."""
         handle = "ses_" + secrets.token_urlsafe(18)

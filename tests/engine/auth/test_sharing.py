@@ -11,6 +11,7 @@ from sqlalchemy import text
 from engine import World, action
 from engine.dispatch import Call, Dispatcher
 from engine.errors import Refused
+from engine.limits import Limits
 from engine.offering import share
 from engine.store import offers
 from engine.types import LOCAL, OPERATOR, Change, Principal
@@ -236,3 +237,82 @@ def test_the_operator_shares_as_the_owner_would_and_names_are_nowhere_in_the_dat
     who = Principal(UPSTREAM, "9")
     dispatcher.store.write(lambda tx: signed_in(tx, who, mail="zoe@mail.example"))
     assert role_of(dispatcher, who, session) == "viewer"
+
+
+def test_a_session_is_handed_over_once_the_other_takes_it_and_its_owner_goes_on_as_editor(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Page)
+    come(dispatcher, ANN, login="ann")
+    come(dispatcher, BEN, login="ben")
+    session = str(structured(tool(dispatcher, ANN, "start_session", world="page", main=True))["session"])
+    told = shared(dispatcher, session, "ben", "owner")["messages"], shared(dispatcher, session, "nobody", "owner")
+    assert role_of(dispatcher, ANN, session) == "owner" and role_of(dispatcher, BEN, session) == "editor"
+    assert told[0] == told[1]["messages"]
+    listed = structured(tool(dispatcher, BEN, "list_sessions"))["result"]["sessions"]
+    assert [one["handed_to_you"] for one in listed] == [True]
+    assert code(tool(dispatcher, BEN, "end_session", session=session)) == "forbidden"
+
+    taken = tool(dispatcher, BEN, "share_session", session=session, role="owner")
+    assert not taken.is_error, taken
+    assert role_of(dispatcher, BEN, session) == "owner" and role_of(dispatcher, ANN, session) == "editor"
+    assert code(tool(dispatcher, ANN, "share_session", session=session, person="cy")) == "forbidden"
+    assert code(tool(dispatcher, ANN, "share_session", session=session, role="owner")) == "forbidden"
+    turned = tool(dispatcher, ANN, "page_turn")
+    assert structured(turned)["session"] != session, "it is not her main session any more"
+    assert not tool(dispatcher, BEN, "share_session", session=session, person="ann", role=None).is_error
+    assert role_of(dispatcher, ANN, session) is None
+    assert not tool(dispatcher, BEN, "end_session", session=session, erase=True).is_error
+
+
+def test_a_session_is_handed_over_to_who_signs_in_later_and_thinking_better_of_it_helps(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Page)
+    kept, given = begun(dispatcher), begun(dispatcher)
+    for session in (kept, given):
+        shared(dispatcher, session, "ben@mail.example", "owner")
+    shared(dispatcher, kept, "ben@mail.example", "editor")
+    come(dispatcher, BEN, login="ben", mail="ben@mail.example")
+    assert code(tool(dispatcher, BEN, "share_session", session=kept, role="owner")) == "forbidden"
+    assert not tool(dispatcher, BEN, "share_session", session=given, role="owner").is_error
+    assert (role_of(dispatcher, BEN, kept), role_of(dispatcher, BEN, given)) == ("editor", "owner")
+    assert code(tool(dispatcher, BEN, "share_session", session=given, role="owner")) == "already_owner"
+
+
+def test_whoever_has_no_room_for_another_session_takes_none_over(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Page, limits=Limits(sessions=1))
+    come(dispatcher, BEN, login="ben")
+    session, _ = begun(dispatcher), begun(dispatcher, BEN)
+    shared(dispatcher, session, "ben", "owner")
+    assert code(tool(dispatcher, BEN, "share_session", session=session, role="owner")) == "too_many_sessions"
+    assert role_of(dispatcher, ANN, session) == "owner"
+
+
+def test_two_who_take_a_session_over_at_once_are_one_owner_and_one_editor(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Page)
+    cy = account("cy")
+    session = begun(dispatcher)
+    for who, name in ((BEN, "ben"), (cy, "cy")):
+        come(dispatcher, who, login=name)
+        shared(dispatcher, session, name, "owner")
+    with ThreadPoolExecutor(2) as threads:
+        calls = [
+            threads.submit(tool, dispatcher, who, "share_session", session=session, role="owner") for who in (BEN, cy)
+        ]
+    assert sorted(call.result().is_error or False for call in calls) == [False, True]
+    assert sorted(str(role_of(dispatcher, who, session)) for who in (BEN, cy)) == ["editor", "owner"]
+    assert role_of(dispatcher, ANN, session) == "editor"
+
+
+def test_whoever_does_not_want_a_session_leaves_it_and_its_owner_does_not(dispatcher_of: Make) -> None:
+    changes: list[Change] = []
+    dispatcher = dispatcher_of(Page, listeners=[changes.append])
+    ben = come(dispatcher, BEN, login="ben")
+    session = begun(dispatcher)
+    shared(dispatcher, session, "ben", "viewer")
+    left = tool(dispatcher, BEN, "share_session", session=session, role=None)
+    assert not left.is_error and changes[-1].parted == (ben,)
+    assert role_of(dispatcher, BEN, session) is None
+    come(dispatcher, BEN, login="ben")
+    assert role_of(dispatcher, BEN, session) is None, "the offer was taken up once"
+    shared(dispatcher, session, "ben", "editor")
+    assert role_of(dispatcher, BEN, session) == "editor"
+    assert code(tool(dispatcher, ANN, "share_session", session=session, role=None)) == "already_owner"
+    assert code(tool(dispatcher, BEN, "share_session", session=session)) == "invalid_arguments"
