@@ -107,7 +107,8 @@ def serve(settings: Settings, announce: Callable[[Settings, Registry, str | None
             http=OneWriteProtocol,
             log_config=None,
             access_log=False,
-            proxy_headers=False,
+            proxy_headers=bool(settings.proxies),
+            forwarded_allow_ips=settings.proxies,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         tune()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from engine.errors import StoreError
@@ -47,6 +47,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     public_url: str | None = None
     allowed_hosts: str = ""
+    trusted_proxies: str = "127.0.0.1, ::1"
     secrets: SecretStr = SecretStr("")
     auth: Literal["oauth", "off"] = "oauth"
     providers: dict[str, ProviderSettings] = {}
@@ -94,6 +95,18 @@ class Settings(BaseSettings):
         """The names under which the server may be reached: those that are set, and this machine's own."""
         set_ones = self.allowed_hosts.replace(",", " ").split()
         return tuple(dict.fromkeys((*set_ones, self.host, *LOOPBACK)))
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _addresses(cls, value: str) -> str:
+        for one in value.replace(",", " ").split():
+            ipaddress.ip_network(one, strict=False)
+        return value
+
+    @property
+    def proxies(self) -> list[str]:
+        """The addresses and networks of the proxies that are believed who asks; none where none is expected."""
+        return self.trusted_proxies.replace(",", " ").split() if self.public_url else []
 
     @property
     def is_loopback(self) -> bool:

@@ -101,11 +101,12 @@ def start(
     port: int | None = None,
     command: tuple[str, ...] = SERVE,
     auth: str = "off",
+    **settings: str,
 ) -> Served:
     """Start a server on a data directory and wait until it answers."""
     folder.mkdir(parents=True, exist_ok=True)
     port, log = port or free_port(), folder / "server.log"
-    variables = environment(folder, worlds, TURNKEEPER_PORT=str(port), TURNKEEPER_AUTH=auth)
+    variables = environment(folder, worlds, TURNKEEPER_PORT=str(port), TURNKEEPER_AUTH=auth, **settings)
     with log.open("ab") as output:
         process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=output, stderr=output)
     served = Served(process, port, log)
@@ -121,9 +122,10 @@ def serving(
     port: int | None = None,
     command: tuple[str, ...] = SERVE,
     auth: str = "off",
+    **settings: str,
 ) -> Iterator[Served]:
-    """A server for as long as the block lasts."""
-    served = start(folder, worlds, port=port, command=command, auth=auth)
+    """A server for as long as the block lasts, with further settings by their variables."""
+    served = start(folder, worlds, port=port, command=command, auth=auth, **settings)
     try:
         yield served
     finally:

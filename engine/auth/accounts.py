@@ -75,7 +75,7 @@ def all_of(transaction: Transaction) -> list[Account]:
 
 def signed_in(context: AuthContext, login: str, password: str, address: str) -> int | timedelta | None:
     """Whose name and password these are: the person's id, or how long to wait before the next attempt, or nobody's."""
-    sources = {"account": login.strip().lower()[:200], "address": address}
+    sources = throttling.sources_of(login, address)
     store = context.store
     wait = store.write(lambda tx: throttling.attempted(tx, **sources))
     if wait is not None:

@@ -5,6 +5,7 @@ An attempt is counted before it is decided, so that many at once gain nothing.
 
 import hashlib
 import hmac
+import ipaddress
 from datetime import datetime, timedelta
 
 from sqlmodel import col, delete, select
@@ -18,6 +19,22 @@ FORGOTTEN = timedelta(hours=24)
 """After how long without an attempt none is counted any more."""
 FREE = {"account": 5, "address": 30}
 """Attempts without waiting. Many people may share an address."""
+
+
+def sources_of(login: str, address: str) -> dict[str, str]:
+    """What an attempt to sign in counts for: the account, and the address it comes from.
+
+    One of this machine says nothing: it is that of a proxy that does not tell who asks, or one's own. Whoever has
+    addresses of IPv6 has 2⁶⁴ of them at least (RFC 6177), so those count together.
+    """
+    found = {"account": login.strip().lower()[:200]}
+    try:
+        at = ipaddress.ip_address(address)
+    except ValueError:
+        return found | ({"address": address[:200]} if address else {})
+    if at.is_loopback:
+        return found
+    return found | {"address": str(ipaddress.ip_network((at, 64), strict=False) if at.version == 6 else at)}
 
 
 def attempted(transaction: Transaction, **sources: str) -> timedelta | None:

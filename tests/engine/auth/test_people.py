@@ -3,18 +3,21 @@
 import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from pathlib import Path
 from urllib.parse import urlencode
 
+import httpx2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from engine.auth import accounts, invitations
+from engine.auth import accounts, invitations, throttling
 from engine.auth.invitations import Purpose
 from engine.auth.pages import own_path
 from engine.types import LOCAL
 from tests.engine.auth.conftest import BASE, HASHED, PASSWORD, House, Person, key_in, scopes_in
+from tests.serving import TLS, free_port, serving
 
 NEW = "a longer passphrase"
 
@@ -150,6 +153,32 @@ def test_attempts_at_once_are_each_counted(house: House, ada: Person) -> None:
     with ThreadPoolExecutor(8) as pool:
         statuses = list(pool.map(lambda _: ada.browser.post("/login", data=form).status_code, range(12)))
     assert statuses.count(401) == 5 and statuses.count(429) == 7
+
+
+def test_proxy_says_who_asks_and_only_who_guesses_waits(tmp_path: Path) -> None:
+    port = free_port()
+    with (
+        serving(tmp_path, port=port, auth="oauth", TURNKEEPER_PUBLIC_URL=f"http://127.0.0.1:{port}") as served,
+        httpx2.Client(base_url=served.url, verify=TLS) as http,
+    ):
+        key = key_in(http.get("/login"))
+
+        def guess(login: str, address: str | None) -> int:
+            form = {"key": key, "login": login, "password": "wrong password"}
+            headers = {} if address is None else {"x-forwarded-for": f"198.51.100.1, {address}"}
+            return http.post("/login", data=form, headers=headers).status_code
+
+        guesses = [guess(f"name-{number}", "203.0.113.9") for number in range(31)]
+        assert guesses == [401] * 30 + [429]
+        assert guess("name-32", "203.0.113.10") == 401
+        assert guess("name-33", None) == 401
+
+
+def test_network_counts_as_an_address_and_this_machine_does_not() -> None:
+    near, next_to_it, elsewhere = (throttling.sources_of("Ada ", f"2001:db8:{net}") for net in (":1", ":2", "1::1"))
+    assert near == next_to_it == {"account": "ada", "address": "2001:db8::/64"} and elsewhere != near
+    assert throttling.sources_of("ada", "127.0.0.1") == throttling.sources_of("ada", "::1") == {"account": "ada"}
+    assert throttling.sources_of("ada", "192.0.2.1")["address"] == "192.0.2.1"
 
 
 def test_form_of_another_site_does_nothing(house: House, ada: Person) -> None:
