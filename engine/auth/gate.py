@@ -4,6 +4,7 @@ As a protected resource it publishes metadata for each endpoint (RFC 9728), and
 challenges as RFC 6750 says. Whether a session exists is never told apart here.
 """
 
+import logging
 import re
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager
@@ -20,11 +21,14 @@ from engine.auth.bearers import Bearer, Bearers
 from engine.auth.context import AuthContext
 from engine.auth.reach import EVERYWHERE, InvalidTarget, Reach, reach_of
 from engine.auth.scopes import known
+from engine.errors import StoreError
+from engine.looking import every
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 LOOK_EVERY = 0.5
 """Seconds between two looks at whether the tokens of open streams still open them."""
 
+logger = logging.getLogger(__name__)
 _TOKEN = re.compile(rb"[A-Za-z0-9._~+/-]+=*")
 _ENDPOINT = re.compile(r"/mcp|/(?:worlds|sessions)/[^/]+/mcp")
 _LONGEST = 512
@@ -49,7 +53,12 @@ class Gate:
         if token is None:
             await self._challenge(scope, given)(scope, receive, send)
             return
-        bearer = await self._bearer(token)
+        try:
+            bearer = await self._bearer(token)
+        except StoreError:
+            logger.exception("a token could not be looked at")
+            await _unavailable()(scope, receive, send)
+            return
         if bearer is None or not self._opens(bearer, path):
             await self._challenge(scope, given)(scope, receive, send)
             return
@@ -121,15 +130,16 @@ class Streams:
     async def running(self) -> AsyncIterator[None]:
         """Look after the streams for as long as the block lasts."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._look)
+            tasks.start_soon(every, LOOK_EVERY, self._look)
             yield
             tasks.cancel_scope.cancel()
 
     async def _look(self) -> None:
-        while True:
-            await anyio.sleep(LOOK_EVERY)
-            tokens = set(self._open.values())
+        tokens = set(self._open.values())
+        over: Collection[str] = tokens  # what cannot be looked at is not believed
+        try:
             over = await to_thread.run_sync(self._over, tokens) if tokens else frozenset()
+        finally:
             for cut in [cut for cut, token in self._open.items() if token in over]:
                 cut.cancel()
 
@@ -184,6 +194,12 @@ def _bearer_token(given: list[bytes]) -> str | None:
     scheme, _, token = given[0].partition(b" ")
     token = token.strip(b" ")
     return token.decode() if scheme.lower() == b"bearer" and _TOKEN.fullmatch(token) else None
+
+
+def _unavailable() -> JSONResponse:
+    said = "Tokens cannot be looked at now: the database is away. Try again in a moment."
+    headers = {"Retry-After": "1", "Cache-Control": "no-store"}
+    return JSONResponse({"error": "temporarily_unavailable", "error_description": said}, 503, headers)
 
 
 def _is_stream(headers: Iterator[tuple[bytes, bytes]]) -> bool:

@@ -18,6 +18,7 @@ from mcp.server.subscriptions import ListenHandler, ResourceUpdated, ServerEvent
 
 from engine.dispatch import Dispatcher
 from engine.errors import EngineError
+from engine.looking import every
 from engine.mcp_adapter.asking import Context
 from engine.mcp_adapter.catalog import Address, Catalog
 from engine.registry import Registry
@@ -52,7 +53,7 @@ class Hub:
         """Deliver for as long as the block lasts; then end every stream gracefully."""
         async with anyio.create_task_group() as tasks:
             self._tasks, self._loop = tasks, asyncio.get_running_loop()
-            tasks.start_soon(self._look)
+            tasks.start_soon(every, LOOK_EVERY, self._look)
             try:
                 yield
             finally:
@@ -114,14 +115,12 @@ class Hub:
 
     async def _look(self) -> None:
         """Withdraw what another process took back: shares, and sessions that were erased."""
-        while True:
-            await anyio.sleep(LOOK_EVERY)
-            asked = self._asked()
-            if asked:
-                readers = await to_thread.run_sync(self._readers, sorted({session for session, _ in asked}))
-                for session, person in asked:
-                    if person not in readers.get(session, ()):
-                        self._withdraw(session, person)
+        asked = self._asked()
+        if asked:
+            readers = await to_thread.run_sync(self._readers, sorted({session for session, _ in asked}))
+            for session, person in asked:
+                if person not in readers.get(session, ()):
+                    self._withdraw(session, person)
 
     def _asked(self) -> set[tuple[str, int]]:
         """Which person wants to hear of which session by its handle."""

@@ -1,5 +1,6 @@
 """The web application: MCP endpoints by path, who asks, and the health check."""
 
+import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
@@ -8,12 +9,13 @@ from anyio import to_thread
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.asgi import PRINCIPAL
 from engine.dispatch import Dispatcher
+from engine.errors import StoreError
 from engine.health import Health
 from engine.mcp_adapter.catalog import Endpoint
 from engine.mcp_adapter.connections import sweep
@@ -21,6 +23,8 @@ from engine.mcp_adapter.handing import Handing
 from engine.mcp_adapter.http import McpEndpoint, no_such_world, rebinding_protection
 from engine.mcp_adapter.subscriptions import Hub
 from engine.types import LOCAL, Principal
+
+logger = logging.getLogger(__name__)
 
 
 class ActAs:
@@ -117,7 +121,14 @@ def build_app(
             *more,
         ],
         middleware=[identity, Middleware(FixedPaths, endpoints=fixed)],
+        exception_handlers={StoreError: _unavailable},
         lifespan=lifespan,
     )
     app.state.end_streams = end_streams
     return app
+
+
+async def _unavailable(request: Request, error: Exception) -> PlainTextResponse:
+    logger.error("%s could not be answered", request.url.path.split("/")[1], exc_info=error)
+    said = "The database cannot be used now. Try again in a moment.\n"
+    return PlainTextResponse(said, 503, {"Retry-After": "1", "Cache-Control": "no-store"})

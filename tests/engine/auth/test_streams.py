@@ -19,6 +19,7 @@ from engine.dispatch import Dispatcher
 from engine.operations import Call
 from engine.settings import Settings
 from engine.store.access import ClientRow, GrantRow, TokenRow
+from engine.store.sqlite import SQLITE
 from engine.types import Principal
 from tests.serving import Served, serving
 
@@ -162,6 +163,30 @@ def test_stream_ends_when_another_process_revokes_its_grant(beside: Beside) -> N
     assert stream.ended.wait(SECONDS)
     stream.close()
     until(lambda: over_http(beside, token) == 401)
+
+
+def test_database_that_is_away_ends_streams_and_nothing_else(beside: Beside, tmp_path: Path) -> None:
+    token, ada, _ = beside.token("ada")
+    handle = add(beside, ada)
+    stream = beside.listen(token, f"session://{handle}/state")
+    assert stream.acknowledged.wait(SECONDS)
+    database = SQLITE.connect(tmp_path / "turnkeeper.db", isolation_level=None)
+    for table in ("token", "browser", "share"):
+        database.execute(f"alter table {table} rename to {table}_away")
+    assert stream.ended.wait(SECONDS), "what cannot be looked at is not believed"
+    stream.close()
+    until(lambda: over_http(beside, token) == 503)
+    page = httpx2.get(f"{beside.served.url}/account", cookies={"turnkeeper": "tkb_" + "a" * 43})
+    assert (page.status_code, page.headers["retry-after"]) == (503, "1"), page.text
+    for table in ("token", "browser", "share"):
+        database.execute(f"alter table {table}_away rename to {table}")
+    database.close()
+    until(lambda: over_http(beside, token) == 200)
+    again = beside.listen(token, f"session://{handle}/state")
+    assert again.acknowledged.wait(SECONDS)
+    until(lambda: over_http(beside, token, session=handle) == 200 and again.updates() > 0)
+    beside.served.stop()
+    again.close()
 
 
 def test_stream_ends_with_its_token(beside: Beside) -> None:
