@@ -12,11 +12,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
 from engine.auth import accounts, grants, invitations, passwords
+from engine.auth.accounts import Whence
 from engine.auth.browsers import Browser, browser_of, remember, sign_out_everywhere
 from engine.auth.context import AuthContext
 from engine.auth.forms import Rejected, person_of, route, sent_by
 from engine.auth.invitations import Invitation, Purpose
-from engine.auth.pages import HOME, in_words, signed_in, to_login
+from engine.auth.pages import HOME, Entry, entered, in_words, to_login, welcome, whence
 from engine.auth.rendering import page
 from engine.auth.scopes import split
 from engine.errors import Refused
@@ -56,11 +57,10 @@ def routes(context: AuthContext) -> list[BaseRoute]:
 
     async def password(request: Request) -> Response:
         browser, person, form = await person_of(context, request)
-        address = request.client.host if request.client else ""
-        wrong = await to_thread.run_sync(_change_password, context, person, form, address)
-        if wrong is not None:
-            return await to_thread.run_sync(_account, context, browser, person, wrong)
-        return await signed_in(context, person, HOME)
+        found = await to_thread.run_sync(_change_password, context, person, form, whence(context, request))
+        if isinstance(found, str):
+            return await to_thread.run_sync(_account, context, browser, person, found)
+        return welcome(context, found, HOME)
 
     async def everywhere(request: Request) -> Response:
         _, person, _ = await person_of(context, request)
@@ -76,10 +76,10 @@ def routes(context: AuthContext) -> list[BaseRoute]:
             browser = await to_thread.run_sync(browser_of, context, request)
             return _invitation(context, found, browser)
         browser, form = await sent_by(context, request)
-        person = await to_thread.run_sync(_follow, context, token, found, form)
-        if isinstance(person, str):
-            return _invitation(context, found, browser, person, form.get("login", ""))
-        return await signed_in(context, person, HOME)
+        entry = await to_thread.run_sync(_follow, context, token, found, form)
+        if isinstance(entry, str):
+            return _invitation(context, found, browser, entry, form.get("login", ""))
+        return welcome(context, entry, HOME)
 
     return [
         route(context, HOME, account, ("GET",)),
@@ -140,18 +140,23 @@ def _sign_out(transaction: Transaction, person_id: int) -> None:
     grants.end_all(transaction, person_id)
 
 
-def _change_password(context: AuthContext, person_id: int, form: dict[str, str], address: str) -> str | None:
-    """Change a person's password; what is wrong, if anything is."""
+def _change_password(context: AuthContext, person_id: int, form: dict[str, str], origin: Whence) -> Entry | str:
+    """Change a person's password and sign them in anew; or what is wrong."""
     login = context.store.read(lambda tx: _login(tx, person_id))
     if login is None:
         raise Rejected("You sign in elsewhere, and have no password here.")
     if (fault := passwords.fault(form.get("new", ""))) is not None:
         return fault
-    if accounts.signed_in(context, login, form.get("password", ""), address) != person_id:
-        return "The present password is wrong, or there were too many attempts of late."
     kept = passwords.hashed(form["new"])
-    context.store.write(lambda tx: accounts.change_password(tx, person_id, kept))
-    return None
+
+    def change(transaction: Transaction, person: int) -> Entry:
+        accounts.change_password(transaction, person, kept)
+        return entered(context, transaction, person)
+
+    found = accounts.signed_in(context, login, form.get("password", ""), origin, change)
+    if isinstance(found, Entry):
+        return found
+    return "The present password is wrong, or there were too many attempts of late."
 
 
 def _login(transaction: Transaction, person_id: int) -> str | None:
@@ -159,21 +164,22 @@ def _login(transaction: Transaction, person_id: int) -> str | None:
     return None if row is None else row.login
 
 
-def _follow(context: AuthContext, token: str, found: Invitation, form: dict[str, str]) -> int | str:
-    """Do what a link is for: whose account it is about, or what is wrong with what was sent. Raises Rejected."""
+def _follow(context: AuthContext, token: str, found: Invitation, form: dict[str, str]) -> Entry | str:
+    """Do what a link is for, and sign in whose account it is; or what is wrong with what was sent. Raises Rejected."""
     if (fault := passwords.fault(form.get("password", ""))) is not None:
         return fault
     kept = passwords.hashed(form["password"])
 
-    def work(transaction: Transaction) -> int:
+    def work(transaction: Transaction) -> Entry:
         if invitations.redeem(transaction, token) is None:
             raise Rejected(GONE, 404)
         if found.purpose is Purpose.PASSWORD and found.person_id is not None:
             accounts.change_password(transaction, found.person_id, kept)
-            return found.person_id
+            return entered(context, transaction, found.person_id)
         login = found.login or form.get("login", "")
         takes_over = found.purpose is Purpose.FIRST and form.get("take_over") == "yes"
-        return accounts.create(transaction, login, kept, takes_over=takes_over)
+        person = accounts.create(transaction, login, kept, takes_over=takes_over)
+        return entered(context, transaction, person)
 
     try:
         return context.store.write(work)

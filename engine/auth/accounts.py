@@ -2,21 +2,34 @@
 
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 from sqlmodel import col, delete, select, update
 
-from engine.auth import grants, passwords, throttling
+from engine.auth import familiar, grants, invitations, passwords, throttling
 from engine.auth.browsers import sign_out_everywhere
 from engine.auth.context import AuthContext
 from engine.errors import Refused
 from engine.store.access import AccountRow, TokenRow
 from engine.store.records import Transaction
 from engine.store.tables import PersonRow
-from engine.types import LOCAL, Principal
+from engine.types import LOCAL, OPERATOR, Principal
 
+T = TypeVar("T")
 _LOGIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+RESERVED = frozenset({LOCAL.subject, OPERATOR.subject})
+"""Names that mean somebody else at the command line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Whence:
+    """Where an attempt to sign in comes from: the address, and the mark of a browser that is familiar."""
+
+    address: str
+    mark: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +50,8 @@ def login_of(given: str) -> str:
             f"{given[:63]!r} cannot be an account's name.",
             hint="A name has 1 to 63 letters a to z, digits, dots, dashes and underscores, a letter or digit first.",
         )
+    if found in RESERVED:
+        raise Refused("unusable_name", f"{found!r} means somebody else here.", hint="Choose another name.")
     return found
 
 
@@ -59,6 +74,7 @@ def create(transaction: Transaction, login: str, password_hash: str, *, takes_ov
     row = AccountRow(person_id=person_id, login=login, password=password_hash, created_at=transaction.at)
     transaction.db.add(row)
     transaction.db.flush()
+    invitations.end_first(transaction)
     return person_id
 
 
@@ -73,35 +89,60 @@ def all_of(transaction: Transaction) -> list[Account]:
     return [Account(row.person_id, row.login, row.created_at) for row in rows]
 
 
-def signed_in(context: AuthContext, login: str, password: str, address: str) -> int | timedelta | None:
-    """Whose name and password these are: the person's id, or how long to wait before the next attempt, or nobody's."""
-    sources = throttling.sources_of(login, address)
+def signed_in(
+    context: AuthContext, login: str, password: str, whence: Whence, then: Callable[[Transaction, int], T]
+) -> T | timedelta | None:
+    """What `then` makes of the person whose name and password these are, in the transaction that finds them right.
+
+    Else how long to wait before the next attempt, or None: that is nobody's, or the password was changed meanwhile.
+    """
     store = context.store
-    wait = store.write(lambda tx: throttling.attempted(tx, **sources))
+    sources, wait = store.write(lambda tx: _attempted(tx, login, whence))
     if wait is not None:
         return wait
-    row = store.read(lambda tx: _kept(tx, login))
-    right, renewed = passwords.verified(password, None if row is None else row[1])
-    if not right or row is None:
-        return None
-    store.write(lambda tx: _succeeded(tx, row[0], renewed, sources))
-    return row[0]
+    kept = store.read(lambda tx: _password(tx, login))
+    right, renewed = passwords.verified(password, kept)
+    return store.write(lambda tx: _entered(tx, login, kept, renewed, sources, then)) if right else None
 
 
-def _kept(transaction: Transaction, login: str) -> tuple[int, str] | None:
+def _attempted(transaction: Transaction, login: str, whence: Whence) -> tuple[dict[str, str], timedelta | None]:
+    sources = _sources(transaction, login, whence)
+    return sources, throttling.attempted(transaction, **sources)
+
+
+def _sources(transaction: Transaction, login: str, whence: Whence) -> dict[str, str]:
+    account = find(transaction, login) if whence.mark else None
+    if account is not None and familiar.is_marked(transaction, account, whence.mark):
+        return {"familiar": whence.mark}
+    return throttling.sources_of(login, whence.address)
+
+
+def _password(transaction: Transaction, login: str) -> str | None:
     row = find(transaction, login)
-    return None if row is None else (row.person_id, row.password)
+    return None if row is None else row.password
 
 
-def _succeeded(transaction: Transaction, person_id: int, renewed: str | None, sources: dict[str, str]) -> None:
-    throttling.succeeded(transaction, account=sources["account"])
-    if renewed is not None:
-        transaction.run(update(AccountRow).where(col(AccountRow.person_id) == person_id).values(password=renewed))
+def _entered(
+    transaction: Transaction,
+    login: str,
+    kept: str | None,
+    renewed: str | None,
+    sources: dict[str, str],
+    then: Callable[[Transaction, int], T],
+) -> T | None:
+    row = find(transaction, login)
+    if row is None or row.password != kept:
+        return None
+    throttling.succeeded(transaction, **sources)
+    row.password = renewed or row.password
+    transaction.db.flush()
+    return then(transaction, row.person_id)
 
 
 def change_password(transaction: Transaction, person_id: int, password_hash: str) -> None:
     """Give an account another password; whoever is signed in is signed out."""
-    transaction.run(update(AccountRow).where(col(AccountRow.person_id) == person_id).values(password=password_hash))
+    transaction.db.get_one(AccountRow, person_id).password = password_hash
+    transaction.db.flush()
     sign_out_everywhere(transaction, person_id)
 
 

@@ -52,8 +52,13 @@ def first(transaction: Transaction, context: AuthContext) -> str | None:
     """The address of a link to the first account, while there is none. Links of before are no more."""
     if transaction.db.exec(select(AccountRow.person_id).limit(1)).first() is not None:
         return None
-    transaction.run(delete(InvitationRow).where(col(InvitationRow.purpose) == Purpose.FIRST.value))
+    end_first(transaction)
     return make(transaction, context, Purpose.FIRST)
+
+
+def end_first(transaction: Transaction) -> None:
+    """Have no link lead to the first account any more."""
+    transaction.run(delete(InvitationRow).where(col(InvitationRow.purpose) == Purpose.FIRST.value))
 
 
 def find(transaction: Transaction, token: str) -> Invitation | None:

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from urllib.parse import urlencode, urlsplit
 
 from anyio import to_thread
@@ -10,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from engine.auth import accounts
+from engine.auth import accounts, familiar
+from engine.auth.accounts import Whence
 from engine.auth.asked import Asked
 from engine.auth.browsers import Browser, browser_of, remember, sign_in, sign_out
 from engine.auth.context import AuthContext
@@ -19,6 +22,8 @@ from engine.auth.providers import Provider
 from engine.auth.reach import Reach
 from engine.auth.redirects import is_loopback
 from engine.auth.rendering import page, style
+from engine.store.access import AccountRow
+from engine.store.records import Transaction
 
 HOME = "/account"
 _OWN_PATH = re.compile(r"/(?![/\\])[!-\[\]-~]*")
@@ -88,14 +93,15 @@ def routes(context: AuthContext, providers: Sequence[Provider] = ()) -> list[Bas
             browser = await to_thread.run_sync(browser_of, context, request)
             return _login(context, providers, browser, onwards)
         browser, form = await sent_by(context, request)
-        given, address = form.get("login", ""), request.client.host if request.client else ""
-        found = await to_thread.run_sync(accounts.signed_in, context, given, form.get("password", ""), address)
+        given, origin = form.get("login", ""), whence(context, request)
+        enter = partial(entered, context)
+        found = await to_thread.run_sync(accounts.signed_in, context, given, form.get("password", ""), origin, enter)
         if isinstance(found, timedelta):
             wait = f"Too many attempts. Try again in {max(1, round(found.total_seconds()))} s."
             return _login(context, providers, browser, onwards, wait, 429, given)
         if found is None:
             return _login(context, providers, browser, onwards, "Name or password is wrong.", 401, given)
-        return await signed_in(context, found, onwards)
+        return welcome(context, found, onwards)
 
     async def logout(request: Request) -> Response:
         browser, _ = await sent_by(context, request)
@@ -112,14 +118,31 @@ def routes(context: AuthContext, providers: Sequence[Provider] = ()) -> list[Bas
     ]
 
 
-async def signed_in(context: AuthContext, person_id: int, onwards: str) -> Response:
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a browser gets in which somebody signed in: the sign-in's token, and the mark that makes it familiar."""
+
+    token: str
+    mark: str
+
+
+def entered(context: AuthContext, transaction: Transaction, person_id: int) -> Entry:
+    """Sign somebody in who has an account."""
+    token = sign_in(transaction, person_id, context.lifetimes.browser)
+    return Entry(token, familiar.mark(transaction, transaction.db.get_one(AccountRow, person_id)))
+
+
+def welcome(context: AuthContext, entry: Entry, onwards: str) -> Response:
     """Go on with a person signed in, under a cookie that nobody knew before."""
-    token = await to_thread.run_sync(
-        lambda: context.store.write(lambda tx: sign_in(tx, person_id, context.lifetimes.browser))
-    )
     response = RedirectResponse(context.base + onwards, status_code=303)
-    remember(context, response, token)
+    remember(context, response, entry.token)
+    familiar.remember(context, response, entry.mark)
     return response
+
+
+def whence(context: AuthContext, request: Request) -> Whence:
+    """Where an attempt to sign in comes from."""
+    return Whence(request.client.host if request.client else "", familiar.mark_of(context, request))
 
 
 def _login(

@@ -1,4 +1,4 @@
-"""Attempts that failed make the next ones wait: by account, and by the address they come from.
+"""Attempts that failed make the next ones wait: by account, or by browser if it is familiar, and by address.
 
 An attempt is counted before it is decided, so that many at once gain nothing.
 """
@@ -17,7 +17,7 @@ LONGEST = timedelta(minutes=15)
 """How long anybody waits at most."""
 FORGOTTEN = timedelta(hours=24)
 """After how long without an attempt none is counted any more."""
-FREE = {"account": 5, "address": 30}
+FREE = {"account": 5, "familiar": 5, "address": 30}
 """Attempts without waiting. Many people may share an address."""
 
 
@@ -57,9 +57,12 @@ def attempted(transaction: Transaction, **sources: str) -> timedelta | None:
 
 
 def succeeded(transaction: Transaction, **sources: str) -> None:
-    """Forget the failures from these sources."""
-    keys = [_key(transaction, kind, source) for kind, source in sources.items()]
-    transaction.run(delete(AttemptRow).where(col(AttemptRow.key).in_(keys)))
+    """Forget what failed for the account, or in the browser; of the address only that this attempt was counted."""
+    for kind, source in sorted(sources.items()):
+        row = _row(transaction, kind, source)
+        row.failures = max(row.failures - 1, 0) if kind == "address" else 0
+        row.until = transaction.at
+    transaction.db.flush()
 
 
 def sweep(transaction: Transaction, most: int = 500) -> None:

@@ -59,6 +59,15 @@ def test_first_account_may_begin_anew(house: House) -> None:
     assert house.call(token, "get_session", session=handle).json()["result"]["isError"]
 
 
+def test_link_to_the_first_account_ends_with_any_account(house: House) -> None:
+    path, browser = (first_link(house) or "").removeprefix(BASE), browser_of(house)
+    key = key_in(browser.get(path))
+    house.context.store.write(lambda tx: accounts.create(tx, "ada", HASHED))
+    form = {"key": key, "login": "eve", "password": PASSWORD, "take_over": "yes"}
+    assert browser.post(path, data=form).status_code == 404
+    assert house.context.store.read(lambda tx: [one.login for one in accounts.all_of(tx)]) == ["ada"]
+
+
 def test_link_is_followed_once_even_by_two_at_once(house: House) -> None:
     path = link(house, Purpose.ACCOUNT)
     browsers = [browser_of(house) for _ in range(3)]
@@ -145,6 +154,49 @@ def test_attempts_wait_longer_and_longer_and_the_right_password_waits_too(house:
     house.context.store.offset = timedelta(seconds=5)
     assert ada.sign_in().status_code == 303
     assert ada.sign_in("wrong password").status_code == 401
+
+
+def guessing(house: House) -> Person:
+    """A stranger who guessed ada's password so often that they wait for minutes now."""
+    stranger = Person(house, "ada", browser_of(house))
+    for _ in range(14):
+        house.context.store.offset += timedelta(minutes=5)
+        stranger.sign_in("a wrong password")
+    assert stranger.sign_in().status_code == 429
+    return stranger
+
+
+def test_strangers_keep_nobody_out_of_a_browser_where_they_signed_in_before(house: House, ada: Person) -> None:
+    stranger = guessing(house)
+    key = key_in(ada.browser.get("/account"))
+    form = {"key": key, "password": PASSWORD, "new": NEW}
+    assert ada.browser.post("/account/password", data=form).headers["location"] == f"{BASE}/account"
+    ada.browser.post("/logout", data={"key": key_in(ada.browser.get("/account"))})
+    assert ada.browser.get("/account").status_code == 303
+    assert ada.sign_in(NEW).status_code == 303
+    assert stranger.sign_in(NEW).status_code == 429
+
+
+def test_mark_of_another_account_or_of_an_older_password_is_none(house: House, ada: Person) -> None:
+    eve = house.person("eve")
+    mark = ada.browser.cookies["turnkeeper-familiar"]
+    stranger = guessing(house)
+    for shown in (eve.browser.cookies["turnkeeper-familiar"], mark + "0", "", ".", "é"):
+        stranger.browser.cookies.clear()
+        stranger.browser.cookies.set("turnkeeper-familiar", shown.encode("ascii", "ignore").decode())
+        assert stranger.sign_in().status_code == 429, shown
+    form = {"key": key_in(ada.browser.get("/account")), "password": PASSWORD, "new": NEW}
+    assert ada.browser.post("/account/password", data=form).status_code == 303
+    stranger.browser.cookies.clear()
+    stranger.browser.cookies.set("turnkeeper-familiar", mark)
+    assert stranger.sign_in(NEW).status_code == 429
+    stranger.browser.cookies.set("turnkeeper-familiar", ada.browser.cookies["turnkeeper-familiar"])
+    assert stranger.sign_in(NEW).status_code == 303
+
+
+def test_who_signs_in_from_one_address_uses_up_nothing_of_it(house: House, ada: Person) -> None:
+    for _ in range(35):
+        assert Person(house, "ada", browser_of(house)).sign_in().status_code == 303
 
 
 def test_attempts_at_once_are_each_counted(house: House, ada: Person) -> None:

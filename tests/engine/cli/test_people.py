@@ -31,6 +31,8 @@ def test_name_that_is_taken_or_none_is_refused(run: Run) -> None:
     assert taken.returncode == 1 and "There is an account 'ada' already" in taken.stderr
     assert "cannot be an account's name" in run("user", "add", "a b", lines=PASSWORD + "\n").stderr
     assert run("user", "link", "ada").returncode == 1
+    for reserved in ("local", "Operator"):
+        assert "means somebody else" in run("user", "add", reserved, lines=PASSWORD + "\n").stderr
 
 
 def test_only_one_account_takes_the_terminals_sessions_over(run: Run) -> None:
