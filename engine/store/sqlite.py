@@ -425,6 +425,15 @@ def _file(path: str) -> str:
     return path.removeprefix("file:").partition("?")[0] if path.startswith("file:") else path
 
 
+PRAGMAS = (
+    "synchronous = full",
+    "foreign_keys = on",
+    "trusted_schema = off",
+    "temp_store = memory",
+    "secure_delete = on",  # what was deleted of a person is not to be read in the file's free space
+)
+
+
 def _into_wal(driver: Any, busy_seconds: float) -> None:
     """Switch a file to WAL. Where several processes do so to a new file at once, SQLite fails without waiting."""
     until = time.monotonic() + busy_seconds
@@ -442,7 +451,7 @@ def _configure(driver: Any, record: Any, busy_seconds: float, read_only: bool) -
     driver.execute(f"pragma busy_timeout = {math.ceil(busy_seconds * 1000)}")
     if not read_only:
         _into_wal(driver, busy_seconds)
-    for pragma in ("synchronous = full", "foreign_keys = on", "trusted_schema = off", "temp_store = memory"):
+    for pragma in PRAGMAS:
         driver.execute(f"pragma {pragma}")
     if read_only:
         driver.execute("pragma query_only = on")

@@ -76,3 +76,13 @@ def test_nobody_and_the_operator_are_refused(run: Run, handle: str, tmp_path: Pa
     done = run("user", verb, "local operator", last)
     assert done.returncode == 1 and "The operator is no person" in done.stderr
     assert sessions(run) == [handle]
+
+
+def test_what_was_deleted_is_not_left_in_the_file(run: Run, handle: str, tmp_path: Path) -> None:
+    names = [f"zebedee-{number}" for number in range(12)]
+    for name in names:
+        run("user", "add", name, lines="correct horse battery\n")
+    for name in names:
+        assert run("user", "delete", name, "--yes").returncode == 0
+    kept = b"".join(file.read_bytes() for file in tmp_path.rglob("turnkeeper.db*"))
+    assert kept and b"zebedee" not in kept
