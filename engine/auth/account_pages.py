@@ -18,6 +18,7 @@ from engine.auth.context import AuthContext
 from engine.auth.forms import Rejected, person_of, route, sent_by
 from engine.auth.invitations import Invitation, Purpose
 from engine.auth.pages import HOME, Entry, entered, in_words, to_login, welcome, whence
+from engine.auth.reach import stored_reach
 from engine.auth.rendering import page
 from engine.auth.scopes import split
 from engine.errors import Refused
@@ -103,7 +104,7 @@ def connected(transaction: Transaction, context: AuthContext, person_id: int) ->
         Connected(
             id=grant.id or 0,
             name=client.name,
-            reach=in_words(context, grants.stored_reach(context, grant.resource)),
+            reach=in_words(context, stored_reach(grant.resource, context.base)),
             scopes=split(grant.scope),
             host=urlsplit(grant.redirect_uri or "").netloc,
             since=grant.created_at[:10],

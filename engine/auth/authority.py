@@ -146,7 +146,8 @@ class CodeGrant(_OnStore, oauth.AuthorizationCodeGrant):  # type: ignore[misc]
 
     def query_authorization_code(self, code: str, client: Client) -> StoredCode | None:
         """A client's code, also one that was redeemed: a replay has to be told from a guess."""
-        found = self.server.context.store.read(lambda tx: grants.code_of(tx, code, client))
+        context = self.server.context
+        found = context.store.read(lambda tx: grants.code_of(tx, context, code, client))
         return None if found is None else StoredCode(*found)
 
     def create_token_response(self) -> tuple[int, Any, Sequence[tuple[str, str]]]:
@@ -169,7 +170,8 @@ class RefreshGrant(_OnStore, oauth.RefreshTokenGrant):  # type: ignore[misc]
         token = self.request.form.get("refresh_token")
         if not token:
             raise InvalidRequestError("Missing 'refresh_token' in request.")
-        found = self.server.context.store.read(lambda tx: grants.refresh_of(tx, token, client))
+        context = self.server.context
+        found = context.store.read(lambda tx: grants.refresh_of(tx, context, token, client))
         if found is None:
             raise InvalidGrantError("The refresh token is unknown, expired, revoked or of another client.")
         granted, asked = split(found[1].scope), split(self.request.payload.scope)

@@ -15,7 +15,7 @@ from engine.auth.asked import Asked
 from engine.auth.bearers import Bearer
 from engine.auth.clients import DYNAMIC, REGISTERED, UNUSED_FOR, Client
 from engine.auth.context import AuthContext
-from engine.auth.reach import Reach
+from engine.auth.reach import stored_reach
 from engine.auth.scopes import joined, split
 from engine.auth.tokens import TokenKind, hashed, mint
 from engine.sealing import resealed, sealed, unsealed
@@ -68,13 +68,15 @@ def begin(
     return code
 
 
-def code_of(transaction: Transaction, code: str, client: Client) -> tuple[CodeRow, GrantRow] | None:
+def code_of(
+    transaction: Transaction, context: AuthContext, code: str, client: Client
+) -> tuple[CodeRow, GrantRow] | None:
     """A client's code and its grant, also if it was redeemed before; None if it is unknown, another's or expired."""
     row = transaction.db.get(CodeRow, hashed(code))
     if row is None or row.expires_at <= transaction.at:
         return None
-    grant = transaction.db.get(GrantRow, row.grant_id)
-    return None if grant is None or grant.client_id != client.id or grant.ended_at is not None else (row, grant)
+    grant = _lasting(context, transaction.db.get(GrantRow, row.grant_id), client)
+    return None if grant is None else (row, grant)
 
 
 def redeem(
@@ -93,13 +95,15 @@ def redeem(
     return _issue(transaction, context, grant, resource, grant.scope, refreshing, upstream=(row.sealed, code))
 
 
-def refresh_of(transaction: Transaction, token: str, client: Client) -> tuple[RefreshRow, GrantRow] | None:
+def refresh_of(
+    transaction: Transaction, context: AuthContext, token: str, client: Client
+) -> tuple[RefreshRow, GrantRow] | None:
     """A client's refresh token and its grant, also if it was rotated; None if it is unknown, another's or over."""
     row = transaction.db.get(RefreshRow, hashed(token))
     if row is None or row.expires_at <= transaction.at:
         return None
-    grant = transaction.db.get(GrantRow, row.grant_id)
-    return None if grant is None or grant.client_id != client.id or grant.ended_at is not None else (row, grant)
+    grant = _lasting(context, transaction.db.get(GrantRow, row.grant_id), client)
+    return None if grant is None else (row, grant)
 
 
 def rotate(
@@ -182,8 +186,9 @@ def introspected(context: AuthContext, transaction: Transaction, token: str, cli
     access = transaction.db.get(TokenRow, hashed(token))
     refresh = None if access is not None else transaction.db.get(RefreshRow, hashed(token))
     row = access or refresh
-    grant = None if row is None or row.grant_id is None else transaction.db.get(GrantRow, row.grant_id)
-    if row is None or grant is None or grant.client_id != client.id or grant.ended_at is not None:
+    stored = None if row is None or row.grant_id is None else transaction.db.get(GrantRow, row.grant_id)
+    grant = _lasting(context, stored, client)
+    if row is None or grant is None:
         return None
     rotated = refresh is not None and refresh.rotated_at is not None
     if rotated or (row.expires_at is not None and row.expires_at <= transaction.at):
@@ -202,14 +207,14 @@ def introspected(context: AuthContext, transaction: Transaction, token: str, cli
 
 
 def verified(context: AuthContext, transaction: Transaction, token: str) -> Bearer | None:
-    """Who an access token stands for; None for one that was taken back, or has expired."""
+    """Who an access token stands for; None for one that was taken back, has expired, or is of another public URL."""
     row = transaction.access_token(hashed(token))
     if row is None:
         return None
     issuer, subject, name, mail, scope, resource, expires_at, may, consented = row
-    if expires_at is not None and expires_at <= transaction.at:
+    reach = stored_reach(resource, context.base)
+    if reach is None or (expires_at is not None and expires_at <= transaction.at):
         return None
-    reach = stored_reach(context, resource)
     grantable = () if not consented else ("*",) if may is None else split(may)
     principal = Principal(
         issuer=issuer,
@@ -241,6 +246,13 @@ def sweep(transaction: Transaction, most: int = 500) -> int:
         ~select(GrantRow.id).where(GrantRow.client_id == ClientRow.id).exists(),
     )
     return deleted + _changed(transaction, delete(ClientRow).where(col(ClientRow.id).in_(gone.limit(most))))
+
+
+def _lasting(context: AuthContext, grant: GrantRow | None, client: Client) -> GrantRow | None:
+    """A grant, if it is the client's, goes on, and was made under the public URL that this server has now."""
+    if grant is None or grant.client_id != client.id or grant.ended_at is not None:
+        return None
+    return None if stored_reach(grant.resource, context.base) is None else grant
 
 
 def _going_on(transaction: Transaction, grant_id: int) -> GrantRow | None:
@@ -308,14 +320,6 @@ def _issue(
     transaction.run(client.where(col(ClientRow.kind) == DYNAMIC).values(expires_at=_after(transaction, UNUSED_FOR)))
     transaction.db.flush()
     return Issued(access, refresh, expires_at, scope)
-
-
-def stored_reach(context: AuthContext, resource: str) -> Reach:
-    """How far a stored resource reaches: it was sound when it was stored, and a world that is gone stays named."""
-    path = resource.removeprefix(context.base).strip("/").split("/")
-    if len(path) == 3 and path[0] in ("worlds", "sessions"):
-        return Reach(world=path[1]) if path[0] == "worlds" else Reach(session=path[1])
-    return Reach()
 
 
 def _after(transaction: Transaction, lifetime: timedelta) -> str:

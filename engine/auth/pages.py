@@ -74,8 +74,10 @@ def consent(
     )
 
 
-def in_words(context: AuthContext, reach: Reach) -> str:
-    """How far something reaches."""
+def in_words(context: AuthContext, reach: Reach | None) -> str:
+    """How far something reaches; None is what was granted under another public URL."""
+    if reach is None:
+        return "nowhere any more, since this server's address is another now"
     if reach.session is not None:
         return f"in the session {reach.session} alone"
     if reach.world is None:

@@ -68,6 +68,18 @@ def reach_of_all(resources: Collection[str], base: str, worlds: Collection[str])
     return found.pop()
 
 
+def stored_reach(resource: str, base: str) -> Reach | None:
+    """The reach of a resource as `resource_of` gave it, a world that is gone included; None if it is not at `base`.
+
+    What was granted under another public URL was granted of another server, whatever its path.
+    """
+    path = resource.removeprefix(base)
+    if resource == base:
+        return EVERYWHERE
+    match = _PATH.fullmatch(path) if path != resource else None
+    return None if match is None else Reach(**match.groupdict())
+
+
 def resource_of(reach: Reach, base: str) -> str:
     """The canonical resource indicator of a reach: without a trailing slash."""
     return base + reach.path
