@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sqlmodel import col, delete, select
+from sqlmodel.sql.expression import SelectOfScalar
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -55,13 +56,25 @@ def browser_of(context: AuthContext, request: Request) -> Browser:
 
 def person_at(transaction: Transaction, token: str) -> int | None:
     """Who is signed in where a cookie is."""
-    wanted = (
+    return transaction.db.exec(_signed_in(transaction, token)).first()
+
+
+def held_at(transaction: Transaction, browser: Browser) -> int | None:
+    """Who is signed in at a browser, until this transaction is over: who signs them out then ends what came of it."""
+    # Who deletes a person locks their row, then those of their browsers, so that is the order here.
+    person = select(PersonRow.id).where(PersonRow.id == browser.person_id).with_for_update(key_share=True)
+    transaction.db.exec(person).first()
+    wanted = _signed_in(transaction, browser.token).with_for_update(of=BrowserRow, read=True)
+    return transaction.db.exec(wanted).first()
+
+
+def _signed_in(transaction: Transaction, token: str) -> SelectOfScalar[int]:
+    return (
         select(BrowserRow.person_id)
         .join(PersonRow, col(PersonRow.id) == col(BrowserRow.person_id))
         .where(BrowserRow.hash == hashed(token), col(BrowserRow.expires_at) > transaction.at)
         .where(PersonRow.issuer != DELETED.issuer)
     )
-    return transaction.db.exec(wanted).first()
 
 
 def sign_in(transaction: Transaction, person_id: int, lifetime: timedelta, upstream: str | None = None) -> str:

@@ -14,13 +14,14 @@ from engine.auth import clients, documents, grants, metadata
 from engine.auth.asked import Asked
 from engine.auth.authority import Answer, Authority, ReadRequest
 from engine.auth.authorizing import Query, Wrong, answered, asked_of, told
-from engine.auth.browsers import Browser, browser_of, upstream_of
+from engine.auth.browsers import Browser, browser_of, held_at, upstream_of
 from engine.auth.clients import Client
 from engine.auth.context import AuthContext
 from engine.auth.documents import Fetcher
 from engine.auth.reading import Unreadable, form_of, named_by, once, parameters
 from engine.auth.registration import register
 from engine.auth.scopes import known
+from engine.store.records import Transaction
 from engine.types import Json
 
 logger = logging.getLogger(__name__)
@@ -129,6 +130,8 @@ async def _client(authority: Authority, fetcher: Fetcher, query: Query) -> Clien
 async def _decided(authority: Authority, pages: Pages, request: Request, asked: Asked) -> Response:
     """A person's decision, or what they are asked before."""
     context = authority.context
+    # Who is signed in is looked at when the form is there: who sends it may take their time.
+    form = {} if request.method == "GET" else await form_of(request)
     browser = await to_thread.run_sync(browser_of, context, request)
     person = browser.person_id
     if person is None:
@@ -140,20 +143,27 @@ async def _decided(authority: Authority, pages: Pages, request: Request, asked: 
         words = known(context.registry, asked.reach)
         scopes = {one: words[one] for one in asked.scopes}
         return await to_thread.run_sync(pages.consent, context, request, browser, asked, scopes, is_new)
-    form = await form_of(request)
     if not browser.sent_form(next(iter(form.get("key", ())), None)):
         return pages.problem(context, "This form is not of this browser, or is too old. Go back and try again.", 403)
     chosen = tuple(one for one in asked.scopes if one in form.get("scope", ()))
     if form.get("decision") != ["allow"] or not chosen:
         denied = Wrong("access_denied", "The person did not consent.", asked.redirect_uri, asked.state)
         return _back(told(authority, denied))
+    code = await to_thread.run_sync(_granted, context, browser, asked, chosen)
+    return pages.to_login(context, request) if code is None else _back(answered(authority, asked, code))
 
-    def grant() -> str:
-        return context.store.write(
-            lambda tx: grants.begin(tx, context, asked, person, chosen, upstream_of(tx, browser.token))
-        )
 
-    return _back(answered(authority, asked, await to_thread.run_sync(grant)))
+def _granted(context: AuthContext, browser: Browser, asked: Asked, chosen: tuple[str, ...]) -> str | None:
+    """The code for what a person consented to; None if they were signed out meanwhile."""
+
+    def work(transaction: Transaction) -> str | None:
+        person = held_at(transaction, browser)
+        if person is None:
+            return None
+        upstream = upstream_of(transaction, browser.token)
+        return grants.begin(transaction, context, asked, person, chosen, upstream)
+
+    return context.store.write(work)
 
 
 def _back(address: str) -> Response:
