@@ -21,6 +21,8 @@ class Lifetimes:
     link: timedelta = timedelta(days=1)
     belief: timedelta = timedelta(seconds=1)
     """How long a process believes what the database said of a token: after that, what another revoked is refused."""
+    body: timedelta = timedelta(seconds=30)
+    """How long a request may take to arrive that its token lets in."""
 
 
 @dataclass(frozen=True, slots=True)

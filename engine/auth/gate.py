@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from engine.asgi import CHALLENGE, PRINCIPAL
+from engine.asgi import CHALLENGE, PRINCIPAL, peeked
 from engine.auth.bearers import Bearer, Bearers
 from engine.auth.context import AuthContext
 from engine.auth.reach import EVERYWHERE, InvalidTarget, Reach, reach_of
@@ -50,21 +50,30 @@ class Gate:
             return
         given = [value for name, value in scope["headers"] if name == b"authorization"]
         token = _bearer_token(given)
-        if token is None:
-            await self._challenge(scope, given)(scope, receive, send)
-            return
         try:
-            bearer = await self._bearer(token)
+            bearer = None if token is None else await self._let_in(token, path)
+            if token is not None and bearer is not None:
+                with anyio.fail_after(self._context.lifetimes.body.total_seconds()):
+                    _, receive = await peeked(receive)
+                bearer = await self._let_in(token, path)  # it may have been taken back while the body was awaited
         except StoreError:
             logger.exception("a token could not be looked at")
             await _unavailable()(scope, receive, send)
             return
-        if bearer is None or not self._opens(bearer, path):
+        except TimeoutError:
+            await _late()(scope, receive, send)
+            return
+        if token is None or bearer is None:
             await self._challenge(scope, given)(scope, receive, send)
             return
         scope[PRINCIPAL] = bearer.principal
         scope[CHALLENGE] = self._metadata(path)
         await self._streams.watched(token, self.app, scope, receive, send)
+
+    async def _let_in(self, token: str, path: str) -> Bearer | None:
+        """Who a token stands for, if it is for an endpoint."""
+        bearer = await self._bearer(token)
+        return bearer if bearer is not None and self._opens(bearer, path) else None
 
     async def _bearer(self, token: str) -> Bearer | None:
         found = self._bearers.fresh(token)
@@ -194,6 +203,12 @@ def _bearer_token(given: list[bytes]) -> str | None:
     scheme, _, token = given[0].partition(b" ")
     token = token.strip(b" ")
     return token.decode() if scheme.lower() == b"bearer" and _TOKEN.fullmatch(token) else None
+
+
+def _late() -> JSONResponse:
+    said = "The request took too long to arrive. Send it again, all of it at once."
+    headers = {"Connection": "close", "Cache-Control": "no-store"}
+    return JSONResponse({"error": "request_timeout", "error_description": said}, 408, headers)
 
 
 def _unavailable() -> JSONResponse:

@@ -6,17 +6,13 @@ from typing import Any
 
 from anyio import to_thread
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from mcp.server.transport_security import (
-    DEFAULT_MAX_REQUEST_BODY_SIZE,
-    RequestBodyLimitMiddleware,
-    TransportSecuritySettings,
-)
+from mcp.server.transport_security import RequestBodyLimitMiddleware, TransportSecuritySettings
 from mcp.shared.inbound import decode_header_value
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from starlette.responses import JSONResponse
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
-from engine.asgi import PRINCIPAL
+from engine.asgi import LARGEST_BODY, PRINCIPAL, peeked
 from engine.errors import EngineError
 from engine.mcp_adapter.asking import Context
 from engine.mcp_adapter.catalog import Catalog, Endpoint
@@ -45,10 +41,14 @@ class McpEndpoint:
         server = build_server(dispatcher, hub, endpoint, principal_of, Keeper(dispatcher, principal_of), handing)
         self._plain = PlainCalls(handing, self.catalog, security, server.server_info_stamp)
         self._traced = traced()
-        self._json = StreamableHTTPSessionManager(server, json_response=True, security_settings=security)
-        self._stream = StreamableHTTPSessionManager(server, security_settings=security)
+        self._json, self._stream = (
+            StreamableHTTPSessionManager(
+                server, json_response=json, security_settings=security, max_request_body_size=LARGEST_BODY
+            )
+            for json in (True, False)
+        )
         self._legacy = Connections(server, dispatcher, hub, self.catalog, security)
-        self._legacy_app = RequestBodyLimitMiddleware(self._legacy.handle, DEFAULT_MAX_REQUEST_BODY_SIZE)
+        self._legacy_app = RequestBodyLimitMiddleware(self._legacy.handle, LARGEST_BODY)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -73,7 +73,7 @@ class McpEndpoint:
             await no_such_world(self.catalog.registry, principal, world)(scope, receive, send)
             return
         if not principal.allows("*") and scope["method"] == "POST":
-            body, receive = await _peeked(receive)
+            body, receive = await peeked(receive)
             needed = await self._missing(principal, scope["path_params"].get("session"), body)
             if needed is not None:
                 await insufficient(scope, needed)(scope, receive, send)
@@ -84,7 +84,7 @@ class McpEndpoint:
         elif self._asks(headers) or int(headers.get(b"content-length", b"-1")) not in range(_PEEK + 1):
             await self._stream.handle_request(scope, receive, send)
         else:
-            body, again = await _peeked(receive)
+            body, again = await peeked(receive)
             if not self._traced and "session" not in scope["path_params"]:
                 call = self._plain.recognized(scope, headers, body)
                 if call is not None:
@@ -133,19 +133,3 @@ def rebinding_protection(hosts: tuple[str, ...]) -> TransportSecuritySettings:
         allowed_hosts=[*hosts, *(f"{host}:*" for host in hosts)],
         allowed_origins=[f"http://{host}{port}" for host in hosts for port in ("", ":*")],
     )
-
-
-async def _peeked(receive: Receive) -> tuple[bytes, Receive]:
-    """A request's body as far as any endpoint takes it, and a `receive` that gives it again."""
-    messages: list[Message] = []
-    length = 0
-    while (not messages or messages[-1].get("more_body", False)) and length <= DEFAULT_MAX_REQUEST_BODY_SIZE:
-        messages.append(await receive())
-        length += len(messages[-1].get("body", b""))
-    replayed = iter(messages)
-
-    async def again() -> Message:
-        message = next(replayed, None)
-        return await receive() if message is None else message
-
-    return b"".join(message.get("body", b"") for message in messages), again

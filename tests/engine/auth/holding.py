@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import anyio
 from anyio import to_thread
 from starlette.types import Message
 
@@ -19,9 +20,12 @@ class Held:
 
 
 def held_open(
-    house: House, target: str, headers: Mapping[str, str], body: bytes, meanwhile: Callable[[], object]
+    house: House, target: str, headers: Mapping[str, str], body: bytes, meanwhile: Callable[[], object] | None = None
 ) -> Held:
-    """What a POST is answered whose body came to its end only after `meanwhile`, when the server waited for it."""
+    """What a POST is answered whose body came to its end only after `meanwhile`, when the server waited for it.
+
+    Without `meanwhile` it never comes to its end.
+    """
     path, _, query = target.partition("?")
     sent: list[Message] = []
     parts = [body[:1], body[1:]]
@@ -30,7 +34,7 @@ def held_open(
         if not parts:
             return {"type": "http.disconnect"}
         if len(parts) == 1:
-            await to_thread.run_sync(meanwhile)
+            await (anyio.sleep_forever() if meanwhile is None else to_thread.run_sync(meanwhile))
         return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
 
     async def send(message: Message) -> None:

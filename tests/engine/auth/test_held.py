@@ -1,18 +1,24 @@
 """What is taken back while a request is on its way is taken back."""
 
+import json
 import threading
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from sqlmodel import select
+from starlette.testclient import TestClient
 
 from engine.auth import accounts, forgetting
 from engine.auth.browsers import Browser, held_at
+from engine.auth.documents import Fetcher
 from engine.auth.naming import who_is
 from engine.store.access import GrantRow
-from tests.engine.auth.conftest import App, House, Person, key_in
+from engine.web.guarded import guarded_app
+from tests.engine.auth.conftest import BASE, App, House, Person, key_in
 from tests.engine.auth.holding import held_open
 
 Act = Callable[[House, Person], object]
@@ -78,3 +84,46 @@ def test_who_removes_an_account_waits_for_a_consent_under_way_and_ends_it(house:
     other.join(20)
     assert over.is_set()
     assert store.read(lambda tx: [grant.ended_at is None for grant in tx.db.exec(select(GrantRow))]) == [False]
+
+
+def knocking(token: str) -> dict[str, Any]:
+    """The head and the body of an action that is called."""
+    meta = {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    }
+    params = {"name": "desk_knock", "arguments": {}, "_meta": meta}
+    headers = {
+        "authorization": f"Bearer {token}",
+        "content-type": "application/json",
+        "accept": "application/json, text/event-stream",
+        "mcp-protocol-version": "2026-07-28",
+        "mcp-method": "tools/call",
+        "mcp-name": "desk_knock",
+    }
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).encode()
+    return {"target": "/mcp", "headers": headers, "body": body}
+
+
+def test_action_that_is_held_open_is_not_done_with_a_token_that_was_revoked(
+    house: House, ada: Person, app: App
+) -> None:
+    tokens, others = app.tokens(ada), house.client().tokens(ada)["access_token"]
+    assert held_open(house, **knocking(tokens["access_token"]), meanwhile=lambda: None).status == 200
+    before = house.call(others, "session_history").json()
+
+    def revoke() -> None:
+        assert house.http.post("/revoke", data={"client_id": app.id, "token": tokens["refresh_token"]}).json() == {}
+
+    refused = held_open(house, **knocking(tokens["access_token"]), meanwhile=revoke)
+    assert refused.status == 401 and 'error="invalid_token"' in refused.headers["www-authenticate"]
+    assert house.call(others, "session_history").json() == before
+
+
+def test_request_that_does_not_arrive_is_waited_for_only_so_long(house: House, ada: Person, app: App) -> None:
+    lifetimes = replace(house.context.lifetimes, body=timedelta(milliseconds=50))
+    context = replace(house.context, lifetimes=lifetimes)
+    hasty = guarded_app(house.dispatcher, ("127.0.0.1",), context, Fetcher())
+    with TestClient(hasty, base_url=BASE, follow_redirects=False) as http:
+        late = held_open(House(context, http, house.dispatcher), **knocking(app.tokens(ada)["access_token"]))
+    assert late.status == 408 and late.headers["connection"] == "close"
