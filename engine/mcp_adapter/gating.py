@@ -4,11 +4,12 @@ The dispatcher insists on scopes whatever comes here; this is so that a client
 hears of it in HTTP's terms, and can ask its person for more.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from anyio import to_thread
+from mcp_types import PARSE_ERROR
 from pydantic_core import from_json
 from starlette.responses import JSONResponse
 from starlette.types import Scope
@@ -16,7 +17,7 @@ from starlette.types import Scope
 from engine.asgi import CHALLENGE
 from engine.dispatch import Dispatcher
 from engine.errors import EngineError, NotFound
-from engine.mcp_adapter.catalog import Catalog
+from engine.mcp_adapter.catalog import Catalog, offers
 from engine.mcp_adapter.session_tools import SESSION_TOOLS
 from engine.types import Principal
 
@@ -35,9 +36,20 @@ class OfSession:
 Needed = str | OfSession | None
 
 
-async def missing(dispatcher: Dispatcher, catalog: Catalog, principal: Principal, body: bytes) -> str | None:
+def messages_of(body: bytes) -> list[Any] | None:
+    """The messages of a request; None for what is no JSON, or what only the SDK reads: UTF-16, lone surrogates."""
+    try:
+        found = from_json(body)
+    except ValueError:
+        return None
+    return found if isinstance(found, list) else [found]
+
+
+async def missing(
+    dispatcher: Dispatcher, catalog: Catalog, principal: Principal, messages: Iterable[Any]
+) -> str | None:
     """The first scope that the messages of a request need, and that the principal lacks but could be granted."""
-    for needed in _needed(catalog, body):
+    for needed in _needed(catalog, principal, messages):
         scope = needed
         if isinstance(needed, OfSession):
             scope = await to_thread.run_sync(_scope_of, dispatcher, principal, needed)
@@ -59,38 +71,58 @@ def insufficient(scope: Scope, needed: str) -> JSONResponse:
     )
 
 
-def _needed(catalog: Catalog, body: bytes) -> Iterator[Needed]:
+def unreadable() -> JSONResponse:
+    """The answer to a request of which nobody can say what it needs."""
+    said = "Parse error: the body is no JSON text in UTF-8, or is nested too deeply, or has too large a number."
+    return JSONResponse({"jsonrpc": "2.0", "id": None, "error": {"code": PARSE_ERROR, "message": said}}, 400)
+
+
+def _needed(catalog: Catalog, principal: Principal, messages: Iterable[Any]) -> Iterator[Needed]:
     """What each message of a request needs; what is no message is for the protocol to refuse."""
-    try:
-        found = from_json(body)
-    except ValueError:
-        return
-    for message in found if isinstance(found, list) else [found]:
+    for message in messages:
         match message:
             case {"method": str() as method, "params": dict() as params} if method in _NEEDS:
-                yield _NEEDS[method](catalog, params)
+                yield from _NEEDS[method](catalog, principal, params)
 
 
-def _of_tool(catalog: Catalog, params: Params) -> Needed:
+def _of_tool(catalog: Catalog, principal: Principal, params: Params) -> Iterator[Needed]:
     name, given = params.get("name"), params.get("arguments")
     if not isinstance(name, str):
-        return None
+        return
     offer = catalog.offers.get(name)
     if offer is not None:
-        return offer.definition.scope_of(offer.action)
+        if offers(principal, offer.definition, offer.action):
+            yield offer.definition.scope_of(offer.action)
+        return
     tool = _TOOLS.get(name)
-    if tool is None or tool.name == "list_sessions":
-        return None
-    given = given if isinstance(given, dict) else {}
-    kind = "read" if tool.read_only else "write"
-    handle, world = given.get("session") or catalog.endpoint.session, given.get("world") or catalog.endpoint.world
+    if tool is not None and tool.name != "list_sessions":
+        kind = "read" if tool.read_only else "write"
+        yield _of_session_tool(catalog, principal, given if isinstance(given, dict) else {}, kind)
+
+
+def _of_session_tool(catalog: Catalog, principal: Principal, given: Params, kind: str) -> Needed:
+    handle, world = given.get("session"), given.get("world")
+    if handle is None:
+        handle = catalog.endpoint.session
     if isinstance(handle, str):
         return OfSession(handle, kind)
-    return f"{world}:{kind}" if world in [known.name for known in catalog.worlds] else None
+    there = [one.name for one in catalog.seen_by(principal).worlds]
+    named = [one for one in there if one == world] if world is not None else there
+    return f"{named[0]}:{kind}" if len(named) == 1 else None
 
 
-def _of_resource(catalog: Catalog, params: Params) -> Needed:
-    uri = params.get("uri")
+def _of_resource(catalog: Catalog, principal: Principal, params: Params) -> Iterator[Needed]:
+    yield _of_uri(catalog.seen_by(principal), params.get("uri"))
+
+
+def _of_listening(catalog: Catalog, principal: Principal, params: Params) -> Iterator[Needed]:
+    match params.get("notifications"):
+        case {"resourceSubscriptions": list() as uris}:
+            seen = catalog.seen_by(principal)
+            yield from (_of_uri(seen, uri) for uri in uris)
+
+
+def _of_uri(catalog: Catalog, uri: Any) -> Needed:
     try:
         address = catalog.address(uri) if isinstance(uri, str) else None
     except NotFound:  # the request itself is answered with it
@@ -100,8 +132,9 @@ def _of_resource(catalog: Catalog, params: Params) -> Needed:
     return address.definition.read_scope if address.session is None else OfSession(address.session, "read")
 
 
-def _of_prompt(catalog: Catalog, params: Params) -> Needed:
-    return next((world.read_scope for name, world in catalog.prompt_worlds() if name == params.get("name")), None)
+def _of_prompt(catalog: Catalog, principal: Principal, params: Params) -> Iterator[Needed]:
+    worlds = catalog.seen_by(principal).prompt_worlds()
+    yield next((world.read_scope for name, world in worlds if name == params.get("name")), None)
 
 
 def _scope_of(dispatcher: Dispatcher, principal: Principal, needed: OfSession) -> str | None:
@@ -111,9 +144,10 @@ def _scope_of(dispatcher: Dispatcher, principal: Principal, needed: OfSession) -
         return None
 
 
-_NEEDS: Mapping[str, Callable[[Catalog, Params], Needed]] = {
+_NEEDS: Mapping[str, Callable[[Catalog, Principal, Params], Iterator[Needed]]] = {
     "tools/call": _of_tool,
     "resources/read": _of_resource,
     "resources/subscribe": _of_resource,
+    "subscriptions/listen": _of_listening,
     "prompts/get": _of_prompt,
 }

@@ -17,7 +17,7 @@ from engine.errors import EngineError
 from engine.mcp_adapter.asking import Context
 from engine.mcp_adapter.catalog import Catalog, Endpoint
 from engine.mcp_adapter.connections import Connections
-from engine.mcp_adapter.gating import insufficient, missing
+from engine.mcp_adapter.gating import insufficient, messages_of, missing, unreadable
 from engine.mcp_adapter.handing import Handing
 from engine.mcp_adapter.plain import PlainCalls
 from engine.mcp_adapter.server import Keeper, build_server, catalog_of_session, traced
@@ -74,9 +74,9 @@ class McpEndpoint:
             return
         if not principal.allows("*") and scope["method"] == "POST":
             body, receive = await peeked(receive)
-            needed = await self._missing(principal, scope["path_params"].get("session"), body)
-            if needed is not None:
-                await insufficient(scope, needed)(scope, receive, send)
+            refusal = await self._refusal(principal, scope, body)
+            if refusal is not None:
+                await refusal(scope, receive, send)
                 return
         revision = headers.get(b"mcp-protocol-version")
         if revision is None or revision.decode("latin-1") in HANDSHAKE_PROTOCOL_VERSIONS:
@@ -93,15 +93,21 @@ class McpEndpoint:
             streams = any(sign in body for sign in STREAMING)
             await (self._stream if streams else self._json).handle_request(scope, again, send)
 
-    async def _missing(self, principal: Principal, session: str | None, body: bytes) -> str | None:
-        """The scope that a request needs beside what its token has, if it could be granted."""
-        catalog, dispatcher = self.catalog, self._dispatcher
+    async def _refusal(self, principal: Principal, scope: Scope, body: bytes) -> JSONResponse | None:
+        """The answer to a request that needs a scope which its token lacks and could have, or that cannot be read."""
+        if len(body) > LARGEST_BODY:  # the request itself is refused for it
+            return None
+        catalog, dispatcher, session = self.catalog, self._dispatcher, scope["path_params"].get("session")
+        messages = messages_of(body)
+        if messages is None:
+            return unreadable()
         if session is not None:
             try:
                 catalog = await to_thread.run_sync(catalog_of_session, dispatcher, principal, session)
             except EngineError:  # the request itself is answered with it
                 return None
-        return await missing(dispatcher, catalog, principal, body)
+        needed = await missing(dispatcher, catalog, principal, messages)
+        return None if needed is None else insufficient(scope, needed)
 
     def _asks(self, headers: dict[bytes, bytes]) -> bool:
         """Whether the call may wait for a person, so that hanging up must end it."""

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import re
 import secrets
 from collections.abc import Callable, Iterator
@@ -31,6 +32,11 @@ BASE = "http://127.0.0.1:8000"
 HOST = "127.0.0.1"
 PASSWORD = "correct horse battery"
 HASHED = passwords.hashed(PASSWORD)
+META: Json = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientCapabilities": {},
+    "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
+}
 
 
 class Desk(World, name="desk", rows=[]):
@@ -108,20 +114,20 @@ class House:
         self, token: str | None, method: str, params: dict[str, Json], path: str = "/mcp", name: str | None = None
     ) -> Response:
         """A request of a plain client, in the present era."""
-        meta = {
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": {},
-            "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
-        }
+        message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": META}}
+        return self.raw(token, method, json.dumps(message).encode(), path, name)
+
+    def raw(self, token: str | None, method: str, body: bytes, path: str = "/mcp", name: str | None = None) -> Response:
+        """Whatever bytes a client of the present era sends."""
         headers = {
             "accept": "application/json, text/event-stream",
+            "content-type": "application/json",
             "mcp-protocol-version": "2026-07-28",
             "mcp-method": method,
             **({} if name is None else {"mcp-name": name}),
             **({} if token is None else {"authorization": f"Bearer {token}"}),
         }
-        body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {**params, "_meta": meta}}
-        return self.http.post(path, json=body, headers=headers)
+        return self.http.post(path, content=body, headers=headers)
 
     def tools(self, token: str, path: str = "/mcp") -> list[str]:
         """The names of the tools that are listed."""

@@ -1,11 +1,12 @@
 """The gate: what a token opens and how far, what is said to who has none, or one that is not enough."""
 
+import json
 import re
 from datetime import timedelta
 
 import pytest
 
-from tests.engine.auth.conftest import BASE, House, Person, answered
+from tests.engine.auth.conftest import BASE, META, House, Person, answered
 
 METADATA = f"{BASE}/.well-known/oauth-protected-resource"
 ALL = "desk:read desk:write desk:burn safe:read safe:write"
@@ -175,6 +176,65 @@ def test_legacy_requests_are_held_to_scopes_too(house: House, ada: Person) -> No
     headers = {"authorization": f"Bearer {token}", "accept": "application/json, text/event-stream"}
     refused = house.http.post("/mcp", json=body, headers=headers)
     assert refused.status_code == 403 and challenge(refused)["scope"] == "desk:write"
+
+
+CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "desk_knock", "_meta": META}}
+TEXT = json.dumps(CALL)
+
+
+def with_argument(value: str) -> str:
+    return TEXT.replace('"name"', f'"arguments": {{"x": {value}}}, "name"')
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        TEXT.encode("utf-16"),
+        TEXT.encode("utf-32"),
+        TEXT.encode("utf-8-sig"),
+        with_argument('"\\ud800"').encode(),
+        with_argument('"\ud800"').encode("utf-8", "surrogatepass"),
+        with_argument("[" * 300 + "]" * 300).encode(),
+        TEXT[:-1].encode(),
+        b"",
+    ],
+    ids=["utf-16", "utf-32", "mark", "escaped surrogate", "surrogate", "depth", "cut off", "empty"],
+)
+def test_body_of_which_nobody_can_say_what_it_needs_is_refused_whatever_the_token(
+    house: House, ada: Person, body: bytes
+) -> None:
+    few, all_of_them = (house.client().tokens(ada, scope=scope)["access_token"] for scope in ("desk:read", ALL))
+    assert house.raw(few, "tools/call", TEXT.encode(), name="desk_knock").status_code == 403
+    for token in (few, all_of_them):
+        refused = house.raw(token, "tools/call", body, name="desk_knock")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (400, -32700)
+
+
+def test_scope_is_told_where_the_one_world_that_is_there_needs_no_name(house: House, ada: Person) -> None:
+    everybodys, hers = (
+        house.client().tokens(person, scope="desk:read safe:read")["access_token"]
+        for person in (house.person("mallory"), ada)
+    )
+    assert challenge(house.call(everybodys, "start_session"))["scope"] == "desk:write"
+    assert challenge(house.call(hers, "start_session", "/worlds/safe/mcp"))["scope"] == "safe:write"
+    assert house.call(hers, "start_session").json()["result"]["isError"] is True
+
+
+def test_what_is_for_others_is_not_told_by_a_scope(house: House) -> None:
+    token = house.client().tokens(house.person("mallory"), scope="desk:read")["access_token"]
+    for tool, arguments in (("safe_turn", {}), ("desk_polish", {}), ("start_session", {"world": "safe"})):
+        assert house.call(token, tool, **arguments).status_code not in (401, 403), tool
+    for uri in ("session://safe/state", "session://moon/state"):
+        assert "error" in house.send(token, "resources/read", {"uri": uri}, name=uri).json()
+
+
+def test_listening_needs_the_scope_to_read(house: House, ada: Person) -> None:
+    every = house.client().tokens(ada)["access_token"]
+    handle = house.call(every, "desk_knock").json()["result"]["structuredContent"]["session"]
+    token = house.client().tokens(ada, scope="safe:read")["access_token"]
+    for uri in ("session://desk/state", f"session://{handle}/state"):
+        wanted = {"notifications": {"resourceSubscriptions": ["session://safe/state", uri]}}
+        assert challenge(house.send(token, "subscriptions/listen", wanted))["scope"] == "desk:read"
 
 
 def test_tool_that_could_be_granted_stays_listed_and_one_that_could_not_is_unknown(house: House, ada: Person) -> None:
