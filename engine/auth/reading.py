@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qsl
 
+import anyio
 from authlib.oauth2.rfc6749.util import extract_basic_authorization
 from starlette.requests import Request
 
 MOST = 64 * 1024
 """Bytes of a body."""
+SECONDS = 30.0
+"""How long a body may take to arrive."""
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -15,14 +18,16 @@ class Unreadable(ValueError):
     """What was sent cannot be taken: `invalid_request` in RFC 6749."""
 
 
-async def body_of(request: Request, most: int = MOST) -> bytes:
-    """A request's body. Raises Unreadable for one that is too long."""
+async def body_of(request: Request, most: int = MOST, seconds: float = SECONDS) -> bytes:
+    """A request's body. Raises Unreadable for one that is too long, or takes too long."""
     found = b""
-    async for chunk in request.stream():
-        found += chunk
-        if len(found) > most:
-            raise Unreadable(f"The body has more than {most} bytes.")
-    return found
+    with anyio.move_on_after(seconds):
+        async for chunk in request.stream():
+            found += chunk
+            if len(found) > most:
+                raise Unreadable(f"The body has more than {most} bytes.")
+        return found
+    raise Unreadable(f"The body did not arrive within {seconds:g} s.")
 
 
 async def form_of(request: Request) -> dict[str, list[str]]:

@@ -207,6 +207,7 @@ def test_of_attempts_at_once_one_is_decided_and_the_others_wait(house: House, ad
         statuses = list(pool.map(lambda _: stranger.browser.post("/login", data=form).status_code, range(12)))
     assert sorted(statuses) == [401] + [429] * 11
 
+
 def test_proxy_says_who_asks_and_only_who_guesses_waits(tmp_path: Path) -> None:
     port = free_port()
     with (
