@@ -128,6 +128,8 @@ class Chart:
     initial: tuple[str, ...] = ()
     """Where it begins: the first state unless said otherwise."""
     initial_content: Content | None = None
+    enterable: bool = False
+    """Whether a copy may begin in any of its states."""
 
     @cached_property
     def node(self) -> Mapping[str, Node]:

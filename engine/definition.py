@@ -8,7 +8,7 @@ import inspect
 import re
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -193,7 +193,7 @@ def define(
         upgrades=build_upgrades(cls.__name__, version, steps, tables, places.enum),
         cls=cls,
         states=places.enum,
-        chart=chart_of(cls, places, actions.values(), members(CHART_MARK)),
+        chart=replace(chart_of(cls, places, actions.values(), members(CHART_MARK)), enterable=on_copy is not None),
         data=_data_model(cls),
         start=starter,
         start_parameters=start_parameters,

@@ -121,7 +121,7 @@ class _StateByState:
 
     def found(self) -> Behaviour:
         """All that can happen, added to until nothing new is."""
-        for target in self._chart.initial_of(ROOT):
+        for target in self._chart.states if self._chart.enterable else self._chart.initial_of(ROOT):
             self._enter(target)
         known = -1
         while known < len(self._reached) + len(self._taken):

@@ -25,6 +25,8 @@ _TRIED, _TOGETHER = 256, 32
 """How many choices of several targets are tried of a transition, and how many that go together are taken up."""
 BY_ITSELF = ""
 """The key of an edge that needs no event from outside."""
+COPY = "on_copy"
+"""What the key of an edge begins with that a copy begins by. It weighs more than any other way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,12 @@ def _chosen(chart: Chart, transition: Transition) -> Iterator[tuple[str, ...]]:
         yield ()
 
 
+def _copied(chart: Chart) -> Iterator[tuple[str, ...]]:
+    """Where a copy may begin: in any of the states, or several that go together."""
+    if chart.enterable:
+        yield from _chosen(chart, Transition(source=ROOT, choices=(*chart.states,)))
+
+
 def _asked(answers: "_Answers", moment: Moment) -> bool:
     return answers.answer()
 
@@ -173,6 +181,10 @@ class _Exploration:
         moment = Moment(self._chart, Configuration(), _Answers(()))
         moment.enter([Transition(source=ROOT, targets=self._chart.initial_of(ROOT))])
         self._add(START, BY_ITSELF, moment.result())
+        for targets in _copied(self._original):
+            moment = Moment(self._chart, Configuration(), _Answers(()))
+            moment.enter([Transition(source=ROOT, targets=targets)])
+            self._add(START, f"{COPY} ({', '.join(targets)})", moment.result(), weight=LIMIT)
 
     def _go_on(self, situation: Situation) -> None:
         """Every step from a situation: by itself, and where it may rest, at any event that is heard."""
@@ -207,7 +219,7 @@ class _Exploration:
         if scripts:
             self._graph.graph["complete"] = False
 
-    def _add(self, situation: Situation, key: str, step: Step) -> None:
+    def _add(self, situation: Situation, key: str, step: Step, weight: int = 1) -> None:
         then = step.configuration
         pending = tuple(event.name for event in then.pending if self._is_heard(event.name))
         target = Situation(then.active, frozenset(then.history.items()), pending)
@@ -217,7 +229,7 @@ class _Exploration:
             # by the number of steps, so that what is nearest is looked at before a limit is reached
             (self._queue.appendleft if key == BY_ITSELF else self._queue.append)(target)
         if not self._graph.has_edge(situation, target, key):
-            self._graph.add_edge(situation, target, key, taken=set(), weight=0 if key == BY_ITSELF else 1)
+            self._graph.add_edge(situation, target, key, taken=set(), weight=0 if key == BY_ITSELF else weight)
         self._graph.edges[situation, target, key]["taken"].update(int(way.label) for way in step.taken)
 
     def _is_heard(self, event: str) -> bool:

@@ -340,6 +340,41 @@ def test_internal_action_does_not_leave_its_source(dispatcher_of: Make) -> None:
     assert act(office, "come_back").state == "door" and said(office) == ["arrive", "arrive"]
 
 
+def test_copy_may_begin_in_a_state_that_no_action_leads_to(dispatcher_of: Make, tmp_path: Path) -> None:
+    class Paper(StrEnum):
+        FIRST = "first"
+        COPIED = "copied"
+        SIGNED = "signed"
+
+    class Letter(World, name="worker", states=Paper, start=Paper.FIRST, final=[Paper.SIGNED], rows=[], on_copy="mark"):
+        @action(source=[Paper.FIRST, Paper.COPIED], target=Paper.SIGNED)
+        def sign(self) -> None: ...
+
+        @action(source=Paper.COPIED)
+        def stamp(self) -> None: ...
+
+        def mark(self) -> None:
+            self.enter(Paper.COPIED)
+
+    office = dispatcher_of(Letter)
+    session = office.start(LOCAL, "worker").session
+    fork = office.fork(LOCAL, session)
+    assert fork.state == "copied" and "stamp" in fork.allowed_actions
+    assert act(office, "sign", session=fork.session).state == "signed"
+    office.export(LOCAL, session, tmp_path / "letter.session")
+    assert office.import_file(LOCAL, tmp_path / "letter.session").state == "copied"
+
+
+def test_state_that_only_copies_begin_in_is_judged_like_any_other() -> None:
+    def copied(self: World) -> None:
+        self.enter(Lamp.ON)
+
+    def look(self: World) -> None: ...
+
+    members = {"copied": copied, "look": action(source=Lamp.OFF)(look)}
+    assert "state 'on' is a dead end" in told(Lamp, members, start=Lamp.OFF, on_copy="copied")
+
+
 # versions
 
 

@@ -89,6 +89,11 @@ def test_delayed_event_is_a_step_that_says_how_long_it_takes() -> None:
     assert shortest(chart)["gone"] == ("shut", "(after 1 h 30 min) rust")
 
 
+def test_way_of_a_copy_is_told_only_where_there_is_no_other() -> None:
+    chart = replace(ORDER, enterable=True)
+    assert shortest(chart) == {**shortest(ORDER), "lost": ("on_copy (lost)",)}
+
+
 def test_times_are_said_in_the_largest_units() -> None:
     for after, said in ((timedelta(days=2), "2 d"), (timedelta(seconds=1.5), "1.5 s"), (timedelta(), "0 s")):
         nodes = (Node(name="a", delays=(Delay("go", after),)), Node(name="b"))
