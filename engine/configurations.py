@@ -6,14 +6,15 @@ of flat states has plain words in its rows; anything else is a JSON object
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from engine.charts import ROOT, Chart, Configuration, Event
 from engine.statechart import entered, is_legal
 from engine.types import dumped
 
-Step = Callable[[str], str]
+Step = Callable[[str], str | None]
+"""What a name is now; None where nothing became of it."""
 
 
 class Unknown(Exception):
@@ -60,7 +61,8 @@ def is_known(chart: Chart, text: str) -> bool:
 def upgraded(chart: Chart, text: str, step: Step) -> str:
     """The text of an older version's configuration in this chart, whose names `step` makes of the older ones.
 
-    A state that holds others by now is entered as its initial states say. Raises Unknown.
+    A state that holds others by now is entered as its initial states say; a name of which nothing became is left out.
+    Raises Unknown.
     """
     return text_of(chart, _read(chart, text, step, older=True))
 
@@ -72,15 +74,18 @@ def shown(text: str) -> str:
 
 def _read(chart: Chart, text: str, step: Step, *, older: bool) -> Configuration:
     plain = _plain(text)
-    names = [_known(chart, "state", step(name)) for name in plain["in"]]
+    names = _stepped(chart, "state", plain["in"], step)
+    recalled = plain.get("history", {})
     history = {
-        _known(chart, "history", step(name)): frozenset(_known(chart, "state", step(state)) for state in found)
-        for name, found in plain.get("history", {}).items()
+        now: frozenset(states)
+        for name in recalled
+        for now in _stepped(chart, "history", [name], step)
+        if (states := _stepped(chart, "state", recalled[name], step))
     }
     active = entered(chart, names)
     inner = set(chart.atomic(active))
     if not is_legal(chart, active) or not (older or inner == set(names)):
-        raise Unknown("configuration", " + ".join(names))
+        raise Unknown("configuration", " + ".join(names or plain["in"]))
     pending = tuple(Event(name, data) for name, data in plain.get("pending", ()))
     return Configuration(active, history, pending)
 
@@ -103,6 +108,11 @@ def _plain(text: str) -> Mapping[str, Any]:
 
 def _are_names(found: object) -> bool:
     return isinstance(found, list) and bool(found) and all(isinstance(name, str) for name in found)
+
+
+def _stepped(chart: Chart, what: str, names: Iterable[str], step: Step) -> list[str]:
+    """What became of names in this chart. Raises Unknown."""
+    return [_known(chart, what, now) for now in map(step, names) if now is not None]
 
 
 def _known(chart: Chart, what: str, name: str) -> str:

@@ -99,12 +99,14 @@ def state(definition: Definition, version: int, stored: str) -> str:
 
 def _unknown_state(definition: Definition, version: int, stored: str, unknown: Unknown) -> Refused:
     named = f"{shown(stored)!r}" + (f", with the {unknown.what} {unknown.name!r}" if unknown.name != stored else "")
+    held = [name for found in definition.chart.histories.values() for name in found]
+    histories = f", its histories {', '.join(held)}" if held else ""
     return Refused(
         "unknown_state",
         f"The session was in the state {named} in version {version} of {definition.name},"
         f" which version {definition.version} does not have.",
-        hint=f"Its states are {', '.join(definition.chart.states)}; a new version= with a function marked"
-        " @upgrade(to=…, of=…) of its states says what became of the old one.",
+        hint=f"Its states are {', '.join(definition.chart.states)}{histories}; a new version= with a function marked"
+        " @upgrade(to=…, of=…) of its states says what became of the old name, or None where nothing did.",
     )
 
 
@@ -193,13 +195,13 @@ def model_of(definition: Definition, table: str) -> type[Row]:
 
 
 def _stepped(definition: Definition, version: int, of: str, stored: Any, kind: type) -> Any:
-    """What the steps make of something stored; None ends them, where rows may be no more. Raises Refused."""
+    """What the steps make of something stored; None ends them, where rows and states may be no more. Raises Refused."""
     for step in definition.upgrades.after(version, of):
         try:
             stored = step(stored)
         except Exception as error:  # an author's code, which may raise anything
             raise _failed(definition, version, of, f"{step.__qualname__} raised {error!r}") from error
-        if stored is None and of not in (DOCUMENT, STATE):
+        if stored is None and of != DOCUMENT:
             return None
         if not isinstance(stored, kind):
             said = f"{step.__qualname__} returned {stored!r:.80}, not a {kind.__name__}"

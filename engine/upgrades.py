@@ -48,7 +48,8 @@ def upgrade(*, to: int, of: type[Row] | type[StrEnum] | str | None = None) -> Ca
 
     Of the session's document, a dict, unless `of` says otherwise: a Row class,
     for its rows as dicts by column (None: the row is no more); the name of a
-    table that the world has no longer; or the world's states, for a state's name.
+    table that the world has no longer; or the world's states, for the name of a
+    state or history (None: nothing became of it).
     """
 
     def mark(function: Function) -> Function:

@@ -30,6 +30,7 @@ from engine.errors import DefinitionError, Refused
 from engine.migrate import upgrade as upgrade_tables
 from engine.registry import Registry
 from engine.statechart import Endless
+from engine.states import States
 from engine.types import LOCAL, Change, Outcome
 
 Make = Callable[..., Dispatcher]
@@ -69,20 +70,21 @@ def is_bored(worker: "Worker") -> str | None:
     return None if worker.data.bored else "not bored"
 
 
+STATES: list[States] = [
+    Parallel(
+        State.DAY,
+        Compound(State.AWAKE, Compound(State.WORK, State.DESK, State.BREAK, History(State.BACK, default=State.DESK))),
+        Compound(State.MOOD, State.FRESH, State.TIRED),
+    ),
+    State.ASLEEP,
+    Final(State.OVER),
+]
+
+
 class Worker(
     World,
     name="worker",
-    states=[
-        Parallel(
-            State.DAY,
-            Compound(
-                State.AWAKE, Compound(State.WORK, State.DESK, State.BREAK, History(State.BACK, default=State.DESK))
-            ),
-            Compound(State.MOOD, State.FRESH, State.TIRED),
-        ),
-        State.ASLEEP,
-        Final(State.OVER),
-    ],
+    states=STATES,
     rows=[Page],
 ):
     """Somebody's day."""
@@ -485,6 +487,83 @@ def test_what_a_history_recalled_is_upgraded_too(dispatcher_of: Make) -> None:
         def pause(self) -> None: ...
 
     assert act(later(before, NewWorker), "wake", session=session).state == "coffee"
+
+
+def unpaused(**options: Any) -> type[World]:
+    """A later worker, whose days have neither history nor moods."""
+
+    class Newer(StrEnum):
+        DAY = "day"
+        DESK = "desk"
+        BREAK = "break"
+        ASLEEP = "asleep"
+
+    @upgrade(to=2, of=Newer)
+    def plainly(state: str) -> str | None:
+        return None if state in options["gone"] else state
+
+    tree = Compound(Newer.DAY, Newer.DESK, Newer.BREAK)
+
+    class PlainWorker(World, name="worker", states=[tree, Newer.ASLEEP], version=2, upgrades=[plainly], rows=[Page]):
+        @action(source=Newer.ASLEEP, target=Newer.DAY)
+        def wake(self) -> None: ...
+
+        @action(source=Newer.DAY, target=Newer.ASLEEP)
+        def sleep(self) -> None: ...
+
+        @action(source=Newer.DESK, target=Newer.BREAK)
+        def pause(self) -> None: ...
+
+    return PlainWorker
+
+
+def test_history_and_region_that_are_gone_are_forgotten_where_an_upgrade_says_so(dispatcher_of: Make) -> None:
+    before = dispatcher_of(Worker)
+    act(before, "write")
+    act(before, "pause")
+    session = act(before, "sleep").session
+    after = later(before, unpaused(gone=["back", "fresh", "tired"]))
+    assert after.now(LOCAL, session).state == "asleep"
+    assert [after.past(LOCAL, session, at)[0].state for at in (1, 2, 3, 4)] == ["desk", "desk", "break", "asleep"]
+    assert act(after, "wake", session=session).state == "desk"
+    assert act(after, "undo", session=session).state == "asleep"
+    assert act(after, "undo", session=session).state == "break"
+
+
+def test_history_without_a_state_left_to_recall_takes_its_default(dispatcher_of: Make) -> None:
+    before = dispatcher_of(Worker)
+    act(before, "pause")
+    session = act(before, "sleep").session
+
+    @upgrade(to=2, of=State)
+    def without_breaks(state: str) -> str | None:
+        return None if state == "break" else state
+
+    class Restless(Worker, name="worker", states=STATES, version=2, upgrades=[without_breaks], rows=[Page]):
+        """A worker who forgets breaks."""
+
+    assert act(later(before, Restless), "wake", session=session).state == "desk + fresh"
+
+
+@pytest.mark.parametrize(
+    ("gone", "named"),
+    [
+        (["fresh", "tired"], "'asleep', with the history 'back'"),
+        (["back"], "'desk + fresh', with the state 'fresh'"),
+        (["back", "desk", "fresh"], "'desk + fresh', with the configuration 'desk + fresh'"),
+    ],
+)
+def test_name_that_no_upgrade_says_is_gone_is_refused(dispatcher_of: Make, gone: list[str], named: str) -> None:
+    before = dispatcher_of(Worker)
+    act(before, "pause")
+    act(before, "refresh")
+    session = act(before, "sleep").session
+    after = later(before, unpaused(gone=gone))
+    with pytest.raises(Refused) as refused:
+        after.now(LOCAL, session)
+        after.past(LOCAL, session, 1)
+    assert refused.value.rule == "unknown_state" and named in refused.value.reason
+    assert "what became of the old name, or None where nothing did" in (refused.value.hint or "")
 
 
 # wrong declarations
