@@ -130,6 +130,8 @@ class Chart:
     initial_content: Content | None = None
     enterable: bool = False
     """Whether a copy may begin in any of its states."""
+    calls: frozenset[str] | None = None
+    """The events that somebody can send, beside those of delays; None if any may be sent. Others come from within."""
 
     @cached_property
     def node(self) -> Mapping[str, Node]:
@@ -219,6 +221,11 @@ class Chart:
         """The innermost of active states, in document order."""
         return self.in_order(filter(self.is_atomic, active))
 
+    def around(self, names: Iterable[str]) -> str:
+        """The innermost state that holds all of some states, or is the only one; ROOT if none does."""
+        common = set.intersection(*({name, *self.ancestors[name]} for name in names))
+        return max(common, key=self.order.__getitem__)
+
     def initial_of(self, name: str) -> tuple[str, ...]:
         """Where entering a compound state, or a history without a past, leads."""
         return self.node[name].initial or self.children[name][:1]
@@ -226,6 +233,11 @@ class Chart:
     def is_final(self, active: Iterable[str]) -> bool:
         """Whether the whole has ended."""
         return not self.finals.isdisjoint(active)
+
+    def is_sent(self, event: str) -> bool:
+        """Whether an event can come from outside, and is not only raised by what is carried out."""
+        due = (delay.event for node in self.nodes for delay in node.delays)
+        return self.calls is None or event in self.calls or event in due
 
     def enabled(self, active: frozenset[str], event: str) -> bool:
         """Whether an event of that name would be heard, as far as states decide."""

@@ -124,6 +124,4 @@ def _known(chart: Chart, what: str, name: str) -> str:
 
 def innermost(chart: Chart, active: Collection[str]) -> str:
     """The state that says most of where a session is: the innermost one that holds all that is active."""
-    ends = [state for state in active if chart.descendants[state].isdisjoint(active)]
-    common = set.intersection(*({state, *chart.ancestors[state]} for state in ends))
-    return max(common, key=chart.order.__getitem__)
+    return chart.around(state for state in active if chart.descendants[state].isdisjoint(active))

@@ -193,7 +193,11 @@ def define(
         upgrades=build_upgrades(cls.__name__, version, steps, tables, places.enum),
         cls=cls,
         states=places.enum,
-        chart=replace(chart_of(cls, places, actions.values(), members(CHART_MARK)), enterable=on_copy is not None),
+        chart=replace(
+            chart_of(cls, places, actions.values(), members(CHART_MARK)),
+            enterable=on_copy is not None,
+            calls=frozenset(actions),
+        ),
         data=_data_model(cls),
         start=starter,
         start_parameters=start_parameters,
@@ -237,9 +241,17 @@ def _check(definition: Definition) -> None:
     for prompt in definition.prompts.values():
         _check_name(f"{label}.{prompt.method.__name__}", prompt.name)
     _check_resources(definition)
-    faults = [_fault(definition, problem) for problem in problems(definition.chart)]
-    if faults:
+    if faults := _faults(definition, certain=True):
         raise ChartError(label, faults)
+
+
+def doubts(definition: Definition) -> list[Fault]:
+    """What may be wrong with a world's chart, which is no reason to refuse it."""
+    return _faults(definition, certain=False)
+
+
+def _faults(definition: Definition, *, certain: bool) -> list[Fault]:
+    return [_fault(definition, problem) for problem in problems(definition.chart) if problem.certain is certain]
 
 
 def _fault(definition: Definition, problem: Problem) -> Fault:

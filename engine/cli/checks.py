@@ -1,5 +1,6 @@
 """The command that checks a world without running it, and speaks like a compiler: place: problem: remedy."""
 
+import inspect
 import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ import engine
 from engine.cli import output, reading
 from engine.cli.inspect import AsJson
 from engine.cli.reporting import NOT_DONE, settings_from
-from engine.definition import Definition
+from engine.definition import Definition, doubts
 from engine.errors import ChartError, DefinitionError, NotFound
 from engine.registry import collect, load, load_file
 from engine.soundness.paths import shortest
@@ -35,12 +36,18 @@ def check_world(
         raise
     except Exception as error:
         worlds, problems = [], list(_problems(world, error))
+    warnings = [warning for found in worlds for warning in _warnings(found)]
     ways = {found.name: shortest(found.chart) for found in worlds} if paths else {}
     if as_json:
-        found = {"ok": not problems, "worlds": [_counts(found) for found in worlds], "problems": problems}
+        found = {
+            "ok": not problems,
+            "worlds": [_counts(found) for found in worlds],
+            "problems": problems,
+            "warnings": warnings,
+        }
         output.print_json(found | ({"paths": ways} if paths else {}))
     else:
-        _print(worlds, problems)
+        _print(worlds, problems, warnings)
         _print_paths(ways)
     if problems:
         raise typer.Exit(NOT_DONE)
@@ -81,6 +88,13 @@ def _problems(name: str, error: Exception) -> Iterator[Json]:
         yield {"place": place, "problem": f"{type(cause).__name__}: {cause}", "remedy": remedy}
 
 
+def _warnings(world: Definition) -> Iterator[Json]:
+    """What may be wrong with a world, at the line of its class if at none of its methods."""
+    place = f"{inspect.getfile(world.cls)}:{inspect.getsourcelines(world.cls)[1]}"
+    for fault in doubts(world):
+        yield {"place": fault.line or place, "problem": fault.what, "remedy": fault.remedy}
+
+
 def _place(name: str, cause: BaseException) -> str:
     """The line of the author's file that was running, else what was asked about."""
     if isinstance(cause, SyntaxError):
@@ -94,10 +108,11 @@ def _place(name: str, cause: BaseException) -> str:
     return f"{modules[-1].filename}:{modules[-1].lineno}" if modules else name
 
 
-def _print(worlds: list[Definition], problems: list[Json]) -> None:
+def _print(worlds: list[Definition], problems: list[Json], warnings: list[Json]) -> None:
     console = output.stdout()
-    for problem in problems:
-        parts = (problem["place"], problem["problem"], problem["remedy"])
+    for problem in (*problems, *warnings):
+        kind = "warning" if problem in warnings else ""
+        parts = (problem["place"], kind, problem["problem"], problem["remedy"])
         console.print(Text(": ".join(output.safe(part.rstrip(".")) for part in parts if part)), soft_wrap=True)
     for world in worlds:
         counts = _counts(world)

@@ -3,8 +3,8 @@
 Exactly, as its graph of situations shows; or state by state, where that is too large.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import networkx
 
@@ -31,6 +31,11 @@ class Behaviour:
     """The states from which a final state of the whole, or what is a fault by itself, can be reached."""
     endless: tuple[frozenset[int], ...] = ()
     """The places of transitions that are taken in turn, for ever."""
+    stops: Mapping[tuple[str, ...], frozenset[int]] = field(default_factory=dict)
+    """The innermost states with which no action can be taken, and the places of what may happen by itself, or not.
+
+    As far as they were looked at together.
+    """
 
 
 def behaviour(chart: Chart, limit: int = SITUATIONS) -> Behaviour:
@@ -53,7 +58,19 @@ def _exact(chart: Chart, found: "networkx.MultiDiGraph[Situation]") -> Behaviour
         spent=_done(chart, all_done) - _done(chart, going),
         ending=frozenset(state for one in _leading(found, ends) for state in one.active),
         endless=tuple(taken for _, taken in cycles),
+        stops=_stops(chart, found),
     )
+
+
+def _stops(chart: Chart, found: "networkx.MultiDiGraph[Situation]") -> dict[tuple[str, ...], frozenset[int]]:
+    """The innermost states of what may stay for ever, with what any situation of these states may take still."""
+    sure = {one for one, _, step in found.edges(data=True) if step["taken"] and step["sure"]}
+    resting = (one for one in found if found.nodes[one]["rests"] and not chart.is_final(one.active))
+    ways: dict[frozenset[str], set[int]] = {one.active: set() for one in resting if one not in sure}
+    for one, _, taken in found.edges(data="taken"):
+        if one.active in ways:
+            ways[one.active] |= taken
+    return {tuple(chart.atomic(active)): frozenset(taken) for active, taken in ways.items()}
 
 
 def _is_all_final(chart: Chart, situation: Situation) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from engine.charts import ROOT, Chart, Kind, Transition
 from engine.soundness.behaviour import Behaviour, behaviour, overshadowing
-from engine.soundness.structure import Problem, in_state, in_transition, misjoined, misplaced, together
+from engine.soundness.structure import Problem, in_state, in_states, in_transition, misjoined, misplaced, together
 
 __all__ = ["Problem", "problems"]
 
@@ -12,13 +12,14 @@ _DONE = "done.state."
 
 
 def problems(chart: Chart) -> Iterator[Problem]:
-    """What is wrong with a chart. How it behaves is looked at when its structure is right."""
+    """What is wrong with a chart, or may be. How it behaves is looked at when its structure is right."""
     found = list(misplaced(chart)) or list(misjoined(chart))
     if found:
         yield from found
         return
     does = behaviour(chart)
     yield from _states(chart, does)
+    yield from _stops(chart, does)
     yield from _endless(chart, does)
     yield from _never_chosen(chart, does)
     yield from _delays(chart)
@@ -45,6 +46,31 @@ def _states(chart: Chart, does: Behaviour) -> Iterator[Problem]:
             reported.add(state)
             if not within:
                 yield _no_way_out(chart, state)
+
+
+def _stops(chart: Chart, does: Behaviour) -> Iterator[Problem]:
+    """Where it comes to a stop, or may, though that is to be said of no state alone: the first time in each state."""
+    reported: set[str] = set()
+    for states, places in sorted(does.stops.items(), key=lambda stop: bool(stop[1])):
+        within = {above for state in states for above in (state, *chart.ancestors[state])}
+        alone = any(_is_still(chart, does, state) for state in states) or not within.isdisjoint(does.spent)
+        if not alone and chart.around(states) not in reported:
+            reported.add(chart.around(states))
+            yield _stop(chart, states, [chart.transitions[place] for place in sorted(places)])
+
+
+def _stop(chart: Chart, states: tuple[str, ...], ways: list[Transition]) -> Problem:
+    around, together = chart.around(states), " together" if len(states) > 1 else ""
+    if not ways:
+        what = f"are a dead end{together}: nothing can happen any more while all of them are active"
+        return in_states(states, what, f"give an action source={around!r}, or one of them")
+    named = " and ".join(dict.fromkeys(in_transition(way, "", "").place for way in ways))
+    return in_states(
+        states,
+        f"may be a dead end{together}: no action can be taken then, and {named} may never be",
+        f"give an action source={around!r}, or have one that is taken without guards=[…] and on=…",
+        certain=False,
+    )
 
 
 def _is_still(chart: Chart, does: Behaviour, state: str) -> bool:

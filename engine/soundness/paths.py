@@ -47,7 +47,8 @@ def graph(chart: Chart, limit: int = LIMIT) -> "networkx.MultiDiGraph[Situation]
 
     A node's `label` names its innermost states; `rests` says whether it may stay as it is. An edge's key is what
     somebody sends, `pay`, `push (gone)` or `(after 15 min) expire`, or BY_ITSELF; `taken` are the places of its
-    transitions in the chart's, `weight` is how many steps it counts. `complete` of the whole is False if there may be
+    transitions in the chart's, `weight` is how many steps it counts, and `sure` is whether somebody can take it, or
+    time does: what guards allow or something raises may never be. `complete` of the whole is False if there may be
     more than was looked at.
     """
     return _Exploration(chart, limit).found()
@@ -201,7 +202,7 @@ class _Exploration:
     def _send(self, situation: Situation, name: str) -> None:
         for heard, step in self._tried(situation, lambda moment: moment.hear(Event(name))):
             if heard:
-                self._add(situation, self._said(situation, name, step), step)
+                self._add(situation, self._said(situation, name, step), step, sure=self._original.is_sent(name))
 
     def _tried(self, situation: Situation, act: Callable[[Moment], bool]) -> Iterator[tuple[bool, Step]]:
         """What an act does and gives, for all that guards may answer."""
@@ -219,7 +220,7 @@ class _Exploration:
         if scripts:
             self._graph.graph["complete"] = False
 
-    def _add(self, situation: Situation, key: str, step: Step, weight: int = 1) -> None:
+    def _add(self, situation: Situation, key: str, step: Step, *, sure: bool = True, weight: int = 1) -> None:
         then = step.configuration
         pending = tuple(event.name for event in then.pending if self._is_heard(event.name))
         target = Situation(then.active, frozenset(then.history.items()), pending)
@@ -229,7 +230,8 @@ class _Exploration:
             # by the number of steps, so that what is nearest is looked at before a limit is reached
             (self._queue.appendleft if key == BY_ITSELF else self._queue.append)(target)
         if not self._graph.has_edge(situation, target, key):
-            self._graph.add_edge(situation, target, key, taken=set(), weight=0 if key == BY_ITSELF else weight)
+            weight, sure = (0, False) if key == BY_ITSELF else (weight, sure)
+            self._graph.add_edge(situation, target, key, taken=set(), weight=weight, sure=sure)
         self._graph.edges[situation, target, key]["taken"].update(int(way.label) for way in step.taken)
 
     def _is_heard(self, event: str) -> bool:

@@ -20,11 +20,19 @@ class Problem:
     remedy: str
     source: str | None = None
     transition: Transition | None = None
+    certain: bool = True
+    """Whether it is wrong whatever the guards answer and whatever is raised."""
 
 
 def in_state(name: str, what: str, remedy: str) -> Problem:
     """A problem of a state."""
     return Problem(f"state {name!r}", what, remedy, source=name)
+
+
+def in_states(names: tuple[str, ...], what: str, remedy: str, *, certain: bool = True) -> Problem:
+    """A problem of states that are active together."""
+    place = f"state{'s' if len(names) > 1 else ''} {_names(names)}"
+    return Problem(place, what, remedy, source=names[0], certain=certain)
 
 
 def in_transition(transition: Transition, what: str, remedy: str) -> Problem:

@@ -1,5 +1,6 @@
 """Every fault of a chart that can be seen without running it: its place, what it is, and the remedy."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -379,6 +380,59 @@ def test_region_at_rest_is_no_dead_end_while_others_move() -> None:
     )
     assert found(Chart(nodes, (to("l1", "go", "l2"), to("r1", "beat")))) == []
     assert [place for place, *_ in found(Chart(nodes, (to("l1", "go", "l2"),)))] == ["state 'l2'"]
+
+
+def deadlocked(*more: Transition, **other: Any) -> Chart:
+    """Two regions that come to a stop together, though each moves beside the other's first state."""
+    nodes = (
+        Node(name="p", kind=Kind.PARALLEL),
+        *compound("l", Node(name="l1", parent="l"), Node(name="l2", parent="l"), parent="p"),
+        *compound("r", Node(name="r1", parent="r"), Node(name="r2", parent="r"), parent="p"),
+    )
+    return Chart(nodes, (to("l1", "go", "l2"), to("r1", "run", "r2"), *more), **other)
+
+
+def test_states_that_are_a_dead_end_only_together_are_found() -> None:
+    assert found(deadlocked()) == [
+        (
+            "states 'l2' and 'r2'",
+            "are a dead end together: nothing can happen any more while all of them are active",
+            "give an action source='p', or one of them",
+        )
+    ]
+    assert found(deadlocked(to("r2", "back", "r1"))) == []
+
+
+def test_what_may_be_a_dead_end_is_uncertain() -> None:
+    calls = frozenset(["go", "run"])
+    for way in (to("r2", "", "r1", guard=maybe, label="rest"), to("r2", "bell", "r1", label="rest")):
+        (doubt,) = problems(deadlocked(way, calls=calls))
+        assert (doubt.certain, doubt.place) == (False, "states 'l2' and 'r2'")
+        assert doubt.what == "may be a dead end together: no action can be taken then, and rest may never be"
+    *nodes, last = (timed := deadlocked(to("r2", "bell", "r1"), calls=calls)).nodes
+    assert found(replace(timed, nodes=(*nodes, replace(last, delays=(Delay("bell", timedelta(1)),))))) == []
+
+
+def test_done_event_that_a_guard_may_let_pass_leaves_a_doubt() -> None:
+    nodes = (*compound("x", Node(name="b", parent="x"), final("f", "x")), final("c"))
+    (doubt,) = problems(Chart(nodes, (to("b", "go", "f"), to("x", "done.state.x", "c", guard=maybe))))
+    assert (doubt.certain, doubt.place) == (False, "state 'f'")
+
+
+def test_parallel_state_in_another_may_be_the_last_to_be_done() -> None:
+    nodes = (
+        Node(name="p", kind=Kind.PARALLEL),
+        Node(name="q", kind=Kind.PARALLEL, parent="p"),
+        *compound("a", Node(name="a1", parent="a"), final("a2", "a"), parent="q"),
+        *compound("b", Node(name="b1", parent="b"), final("b2", "b"), parent="q"),
+        *compound("c", Node(name="c1", parent="c"), final("c2", "c"), parent="p"),
+        final("end"),
+    )
+    ways = (*(to(f"{name}1", name, f"{name}2") for name in "abc"), to("p", "done.state.p", "end"))
+    (doubt,) = problems(Chart(nodes, ways))
+    assert (doubt.certain, doubt.place) == (False, "states 'a2' and 'b2' and 'c2'")
+    region = compound("d", replace(nodes[1], parent="d"), *nodes[2:8], final("d2", "d"), parent="p")
+    assert found(Chart((nodes[0], *region, *nodes[8:]), (*ways, to("q", "done.state.q", "d2")))) == []
 
 
 def test_state_that_is_done_and_stays_so_is_a_dead_end() -> None:

@@ -41,6 +41,7 @@ def test_a_sound_world_as_json(run: Run) -> None:
         "ok": True,
         "worlds": [{"name": "counter", "states": 1, "actions": 1, "resources": 1, "prompts": 0, "tables": 0}],
         "problems": [],
+        "warnings": [],
     }
 
 
@@ -77,6 +78,47 @@ def test_every_fault_of_a_chart_is_told_in_a_line_of_its_own(run: Run, tmp_path:
     ]
     problems = json.loads(run("check", str(file), "--json").stdout)["problems"]
     assert [len(problem) for problem in problems] == [3, 3, 3] and all(problem["remedy"] for problem in problems)
+
+
+MAYBE = """
+from enum import StrEnum
+
+from engine import World, action, transition
+
+class State(StrEnum):
+    DESK = "desk"
+    QUEUE = "queue"
+    SERVED = "served"
+
+def is_free(queue: World) -> str | None:
+    return "not yet"
+
+class Queue(World, states=State, start=State.DESK, final=[State.SERVED]):
+    @action(source=State.DESK, target=State.QUEUE)
+    def wait(self) -> None: ...
+
+    @transition(source=State.QUEUE, target=State.SERVED, guards=[is_free])
+    def be_served(self) -> None: ...
+
+    @transition(source=State.QUEUE, target=State.SERVED, on="bell")
+    def jump(self) -> None: ...
+"""
+
+
+def test_a_state_that_may_never_be_left_is_a_warning(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "queue_up.py"
+    file.write_text(MAYBE)
+    done = run("check", str(file))
+    assert (done.returncode, done.stdout.splitlines()) == (
+        0,
+        [
+            f"{file}:14: warning: state 'queue' may be a dead end: no action can be taken then, and be_served and jump"
+            " may never be: give an action source='queue', or have one that is taken without guards=[…] and on=…",
+            "ok queue: 3 states, 1 action, 0 resources, 0 prompts, 0 tables",
+        ],
+    )
+    found = json.loads(run("check", str(file), "--json").stdout)
+    assert found["ok"] and not found["problems"] and [len(warning) for warning in found["warnings"]] == [3]
 
 
 def test_the_shortest_way_to_each_state_is_told(run: Run) -> None:
