@@ -38,6 +38,7 @@ def _of_actions(bare: Chart, actions: list[Action]) -> Iterator[Transition]:
                 choices=choices,
                 internal=action.options.internal,
                 label=action.name,
+                conditions=tuple(guard.name for guard in action.guards),
             )
 
 
@@ -66,6 +67,7 @@ def _of_methods(cls: type, methods: list[Method]) -> Iterator[Transition]:
                         content=_content(method),
                         internal=mark.internal,
                         label=method.__name__,
+                        conditions=tuple(guard.name for guard in guards),
                     )
 
 

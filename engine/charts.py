@@ -65,6 +65,8 @@ class Transition:
     internal: bool = False
     label: str = ""
     """What a diagram says beside the arrow, and a check names it by."""
+    conditions: tuple[str, ...] = ()
+    """What has to hold for it to be taken, by the names of guards, those among them that the chart does not ask."""
 
     def hears(self, event: str) -> bool:
         """Whether an event of that name is one of its own."""

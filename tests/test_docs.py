@@ -14,6 +14,7 @@ from engine.errors import Forbidden, NotFound, Refused
 from engine.migrate import upgrade
 from engine.registry import collect, load_file
 from engine.settings import Settings
+from engine.soundness.paths import shortest
 from engine.store.sqlite import SqliteStore
 from engine.types import LOCAL, Principal
 
@@ -140,6 +141,8 @@ def test_the_order_of_the_docs_is_paid_and_packed_side_by_side(tmp_path: Path) -
     call(dispatcher, "order", "add")
     call(dispatcher, "order", "place")
     assert state(dispatcher, "order") == "due + waiting"
+    way = ", ".join(shortest(dispatcher.registry.worlds["order"].chart)["packed"] or ())
+    assert f"`{way}`" in (ROOT / "docs/statecharts.md").read_text()
     now = dispatcher.main_now(LOCAL, "order")
     assert now is not None and now.allowed_actions == ("pay", "restock", "cancel")
     assert now.refused_actions["pack"].reason == "pack is not possible while the session is due + waiting."

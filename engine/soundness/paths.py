@@ -13,6 +13,7 @@ from itertools import combinations, islice
 import networkx
 
 from engine.charts import ROOT, Chart, Configuration, Event, Transition
+from engine.soundness.structure import in_transition
 from engine.statechart import Moment, Step, can_be_together
 
 LIMIT = 4096
@@ -47,9 +48,9 @@ def graph(chart: Chart, limit: int = LIMIT) -> "networkx.MultiDiGraph[Situation]
 
     A node's `label` names its innermost states; `rests` says whether it may stay as it is. An edge's key is what
     somebody sends, `pay`, `push (gone)` or `(after 15 min) expire`, or BY_ITSELF; `taken` are the places of its
-    transitions in the chart's, `weight` is how many steps it counts, and `sure` is whether somebody can take it, or
-    time does: what guards allow or something raises may never be. `complete` of the whole is False if there may be
-    more than was looked at.
+    transitions in the chart's, `by` those of one step that needs least. `weight` is how many steps it counts, and
+    `sure` is whether somebody can take it, or time does: what guards allow or something raises may never be. `complete`
+    of the whole is False if there may be more than was looked at.
     """
     return _Exploration(chart, limit).found()
 
@@ -59,6 +60,8 @@ def shortest(
 ) -> Mapping[str, tuple[str, ...] | None]:
     """By state, the fewest steps from the beginning that make it active; None where none was found.
 
+    A step says what guards have to allow, `pay [is_rich]`, and whether nobody takes it: what the session does by itself
+    if guards allow is `(by itself) begin [is_in_stock]`, what is raised within `(raised) bell`.
     `explored` is the chart's graph, if there is one already.
     """
     found = graph(chart) if explored is None else explored
@@ -67,16 +70,24 @@ def shortest(
     for situation in sorted(distances, key=distances.__getitem__):
         for state in situation.active:
             if steps[state] is None:
-                steps[state] = tuple(_steps(found, ways[situation]))
+                steps[state] = tuple(_steps(chart, found, ways[situation]))
     return steps
 
 
-def _steps(found: "networkx.MultiDiGraph[Situation]", way: list[Situation]) -> Iterator[str]:
+def _steps(chart: Chart, found: "networkx.MultiDiGraph[Situation]", way: list[Situation]) -> Iterator[str]:
     for one, other in networkx.utils.pairwise(way):
         edges = found.get_edge_data(one, other)
-        key = min(edges, key=lambda key: edges[key]["weight"])
-        if key != BY_ITSELF:
-            yield key
+        key = min(edges, key=lambda key: (edges[key]["weight"], not edges[key]["sure"]))
+        if edges[key]["weight"]:
+            yield _told(key, [chart.transitions[place] for place in edges[key]["by"]], sure=edges[key]["sure"])
+
+
+def _told(key: str, ways: list[Transition], *, sure: bool) -> str:
+    needed = dict.fromkeys(name for way in ways for name in way.conditions or (("…",) if way.guard else ()))
+    guards = f" [{', '.join(needed)}]" if needed else ""
+    if key == BY_ITSELF:
+        return f"(by itself) {' and '.join(in_transition(way, '', '').place for way in ways)}{guards}"
+    return f"{'' if sure else '(raised) '}{key}{guards}"
 
 
 def bare(chart: Chart) -> Chart:
@@ -229,10 +240,16 @@ class _Exploration:
             self._graph.add_node(target, label=", ".join(self._original.atomic(then.active)), rests=False)
             # by the number of steps, so that what is nearest is looked at before a limit is reached
             (self._queue.appendleft if key == BY_ITSELF else self._queue.append)(target)
-        if not self._graph.has_edge(situation, target, key):
-            weight, sure = (0, False) if key == BY_ITSELF else (weight, sure)
-            self._graph.add_edge(situation, target, key, taken=set(), weight=weight, sure=sure)
-        self._graph.edges[situation, target, key]["taken"].update(int(way.label) for way in step.taken)
+        by = tuple(int(way.label) for way in step.taken)
+        if key == BY_ITSELF:
+            weight, sure = int(any(self._original.transitions[place].guard for place in by)), False
+        edge = self._graph.get_edge_data(situation, target, key)
+        if edge is None:
+            self._graph.add_edge(situation, target, key, taken=set(by), by=by, weight=weight, sure=sure)
+            return
+        edge["taken"].update(by)
+        if weight < edge["weight"]:
+            edge.update(weight=weight, by=by)
 
     def _is_heard(self, event: str) -> bool:
         if event not in self._heard:

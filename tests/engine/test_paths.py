@@ -27,7 +27,7 @@ DOOR = Chart(
         Node(name="gone", kind=Kind.FINAL),
     ),
     transitions=(
-        to("open", "shut", "shut", guard=maybe, content=never),
+        to("open", "shut", "shut", guard=maybe, content=never, conditions=("is_calm",)),
         to("shut", "push", "open", choices=("open", "gone")),
         to("shut", "rust", "gone"),
         to("", "knock"),
@@ -79,14 +79,27 @@ GAME = Chart(
 def test_shortest_ways_are_the_actions_to_each_state() -> None:
     assert shortest(DOOR) == {
         "open": (),
-        "shut": ("shut",),
-        "gone": ("shut", "push (gone)"),
+        "shut": ("shut [is_calm]",),
+        "gone": ("shut [is_calm]", "push (gone)"),
     }
 
 
 def test_delayed_event_is_a_step_that_says_how_long_it_takes() -> None:
     chart = replace(DOOR, transitions=(*DOOR.transitions[:1], *DOOR.transitions[2:]))
-    assert shortest(chart)["gone"] == ("shut", "(after 1 h 30 min) rust")
+    assert shortest(chart)["gone"] == ("shut [is_calm]", "(after 1 h 30 min) rust")
+
+
+def test_step_that_nobody_takes_is_told_with_what_it_needs() -> None:
+    nodes = tuple(Node(name=name) for name in "abcd")
+    ways = (
+        to("a", "go", "b", conditions=("is_rich", "is_old")),
+        to("b", "", "c", guard=maybe, label="begin", conditions=("is_in_stock",)),
+        to("c", "bell", "d"),
+    )
+    chart = Chart(nodes, ways, calls=frozenset(["go"]))
+    assert shortest(chart)["d"] == ("go [is_rich, is_old]", "(by itself) begin [is_in_stock]", "(raised) bell")
+    certain = (to("b", "", "c"), to("c", "go", "d"))
+    assert shortest(replace(chart, transitions=(*ways, *certain)))["d"] == ("go [is_rich, is_old]", "go")
 
 
 def test_way_of_a_copy_is_told_only_where_there_is_no_other() -> None:
@@ -153,7 +166,7 @@ def test_edges_are_named_by_what_is_sent_and_know_their_transitions() -> None:
 def test_guards_may_answer_either_way() -> None:
     nodes = tuple(Node(name=name) for name in "abcd")
     ways = (to("a", "go", "b", guard=maybe), to("a", "go", "c", guard=maybe), to("a", "go", "d"))
-    assert set(shortest(Chart(nodes, ways)).values()) == {(), ("go",)}
+    assert set(shortest(Chart(nodes, ways)).values()) == {(), ("go",), ("go […]",)}
 
 
 def test_choices_of_several_regions_are_made_at_once() -> None:

@@ -126,8 +126,14 @@ def test_the_shortest_way_to_each_state_is_told(run: Run) -> None:
     assert "a session starts there" in text
     ways = json.loads(run("check", "cart", "--paths", "--json").stdout)["paths"]["cart"]
     assert ways["open"] == []
-    assert ways["payment_declined"] == ["checkout", "decline"]
-    assert ways["paid"] == ["checkout", "pay"]
+    assert ways["payment_declined"] == ["checkout [has_lines]", "decline"]
+    assert ways["paid"] == ["checkout [has_lines]", "pay"]
+
+
+def test_a_way_says_what_the_session_does_by_itself_if_guards_allow(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "queue_on.py").write_text(MAYBE)
+    ways = json.loads(run("check", str(tmp_path / "queue_on.py"), "--paths", "--json").stdout)["paths"]["queue"]
+    assert ways == {"desk": [], "queue": ["wait"], "served": ["wait", "(by itself) be_served [is_free]"]}
 
 
 def test_a_file_python_cannot_read_is_told_by_line(run: Run, tmp_path: Path) -> None:
