@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from engine.actions import Action, Guard
-from engine.charts import Configuration
+from engine.charts import Chart, Configuration
 from engine.configurations import configuration_of
 from engine.definition import Definition
 from engine.errors import Conflict, Forbidden, InvalidArguments, NotFound, Refused
@@ -139,11 +139,20 @@ def _refusal(
 ) -> Refused | None:
     if not is_enabled(definition, configuration, action):
         now = " + ".join(definition.chart.atomic(configuration.active))
-        return Refused("wrong_state", f"{action.name} is not possible while the session is {now}.")
+        reason = f"{action.name} is not possible while the session is {now}."
+        return Refused("wrong_state", reason, hint=f"It is possible in {_where(definition.chart, action)}.")
     for guard in guards:
         if (no := guard.answer(view(), arguments)) is not None:
             return Refused(guard.name, no.reason, hint=no.hint)
     return None
+
+
+def _where(chart: Chart, action: Action) -> str:
+    """The states that an action is possible in."""
+    if action.sources is None:
+        return f"every state but {', '.join(chart.in_order(chart.finals))}"
+    *others, last = chart.in_order(action.sources)
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _short(arguments: str) -> str:

@@ -236,10 +236,28 @@ def test_session_says_of_each_action_why_it_is_not_possible(office: Dispatcher) 
     assert now.allowed_actions == ("refresh", "sleep", "yawn")
     against = {name: (no.rule, no.reason, no.hint) for name, no in now.refused_actions.items()}
     assert against["pause"] == ("has_coffee", "The coffee is out.", "Ask for more.")
-    assert against["wake"] == ("wrong_state", "wake is not possible while the session is break + fresh.", None)
+    reason = "wake is not possible while the session is break + fresh."
+    assert against["wake"] == ("wrong_state", reason, "It is possible in asleep.")
+    assert against["write"][2] == "It is possible in desk."
     with pytest.raises(Refused) as refused:
         act(office, "pause")
     assert refused.value.hint == "Ask for more. Possible now: refresh, sleep, yawn."
+
+
+def test_action_of_any_state_says_where_it_is_not_possible(dispatcher_of: Make) -> None:
+    class Candle(World, name="worker", states=Lamp, start=Lamp.ON, final=[Lamp.OFF], rows=[]):
+        @action
+        def look(self) -> None: ...
+
+        @action(target=Lamp.OFF)
+        def burn_down(self) -> None: ...
+
+    with_candle = dispatcher_of(Candle)
+    session = act(with_candle, "burn_down").session
+    assert with_candle.now(LOCAL, session).refused_actions["look"].hint == "It is possible in every state but off."
+    with pytest.raises(Refused) as refused:
+        act(with_candle, "look")
+    assert refused.value.hint == "It is possible in every state but off. Possible now: undo, fork_session."
 
 
 def test_ended_session_says_of_each_action_that_it_ended(office: Dispatcher) -> None:

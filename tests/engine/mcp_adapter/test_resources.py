@@ -93,7 +93,7 @@ async def test_state_history_and_diagram_are_there_for_every_session(served: Ser
         assert state["refused_actions"]["stamp"] == {
             "rule": "wrong_state",
             "reason": "stamp is not possible while the session is locked.",
-            "hint": None,
+            "hint": "It is possible in open.",
         }
         got = structured(await client.call_tool("get_session", {"session": handle}))
         assert got["result"]["refused_actions"] == state["refused_actions"]
