@@ -158,12 +158,12 @@ class Cart(
             product.stock += lines[product.sku]
         return Reply(Text("The cart is open again."), value=self.contents())
 
-    @action(source=State.CHECKOUT, target=State.PAID)
+    @action(source=State.CHECKOUT, target=State.PAID, undo=False)
     def pay(self, reference: Reference) -> Reply:
-        """Record that the order was paid, by the reference of the payment."""
+        """Record that the order was paid, by the reference of the payment. This cannot be undone."""
         return Reply(Text(f"{money(*self.total())} paid. Thank you."), value=self.contents())
 
-    @action(source=State.DUE, target=State.DECLINED)
+    @action(source=State.CHECKOUT, target=State.DECLINED)
     def decline(self, reason: Annotated[str, Limit(min_length=1, max_length=200)]) -> Reply:
         """Record that a payment was declined, and why. The order can still be paid, or cancelled."""
         return Reply(Text(f"The payment was declined: {reason}"), value=self.contents())

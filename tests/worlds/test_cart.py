@@ -153,10 +153,19 @@ def test_declined_payment_can_be_made_again_and_a_paid_cart_is_over(shop: Dispat
     act(shop, "checkout")
     declined = act(shop, "decline", reason="the card has expired")
     assert (text(declined), declined.state) == ("The payment was declined: the card has expired", "payment_declined")
-    assert refusal(shop, "decline", reason="again")[0] == "wrong_state"
+    again = act(shop, "decline", reason="no money")
+    assert (text(again), again.state) == ("The payment was declined: no money", "payment_declined")
     paid = act(shop, "pay", reference="visa-1")
     assert (text(paid), paid.state) == ("7.60 EUR paid. Thank you.", "paid")
     assert paid.allowed_actions == ("show",) and stock(shop)["mint"] == 998
+
+
+def test_payment_is_not_undone_so_that_nothing_paid_goes_back_into_stock(shop: Dispatcher) -> None:
+    act(shop, "add", sku="teapot", quantity=3)
+    act(shop, "checkout")
+    act(shop, "pay", reference="visa-1")
+    assert refusal(shop, "undo") == ("cannot_undo", "pay at revision 4 cannot be undone.")
+    assert stock(shop)["teapot"] == 7
 
 
 def test_cancelled_checkout_gives_everything_back_and_opens_the_cart(shop: Dispatcher) -> None:
@@ -412,13 +421,13 @@ class Shop(RuleBasedStateMachine):
     @rule(number=st.integers(0, 3))
     def decline(self, number: int) -> None:
         basket = self.basket(number)
-        possible = basket.state == "payment_due"
+        possible = basket.state in ("payment_due", "payment_declined")
         self.call(number, "decline", basket.then(state="payment_declined") if possible else None, reason="no money")
 
     @rule(number=st.integers(0, 3))
     def undo(self, number: int) -> None:
         basket, left = self.basket(number), self.left()
-        before = basket.earlier[-1] if basket.earlier else None
+        before = basket.earlier[-1] if basket.earlier and basket.state != "paid" else None
         if before is not None and any(left[sku] < count for sku, count in (before.held - basket.held).items()):
             before = None
         self.call(number, "undo", before)
