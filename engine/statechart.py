@@ -68,9 +68,12 @@ def send(chart: Chart, configuration: Configuration, event: Event, context: Any 
 
 
 def move(chart: Chart, configuration: Configuration, targets: tuple[str, ...], context: Any = None) -> Step:
-    """Leave all states for others, as by a transition from the root, and come to rest. Raises Endless."""
+    """Be in other states instead, as by a transition from the root, and come to rest. Raises Endless.
+
+    Nothing is carried out on exit: who begins in other states never was in those.
+    """
     moment = Moment(chart, configuration, context)
-    moment.take([Transition(source=ROOT, targets=targets)])
+    moment.take([Transition(source=ROOT, targets=targets)], quietly=True)
     return moment.settled()
 
 
@@ -160,10 +163,10 @@ class Moment:
             self.take(enabled)
         return bool(enabled)
 
-    def take(self, transitions: list[Transition]) -> None:
-        """One microstep: leave, do what the transitions do, enter."""
+    def take(self, transitions: list[Transition], *, quietly: bool = False) -> None:
+        """One microstep: leave, `quietly` without what is done on exit, do what the transitions do, enter."""
         self._taken += transitions
-        self._leave(transitions)
+        self._leave(transitions, quietly)
         for transition in transitions:
             if transition.content is not None:
                 transition.content(self.context, self)
@@ -244,7 +247,7 @@ class Moment:
                 found.add(target)
         return found
 
-    def _leave(self, transitions: list[Transition]) -> None:
+    def _leave(self, transitions: list[Transition], quietly: bool) -> None:
         exits = set().union(*map(self._exits, transitions))
         leaving = self.chart.in_order(exits)[::-1]
         recalled = {name: self._recalled(name, state) for state in leaving for name in self.chart.histories[state]}
@@ -252,7 +255,7 @@ class Moment:
             self._history = {**self._history, **recalled}
         for state in leaving:
             node = self.chart.node[state]
-            for content in node.on_exit:
+            for content in () if quietly else node.on_exit:
                 content(self.context, self)
             self._effects += [Cancel(state, delay.event) for delay in node.delays]
             self.active.remove(state)

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable
+from enum import StrEnum
 from pathlib import Path
 from types import new_class
 from typing import Any
@@ -11,7 +12,7 @@ from pydantic import BaseModel
 from sqlalchemy import JSON, Column
 from sqlmodel import CheckConstraint, Field
 
-from engine import Change, Refused, Row, SharedRow, World, action, resource
+from engine import Change, Refused, Row, SharedRow, World, action, on_enter, on_exit, resource
 from engine.dispatch import Dispatcher
 from engine.errors import DefinitionError, InvalidArguments
 from engine.mcp_adapter.subscriptions import topics
@@ -419,6 +420,54 @@ def test_a_fork_has_none_of_the_claims_so_undoing_one_gives_nothing_back(
     act(dispatcher, "undo", session=fork)
     assert (nights(dispatcher, fork), nights(dispatcher), free(dispatcher)["2"]) == ([], [2], 3)
     assert (claims(dispatcher, dispatcher.main(LOCAL, "stay")), claims(dispatcher, fork)) == (1, 0)
+
+
+class Key(StrEnum):
+    OUT = "out"
+    IN = "in"
+
+
+class Lodger(World, name="stay", states=Key, start=Key.OUT, rows=[Night], shared=[Bed], seed=beds, on_copy="stay_out"):
+    """A guest who has a bed as long as the state says so."""
+
+    @action(source=Key.OUT, target=Key.IN)
+    def go_in(self) -> None: ...
+
+    @action(source=Key.IN, target=Key.OUT)
+    def go_out(self) -> None: ...
+
+    @on_enter(Key.IN)
+    def have(self) -> None:
+        for bed in self.shared(Bed).lock_all(room=1):
+            bed.free -= 1
+
+    @on_exit(Key.IN)
+    def give_back(self) -> None:
+        for bed in self.shared(Bed).lock_all(room=1):
+            bed.free += 1
+
+    def stay_out(self) -> None:
+        self.enter(Key.OUT)
+
+
+def test_a_copy_releases_nothing_on_leaving_a_state_that_it_never_entered(
+    dispatcher_of: Callable[..., Dispatcher], tmp_path: Path
+) -> None:
+    inn = dispatcher_of(Lodger)
+    session = act(inn, "go_in").session
+
+    def left() -> int:
+        found: int = inn.look(LOCAL, "stay", None, lambda stay: next(bed.free for bed in stay.shared(Bed)))
+        return found
+
+    fork = inn.fork(LOCAL, session)
+    assert (fork.state, change_of(fork).action, change_of(fork).shared, left()) == ("out", "on_copy", (), 1)
+    inn.export(LOCAL, session, tmp_path / "stay.db")
+    assert (inn.import_file(LOCAL, tmp_path / "stay.db").state, left()) == ("out", 1)
+    act(inn, "go_in", session=fork.session)
+    assert left() == 0
+    act(inn, "go_out", session=fork.session)
+    assert left() == 1
 
 
 def test_listeners_hear_of_what_a_fork_begins_with(dispatcher_of: Callable[..., Dispatcher]) -> None:
