@@ -11,9 +11,12 @@ from engine.drawing.lettering import shown
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _WORDS = {
     *("accdescr", "acctitle", "as", "class", "classdef", "click", "default", "direction", "end", "href", "note"),
-    *("scale", "state", "statediagram", "style"),
+    *("root", "scale", "state", "statediagram", "style"),
 }
-"""What Mermaid reads as its own words."""
+"""What Mermaid reads as its own words, and what it calls the whole."""
+
+_ENDS = ("_start", "_end")
+"""How Mermaid calls each `[*]`: by the state that it is in, and one of these."""
 
 _CURRENT = "classDef current fill:#2b6cb0,color:#fff,stroke-width:2px"
 _WITHIN = "classDef within fill:#bee3f8,color:#1a365d"
@@ -122,16 +125,26 @@ def _said(label: str) -> str:
 def _ids(names: Iterable[str]) -> dict[str, str]:
     """By name, what Mermaid takes for its id: the name itself where that is a plain word."""
     names = list(names)
-    ids = {name: name for name in names if _PLAIN.fullmatch(name) and name.lower() not in _WORDS}
+    ids = {name: name for name in names if _is_free(name)}
     taken = set(ids.values())
     for name in names:
         if name not in ids:
-            word = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")
-            base = word if _PLAIN.fullmatch(word) and word.lower() not in _WORDS else f"state_{word}"
-            numbered = (f"{base}_{number}" for number in count(2))
-            ids[name] = next(found for found in chain([base], numbered) if found not in taken)
+            numbered = (f"{_freed(name)}_{number}" for number in count(2))
+            ids[name] = next(found for found in chain([_freed(name)], numbered) if found not in taken)
             taken.add(ids[name])
     return ids
+
+
+def _is_free(word: str) -> bool:
+    return bool(_PLAIN.fullmatch(word)) and word.lower() not in _WORDS and not word.endswith(_ENDS)
+
+
+def _freed(name: str) -> str:
+    """A plain word for a name, which Mermaid takes for nothing of its own."""
+    word = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_")
+    if word.endswith(_ENDS):
+        word += "_"
+    return word if _is_free(word) else f"state_{word}"
 
 
 def _escaped(text: str) -> str:

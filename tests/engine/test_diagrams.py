@@ -88,6 +88,36 @@ def test_diagram_gives_states_that_are_no_plain_words_an_id() -> None:
     ]
 
 
+def test_no_state_is_called_as_mermaid_calls_where_one_begins_and_ends() -> None:
+    nodes = (
+        Node(name="payment", kind=Kind.COMPOUND),
+        Node(name="payment_start", parent="payment"),
+        Node(name="payment_end", kind=Kind.FINAL, parent="payment"),
+        Node(name="payment_start_"),
+        Node(name="root", kind=Kind.FINAL),
+    )
+    ways = (
+        way("payment_start", "pay", "payment_end"),
+        way("payment", "done.state.payment", "payment_start_"),
+        way("payment_start_", "leave", "root"),
+    )
+    assert mermaid(Chart(nodes, ways)).splitlines() == [
+        "stateDiagram-v2",
+        "    state payment {",
+        '        state "payment_start" as payment_start__2',
+        '        state "payment_end" as payment_end_',
+        "        [*] --> payment_start__2",
+        "        payment_start__2 --> payment_end_: pay",
+        "        payment_end_ --> [*]",
+        "    }",
+        '    state "root" as state_root',
+        "    [*] --> payment",
+        "    payment --> payment_start_: done.state.payment",
+        "    payment_start_ --> state_root: leave",
+        "    state_root --> [*]",
+    ]
+
+
 def test_states_within_states_are_drawn_inside_with_regions_apart_and_other_arrows_outside_of_all() -> None:
     assert mermaid(ORDER, {"due", "begun"}).splitlines() == [
         "stateDiagram-v2",
