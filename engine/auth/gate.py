@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from engine.asgi import CHALLENGE, PRINCIPAL, peeked
 from engine.auth.bearers import Bearer, Bearers
 from engine.auth.context import AuthContext
-from engine.auth.reach import EVERYWHERE, InvalidTarget, Reach, reach_of
+from engine.auth.reach import EVERYWHERE, InvalidTarget, Reach, reach_at, reach_of
 from engine.auth.scopes import known
 from engine.errors import StoreError
 from engine.looking import every
@@ -30,7 +30,8 @@ LOOK_EVERY = 0.5
 
 logger = logging.getLogger(__name__)
 _TOKEN = re.compile(rb"[A-Za-z0-9._~+/-]+=*")
-_ENDPOINT = re.compile(r"/mcp|/(?:worlds|sessions)/[^/]+/mcp")
+_ROUTED = re.compile(r"/(?:mcp|(?:worlds|sessions)/[^/]+/mcp)$")
+"""What the router takes for an endpoint's path: more than can be one, and `$` lets a line end pass."""
 _LONGEST = 512
 
 
@@ -45,17 +46,25 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        if scope["type"] != "http" or _ENDPOINT.fullmatch(path) is None:
+        if scope["type"] != "http" or _ROUTED.match(path) is None:
             await self.app(scope, receive, send)
             return
+        reach = reach_at(path)
+        if reach is None:
+            await _absent()(scope, receive, send)
+        else:
+            await self._guarded(reach, scope, receive, send)
+
+    async def _guarded(self, reach: Reach, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
         given = [value for name, value in scope["headers"] if name == b"authorization"]
         token = _bearer_token(given)
         try:
-            bearer = None if token is None else await self._let_in(token, path)
+            bearer = None if token is None else await self._let_in(token, reach)
             if token is not None and bearer is not None:
                 with anyio.fail_after(self._context.lifetimes.body.total_seconds()):
                     _, receive = await peeked(receive)
-                bearer = await self._let_in(token, path)  # it may have been taken back while the body was awaited
+                bearer = await self._let_in(token, reach)  # it may have been taken back while the body was awaited
         except StoreError:
             logger.exception("a token could not be looked at")
             await _unavailable()(scope, receive, send)
@@ -64,16 +73,16 @@ class Gate:
             await _late()(scope, receive, send)
             return
         if token is None or bearer is None:
-            await self._challenge(scope, given)(scope, receive, send)
+            await self._challenge(path, reach, given)(scope, receive, send)
             return
         scope[PRINCIPAL] = bearer.principal
         scope[CHALLENGE] = self._metadata(path)
         await self._streams.watched(token, self.app, scope, receive, send)
 
-    async def _let_in(self, token: str, path: str) -> Bearer | None:
+    async def _let_in(self, token: str, reach: Reach) -> Bearer | None:
         """Who a token stands for, if it is for an endpoint."""
         bearer = await self._bearer(token)
-        return bearer if bearer is not None and self._opens(bearer, path) else None
+        return bearer if bearer is not None and _opens(bearer.reach, reach) else None
 
     async def _bearer(self, token: str) -> Bearer | None:
         found = self._bearers.fresh(token)
@@ -82,14 +91,8 @@ class Gate:
             self._bearers.learn(token, found[0])
         return found[0]
 
-    def _opens(self, bearer: Bearer, path: str) -> bool:
-        """Whether a token is for an endpoint: its own, or a session's of its world, which the dispatcher looks at."""
-        reach = bearer.reach
-        return reach in (EVERYWHERE, _reach_at(path)) or (reach.world is not None and path.startswith("/sessions/"))
-
-    def _challenge(self, scope: Scope, given: list[bytes]) -> JSONResponse:
-        path = scope["path"]
-        scopes = " ".join(known(self._context.registry, _reach_at(path)))
+    def _challenge(self, path: str, reach: Reach, given: list[bytes]) -> JSONResponse:
+        scopes = " ".join(known(self._context.registry, reach))
         parts = [f'resource_metadata="{self._metadata(path)}"', f'scope="{scopes}"']
         said = "Authorization is needed: get a token as resource_metadata says."
         if given:
@@ -188,12 +191,13 @@ def _description(context: AuthContext, reach: Reach, resource: str) -> dict[str,
     }
 
 
-def _reach_at(path: str) -> Reach:
-    """The reach of an endpoint, whether or not there is what it names."""
-    parts = path.split("/")
-    if len(parts) == 4 and parts[1] == "worlds":
-        return Reach(world=parts[2])
-    return Reach(session=parts[2]) if len(parts) == 4 and parts[1] == "sessions" else EVERYWHERE
+def _opens(had: Reach, needed: Reach) -> bool:
+    """Whether a token is for an endpoint: its own, or a session's of its world, which the dispatcher looks at."""
+    return had in (EVERYWHERE, needed) or (had.world is not None and needed.session is not None)
+
+
+def _absent() -> JSONResponse:
+    return JSONResponse({"error": "not_found", "reason": "There is no endpoint at this path."}, status_code=404)
 
 
 def _bearer_token(given: list[bytes]) -> str | None:

@@ -40,6 +40,14 @@ class Reach:
 EVERYWHERE = Reach()
 
 
+def reach_at(path: str) -> Reach | None:
+    """The reach of the endpoint at a path, whether or not there is what it names; None if no endpoint can be there."""
+    if path == "/mcp":
+        return EVERYWHERE
+    match = _PATH.fullmatch(path)
+    return None if match is None else Reach(**match.groupdict())
+
+
 def reach_of(resource: str | None, base: str, worlds: Collection[str]) -> Reach:
     """The reach that a `resource` names, of the server whose public URL is `base`. Raises InvalidTarget.
 
@@ -52,11 +60,9 @@ def reach_of(resource: str | None, base: str, worlds: Collection[str]) -> Reach:
         raise InvalidTarget(f"{resource!r} is not at {base}.")
     path = parts.path.removeprefix(own.path) if parts.path.startswith(own.path) else None
     if path is not None and not parts.query:
-        if path.rstrip("/") in ("", "/mcp"):
-            return EVERYWHERE
-        match = _PATH.fullmatch(path.removesuffix("/"))
-        if match is not None and (match["world"] is None or match["world"] in worlds):
-            return Reach(**match.groupdict())
+        reach = reach_at(path.rstrip("/") or "/mcp")
+        if reach is not None and (reach.world is None or reach.world in worlds):
+            return reach
     raise InvalidTarget(f"{resource!r} is no endpoint of {base}.")
 
 

@@ -69,6 +69,27 @@ def test_endpoint_that_is_none_has_no_metadata(house: House) -> None:
     assert house.http.get("/.well-known/oauth-protected-resource/elsewhere").status_code == 404
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/mcp%0A",
+        "/worlds/desk/mcp%0A",
+        "/worlds/%E2%82%AC/mcp",
+        "/sessions/any/mcp%0A",
+        "/sessions/%E2%82%AC/mcp",
+        "/sessions/any%0D%0Ax-injected:%20yes/mcp",
+        "/sessions/any%22,%20scope=%22all/mcp",
+        f"/sessions/{'x' * 201}/mcp",
+    ],
+)
+def test_path_that_can_be_no_endpoint_is_absent_with_a_token_and_without(house: House, ada: Person, path: str) -> None:
+    token = house.client().tokens(ada)["access_token"]
+    for given in (None, token, "wrong"):
+        answer = house.send(given, "tools/list", {}, path)
+        assert answer.status_code == 404 and answer.json()["error"] == "not_found"
+        assert not {"www-authenticate", "x-injected"} & set(answer.headers)
+
+
 def test_server_says_what_it_can_and_nothing_else(house: House) -> None:
     found = house.http.get("/.well-known/oauth-authorization-server").json()
     assert found == house.http.get("/.well-known/openid-configuration").json()
