@@ -55,7 +55,10 @@ def reach_of(resource: str | None, base: str, worlds: Collection[str]) -> Reach:
     """
     if resource is None:
         return EVERYWHERE
-    parts, own = urlsplit(resource), urlsplit(base)
+    try:
+        parts, own = urlsplit(resource), urlsplit(base)
+    except ValueError as error:
+        raise InvalidTarget(f"{resource!r} is no URL: {error}.") from None
     if (parts.scheme.lower(), parts.netloc.lower()) != (own.scheme.lower(), own.netloc.lower()) or "#" in resource:
         raise InvalidTarget(f"{resource!r} is not at {base}.")
     path = parts.path.removeprefix(own.path) if parts.path.startswith(own.path) else None

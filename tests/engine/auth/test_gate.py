@@ -136,6 +136,7 @@ def test_resource_of_a_token_is_how_far_it_reaches(
         f"{BASE}.evil.example/mcp",
         f"{BASE}/mcp/more",
         "not a url",
+        "http://[",
     ],
 )
 def test_any_other_resource_is_an_invalid_target(ada: Person, house: House, resource: str) -> None:
