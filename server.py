@@ -24,7 +24,7 @@ from engine.errors import NotFound, Refused, Unauthenticated
 from engine.mcp_adapter.catalog import Endpoint
 from engine.mcp_adapter.connections import sweep
 from engine.mcp_adapter.pipes import answered, ending_on
-from engine.mcp_adapter.server import build_server
+from engine.mcp_adapter.server import PIPE, build_server
 from engine.mcp_adapter.subscriptions import Hub
 from engine.registry import Registry
 from engine.settings import Settings
@@ -158,7 +158,8 @@ async def _serve_pipes(dispatcher: Dispatcher, endpoint: Endpoint) -> None:
         stdio_server() as (incoming, outgoing),
         answered(incoming, outgoing, hub.end) as (requests, answers),
     ):
-        await server.run(requests, answers, server.create_initialization_options())
+        with hub.hearing(PIPE, LOCAL):
+            await server.run(requests, answers, server.create_initialization_options())
 
 
 @contextlib.contextmanager

@@ -108,8 +108,21 @@ class Connections:
             await _error("Session not found", 404)(scope, receive, send)
             return
         scope[CONNECTION] = named
+        if scope["method"] == "GET":
+            await self._hear(named, transport, scope, receive, send)
+            return
         closing = self._forgetting(named, send) if scope["method"] == "DELETE" else send
         await transport.handle_request(scope, receive, closing)
+
+    async def _hear(
+        self, name: str, transport: StreamableHTTPServerTransport, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answer with the stream of what concerns no request, of which a connection has one at a time."""
+        if self._hub.is_heard(name):
+            await _error("Only one stream is open at a time", 409)(scope, receive, send)
+            return
+        with self._hub.hearing(name, scope[PRINCIPAL]):
+            await transport.handle_request(scope, receive, send)
 
     async def _open(self, principal: Principal, scope: Scope, receive: Receive, send: Send) -> None:
         if len(self._held) >= MOST:

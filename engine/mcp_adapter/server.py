@@ -222,10 +222,13 @@ class Keeper:
 CONNECTION = "turnkeeper.connection"
 """Where the ASGI scope carries a legacy connection's id."""
 
+PIPE = "stdio"
+"""The connection of a process that serves its pipes."""
+
 
 def connection_id(context: Context) -> str:
     """What names the connection: its id over HTTP, else this process's one pipe."""
-    return "stdio" if context.request is None else str(context.request.scope.get(CONNECTION, "stateless"))
+    return PIPE if context.request is None else str(context.request.scope.get(CONNECTION, "stateless"))
 
 
 def catalog_of_session(dispatcher: Dispatcher, principal: Principal, handle: str) -> Catalog:

@@ -7,8 +7,8 @@ of a person, so that an alias follows the session that is main now.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Set
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Set
+from contextlib import asynccontextmanager, contextmanager
 
 import anyio
 import mcp_types as t
@@ -44,6 +44,7 @@ class Hub:
         self._store = store
         self._streams: set[_Stream] = set()
         self._connections: dict[str, dict[tuple[Topic, int], dict[str, Send]]] = defaultdict(lambda: defaultdict(dict))
+        self._hearing: dict[str, Principal] = {}
         self._handlers: set[ListenHandler] = set()
         self._tasks: TaskGroup | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -101,17 +102,37 @@ class Hub:
         for uris in self._connections.get(connection, {}).values():
             uris.pop(uri, None)
 
+    @contextmanager
+    def hearing(self, connection: str, principal: Principal) -> Iterator[None]:
+        """Tell a legacy connection what a principal may read, for as long as the block lasts: nobody else hears there.
+
+        A person's clients may share a connection, so what one subscribed to says nothing of who listens.
+        """
+        self._hearing[connection] = principal
+        try:
+            yield
+        finally:
+            self._hearing.pop(connection, None)
+
+    def is_heard(self, connection: str) -> bool:
+        """Whether somebody hears what a legacy connection is told."""
+        return connection in self._hearing
+
     def _fan_out(self, change: Change) -> None:
         for person in change.parted:
             self._withdraw(change.session, person)
         touched = frozenset(topics(self._registry, change))
         for stream in tuple(self._streams):
             stream.hear(touched)
-        for connection, known in tuple(self._connections.items()):
-            for (topic, _), uris in tuple(known.items()):
+        for connection in [name for name, hearer in self._hearing.items() if self._may_read(hearer, change)]:
+            for (topic, _), uris in tuple(self._connections.get(connection, {}).items()):
                 for uri, send in tuple(uris.items()) if topic in touched else ():
                     if self._tasks is not None:
                         self._tasks.start_soon(self._deliver, connection, uri, send)
+
+    def _may_read(self, principal: Principal, change: Change) -> bool:
+        scope = self._registry.worlds[change.world].read_scope
+        return principal.allows(scope) and principal.reaches(change.world, change.session)
 
     async def _look(self) -> None:
         """Withdraw what another process took back: shares, and sessions that were erased."""

@@ -31,6 +31,9 @@ META = {
 }
 
 
+BOTH = "counter:read counter:write cart:read cart:write"
+
+
 def headers_of(token: str, method: str) -> dict[str, str]:
     """The headers of a request in the present era."""
     return {
@@ -48,7 +51,9 @@ class Beside:
     served: Served
     dispatcher: Dispatcher
 
-    def token(self, name: str, lifetime: timedelta = timedelta(hours=1)) -> tuple[str, Principal, int]:
+    def token(
+        self, name: str, lifetime: timedelta = timedelta(hours=1), scope: str = "counter:read counter:write"
+    ) -> tuple[str, Principal, int]:
         """A token of somebody, who that is, and the grant."""
         principal, token = Principal("test", name, name), mint(TokenKind.ACCESS)
 
@@ -63,7 +68,7 @@ class Beside:
                 person_id=person,
                 client_id="app",
                 resource=self.served.url,
-                scope="counter:read counter:write",
+                scope=scope,
                 redirect_uri="https://app.example/",
                 created_at=tx.at,
                 used_at=tx.at,
@@ -226,3 +231,56 @@ def test_stream_tells_nothing_of_a_session_that_another_process_shares_no_more(b
     beside.served.stop()
     for stream in streams:
         stream.close()
+
+
+class Legacy:
+    """A connection of the older revisions, which any token of its person may use."""
+
+    def __init__(self, beside: Beside, token: str) -> None:
+        self._url = f"{beside.served.url}/mcp"
+        self._named: dict[str, str] = {}
+        client = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}}
+        self._named = {"mcp-session-id": self.ask(token, "initialize", client).headers["mcp-session-id"]}
+        assert self._post(token, {"method": "notifications/initialized"}).status_code == 202
+
+    def ask(self, token: str, method: str, params: dict[str, Any]) -> httpx2.Response:
+        """A request; its answer."""
+        answer = self._post(token, {"id": 1, "method": method, "params": params})
+        assert answer.status_code == 200 and '"result"' in answer.text and '"isError":true' not in answer.text
+        return answer
+
+    def first_told(self, token: str, change: Callable[[], None]) -> str:
+        """What the connection's stream, opened with a token once no other is open, first says after a change."""
+        told: list[str] = []
+
+        def listened() -> bool:
+            with httpx2.stream("GET", self._url, headers=self._headers(token), timeout=SECONDS) as stream:
+                if stream.status_code == 200:
+                    change()
+                    told.append(next(line for line in stream.iter_lines() if line.startswith("data: {")))
+                return bool(told)
+
+        until(listened)
+        return told[0]
+
+    def _post(self, token: str, body: dict[str, Any]) -> httpx2.Response:
+        return httpx2.post(self._url, json={"jsonrpc": "2.0", **body}, headers=self._headers(token), timeout=SECONDS)
+
+    def _headers(self, token: str) -> dict[str, str]:
+        accept = "application/json, text/event-stream"
+        return {"authorization": f"Bearer {token}", "accept": accept, **self._named}
+
+
+def test_connection_tells_who_listens_what_their_own_token_may_read(beside: Beside) -> None:
+    broad, narrow = (beside.token("ada", scope=scope)[0] for scope in (BOTH, "cart:read"))
+    connection = Legacy(beside, broad)
+
+    def change() -> None:
+        for name, arguments in (("counter_add", {"a": 1}), ("cart_add", {"sku": "assam"})):
+            connection.ask(broad, "tools/call", {"name": name, "arguments": arguments})
+
+    change()
+    for world in ("counter", "cart"):
+        connection.ask(broad, "resources/subscribe", {"uri": f"session://{world}/state"})
+    for token, world in ((narrow, "cart"), (broad, "counter"), (narrow, "cart")):
+        assert f'"session://{world}/state"' in connection.first_told(token, change)
