@@ -21,8 +21,9 @@ from engine.auth import clients, grants
 from engine.auth.clients import Client
 from engine.auth.context import AuthContext
 from engine.auth.reach import InvalidTarget, reach_of, reach_of_all, resource_of
-from engine.auth.scopes import default, joined, known, split
+from engine.auth.scopes import default, joined, known, split, worlds_for
 from engine.store.access import CodeRow, GrantRow
+from engine.types import Principal
 
 METHODS = ("client_secret_basic", "client_secret_post", "none")
 """How a client may say who it is."""
@@ -92,19 +93,24 @@ class Authority(oauth.AuthorizationServer):  # type: ignore[misc]
     def send_signal(self, name: str, *args: Any, **kwargs: Any) -> None:
         """Nobody listens."""
 
-    def resource(self, asked: Sequence[str], granted: str) -> str:
-        """The resource of a token: what is asked for, within what was granted. Raises InvalidTargetError."""
+    def resource(self, asked: Sequence[str], granted: str, person_id: int) -> str:
+        """The resource of a token: what is asked for, within what a person granted. Raises InvalidTargetError."""
         if not asked:
             return granted
         context = self.context
+        worlds = worlds_for(context.registry, self.principal(person_id))
         try:
-            reach = reach_of_all(asked, context.base, context.registry.worlds)
-            most = reach_of(granted, context.base, context.registry.worlds)
+            reach = reach_of_all(asked, context.base, worlds)
+            most = reach_of(granted, context.base, worlds)
         except InvalidTarget:
             raise InvalidTargetError("The resource is no endpoint of this server, or there are several.") from None
         if not most.includes(reach):
             raise InvalidTargetError("The resource is beyond what was granted.")
         return resource_of(reach, context.base)
+
+    def principal(self, person_id: int) -> Principal:
+        """Who a person is."""
+        return self.context.store.read(lambda tx: tx.principal(person_id))
 
 
 class _OnStore:
@@ -153,7 +159,7 @@ class CodeGrant(_OnStore, oauth.AuthorizationCodeGrant):  # type: ignore[misc]
     def create_token_response(self) -> tuple[int, Any, Sequence[tuple[str, str]]]:
         """The tokens. A code that was redeemed before has its grant ended."""
         context, stored, client = self.server.context, self.request.authorization_code, self.request.client
-        resource = self.server.resource(self.request.resources, stored.grant.resource)
+        resource = self.server.resource(self.request.resources, stored.grant.resource, stored.grant.person_id)
         code = self.request.form["code"]
         issued = context.store.write(lambda tx: grants.redeem(tx, context, code, stored.grant.id, resource, client))
         if issued is None:
@@ -183,7 +189,7 @@ class RefreshGrant(_OnStore, oauth.RefreshTokenGrant):  # type: ignore[misc]
     def create_token_response(self) -> tuple[int, Any, Sequence[tuple[str, str]]]:
         """The new tokens."""
         context, (_, grant) = self.server.context, self.request.refresh_token
-        resource = self.server.resource(self.request.resources, grant.resource)
+        resource = self.server.resource(self.request.resources, grant.resource, grant.person_id)
         token, scope = self.request.form["refresh_token"], self.scope
         issued = context.store.write(lambda tx: grants.rotate(tx, context, token, grant.id, resource, scope))
         if issued is None:
@@ -206,13 +212,15 @@ class CredentialsGrant(_OnStore, oauth.ClientCredentialsGrant):  # type: ignore[
     def create_token_response(self) -> tuple[int, Any, Sequence[tuple[str, str]]]:
         """The token, without one to refresh it."""
         context, client = self.server.context, self.request.client
-        resource = self.server.resource(self.request.resources, context.base)
-        reach = reach_of(resource, context.base, context.registry.worlds)
+        principal = self.server.principal(client.service_id)
+        resource = self.server.resource(self.request.resources, context.base, client.service_id)
+        reach = reach_of(resource, context.base, worlds_for(context.registry, principal))
         asked = split(self.request.payload.scope)
-        may = [one for one in known(context.registry, reach) if client.scopes is None or one in client.scopes]
+        there = known(context.registry, reach, principal)
+        may = [one for one in there if client.scopes is None or one in client.scopes]
         if not set(asked) <= set(may):
             raise InvalidScopeError("The client may not have these scopes here.")
-        scopes = asked or tuple(one for one in default(context.registry, reach) if one in may)
+        scopes = asked or tuple(one for one in default(context.registry, reach, principal) if one in may)
         issued = context.store.write(lambda tx: grants.for_client(tx, context, client, resource, scopes))
         return self.issued(issued)
 

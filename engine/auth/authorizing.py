@@ -10,7 +10,8 @@ from engine.auth.asked import Asked
 from engine.auth.authority import Authority
 from engine.auth.clients import Client
 from engine.auth.reach import InvalidTarget, Reach, reach_of_all, resource_of
-from engine.auth.scopes import default, known, split
+from engine.auth.scopes import default, known, split, worlds_for
+from engine.types import Principal
 
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _LONGEST_STATE = 4000
@@ -28,8 +29,11 @@ class Wrong(Exception):
         self.state = state
 
 
-def asked_of(authority: Authority, client: Client, query: Query) -> Asked:
-    """What a client asks a person for (RFC 6749, section 4.1.1; RFC 7636; RFC 8707). Raises Wrong."""
+def asked_of(authority: Authority, client: Client, query: Query, principal: Principal | None) -> Asked | None:
+    """What a client asks a person for (RFC 6749, section 4.1.1; RFC 7636; RFC 8707). Raises Wrong.
+
+    Worlds and scopes are there for some people only, so it is None for a sound request before anybody has signed in.
+    """
     redirect_uri = _redirect_uri(client, query)
     state = _first(query, "state")
 
@@ -51,14 +55,18 @@ def asked_of(authority: Authority, client: Client, query: Query) -> Asked:
     if _first(query, "code_challenge_method") != "S256" or _CHALLENGE.fullmatch(challenge) is None:
         raise wrong("invalid_request", "PKCE is needed: a code_challenge with code_challenge_method=S256.")
     context = authority.context
+    worlds = None if principal is None else worlds_for(context.registry, principal)
     try:
-        reach = reach_of_all(query.get("resource", ()), context.base, context.registry.worlds)
+        reach = reach_of_all(query.get("resource", ()), context.base, worlds)
     except InvalidTarget:
         raise wrong("invalid_target", "The resource is no endpoint of this server, or there are several.") from None
-    scopes = _scopes(authority, client, reach, _first(query, "scope"))
+    if principal is None:
+        return None
+    scopes = _scopes(authority, client, reach, _first(query, "scope"), principal)
     if not scopes:
         raise wrong("invalid_scope", "None of these scopes can be granted to this client here.")
     return Asked(
+        principal=principal,
         client_id=client.id,
         client_name=client.name,
         client_uri=client.uri,
@@ -107,11 +115,13 @@ def _redirect_uri(client: Client, query: Query) -> str:
     return found
 
 
-def _scopes(authority: Authority, client: Client, reach: Reach, scope: str | None) -> tuple[str, ...]:
-    """What is asked for, without what does not exist here or is beyond the client."""
+def _scopes(
+    authority: Authority, client: Client, reach: Reach, scope: str | None, principal: Principal
+) -> tuple[str, ...]:
+    """What is asked for, without what is not there for the person or is beyond the client."""
     registry = authority.context.registry
-    there = known(registry, reach)
-    asked = split(scope) or default(registry, reach)
+    there = known(registry, reach, principal)
+    asked = split(scope) or default(registry, reach, principal)
     return tuple(one for one in asked if one in there and (client.scopes is None or one in client.scopes))
 
 

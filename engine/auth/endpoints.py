@@ -22,7 +22,7 @@ from engine.auth.reading import Unreadable, form_of, named_by, once, parameters
 from engine.auth.registration import register
 from engine.auth.scopes import known
 from engine.store.records import Transaction
-from engine.types import Json
+from engine.types import Json, Principal
 
 logger = logging.getLogger(__name__)
 
@@ -64,10 +64,14 @@ def routes(context: AuthContext, pages: Pages, fetcher: Fetcher | None = None) -
     async def authorize(request: Request) -> Response:
         try:
             query = parameters(request.url.query)
-            if _is_of_document(query) and not await _signed_in(context, request):
+            principal = await to_thread.run_sync(_signed_in, context, request)
+            if principal is None and _is_of_document(query):
+                # For nobody else does this server fetch and keep what a stranger put anywhere.
                 return pages.to_login(context, request)
             client = await _client(authority, fetcher, query)
-            asked = await to_thread.run_sync(asked_of, authority, client, query)
+            asked = await to_thread.run_sync(asked_of, authority, client, query, principal)
+            if asked is None:
+                return pages.to_login(context, request)
             return await _decided(authority, pages, request, asked)
         except Unreadable as error:
             return pages.problem(context, str(error))
@@ -105,10 +109,10 @@ def _is_of_document(query: Query) -> bool:
     return any(map(documents.is_document, query.get("client_id", ())))
 
 
-async def _signed_in(context: AuthContext, request: Request) -> bool:
-    """Whether somebody is: nobody else has this server fetch and keep what a stranger put anywhere."""
-    browser = await to_thread.run_sync(browser_of, context, request)
-    return browser.person_id is not None
+def _signed_in(context: AuthContext, request: Request) -> Principal | None:
+    """Who is, if anybody."""
+    person = browser_of(context, request).person_id
+    return None if person is None else context.store.read(lambda tx: tx.principal(person))
 
 
 async def _client(authority: Authority, fetcher: Fetcher, query: Query) -> Client:
@@ -140,7 +144,7 @@ async def _decided(authority: Authority, pages: Pages, request: Request, asked: 
         is_new = await to_thread.run_sync(
             lambda: context.store.read(lambda tx: clients.is_new(tx, asked.client_id, person))
         )
-        words = known(context.registry, asked.reach)
+        words = known(context.registry, asked.reach, asked.principal)
         scopes = {one: words[one] for one in asked.scopes}
         return await to_thread.run_sync(pages.consent, context, request, browser, asked, scopes, is_new)
     if not browser.sent_form(next(iter(form.get("key", ())), None)):

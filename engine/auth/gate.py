@@ -19,8 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from engine.asgi import CHALLENGE, PRINCIPAL, peeked
 from engine.auth.bearers import Bearer, Bearers
 from engine.auth.context import AuthContext
-from engine.auth.reach import EVERYWHERE, InvalidTarget, Reach, reach_at, reach_of
-from engine.auth.scopes import known
+from engine.auth.reach import EVERYWHERE, Reach, reach_at
+from engine.auth.scopes import published, worlds_for
 from engine.errors import StoreError
 from engine.looking import every
 
@@ -92,7 +92,7 @@ class Gate:
         return found[0]
 
     def _challenge(self, path: str, reach: Reach, given: list[bytes]) -> JSONResponse:
-        scopes = " ".join(known(self._context.registry, reach))
+        scopes = " ".join(published(self._context.registry, reach))
         parts = [f'resource_metadata="{self._metadata(path)}"', f'scope="{scopes}"']
         said = "Authorization is needed: get a token as resource_metadata says."
         if given:
@@ -160,16 +160,18 @@ class Streams:
 
 
 def routes(context: AuthContext) -> list[BaseRoute]:
-    """The metadata of the server and of each endpoint as protected resources (RFC 9728, section 3)."""
+    """The metadata of the server and of each endpoint as protected resources (RFC 9728, section 3).
+
+    A world that is not for everybody has such as one that never was would: who asks is not known yet.
+    """
 
     async def described(request: Request) -> JSONResponse:
-        path = request.url.path.removeprefix(WELL_KNOWN)
-        try:
-            reach = reach_of(context.base + path, context.base, context.registry.worlds)
-        except InvalidTarget as error:
-            return JSONResponse({"error": "not_found", "reason": str(error)}, status_code=404)
-        resource = context.base + path.rstrip("/")
-        return JSONResponse(_description(context, reach, resource), headers={"Access-Control-Allow-Origin": "*"})
+        path = str(request.scope["path"]).removeprefix(WELL_KNOWN).rstrip("/")
+        reach = reach_at(path or "/mcp")
+        if reach is None:
+            return _absent()
+        found = _description(context, reach, context.base + path)
+        return JSONResponse(found, headers={"Access-Control-Allow-Origin": "*"})
 
     return [Route(WELL_KNOWN, described), Route(WELL_KNOWN + "/{rest:path}", described)]
 
@@ -182,12 +184,13 @@ def metadata_url(base: str, path: str) -> str:
 
 
 def _description(context: AuthContext, reach: Reach, resource: str) -> dict[str, object]:
+    world = worlds_for(context.registry, None).get(reach.world or "")
     return {
         "resource": resource,
         "authorization_servers": [context.base],
-        "scopes_supported": list(known(context.registry, reach)),
+        "scopes_supported": list(published(context.registry, reach)),
         "bearer_methods_supported": ["header"],
-        "resource_name": "Turnkeeper" if reach.world is None else context.registry.worlds[reach.world].title,
+        "resource_name": "Turnkeeper" if world is None else world.title,
     }
 
 

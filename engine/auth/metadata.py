@@ -7,7 +7,7 @@ from starlette.routing import BaseRoute, Route
 from engine.auth.authority import GRANT_TYPES, METHODS
 from engine.auth.context import AuthContext
 from engine.auth.reach import EVERYWHERE
-from engine.auth.scopes import known
+from engine.auth.scopes import published
 
 WELL_KNOWN = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
 
@@ -29,7 +29,7 @@ def described(context: AuthContext) -> dict[str, object]:
         "revocation_endpoint": f"{base}/revoke",
         "introspection_endpoint": f"{base}/introspect",
         "registration_endpoint": f"{base}/register",
-        "scopes_supported": list(known(context.registry, EVERYWHERE)),
+        "scopes_supported": list(published(context.registry, EVERYWHERE)),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": list(GRANT_TYPES),

@@ -48,10 +48,11 @@ def reach_at(path: str) -> Reach | None:
     return None if match is None else Reach(**match.groupdict())
 
 
-def reach_of(resource: str | None, base: str, worlds: Collection[str]) -> Reach:
+def reach_of(resource: str | None, base: str, worlds: Collection[str] | None) -> Reach:
     """The reach that a `resource` names, of the server whose public URL is `base`. Raises InvalidTarget.
 
-    The server's own URL, that of `/mcp` and none at all mean everywhere. Whether a session exists is not looked at.
+    The server's own URL, that of `/mcp` and none at all mean everywhere. Whether a session exists is not looked at,
+    nor without `worlds` whether a world does.
     """
     if resource is None:
         return EVERYWHERE
@@ -64,12 +65,12 @@ def reach_of(resource: str | None, base: str, worlds: Collection[str]) -> Reach:
     path = parts.path.removeprefix(own.path) if parts.path.startswith(own.path) else None
     if path is not None and not parts.query:
         reach = reach_at(path.rstrip("/") or "/mcp")
-        if reach is not None and (reach.world is None or reach.world in worlds):
+        if reach is not None and (reach.world is None or worlds is None or reach.world in worlds):
             return reach
     raise InvalidTarget(f"{resource!r} is no endpoint of {base}.")
 
 
-def reach_of_all(resources: Collection[str], base: str, worlds: Collection[str]) -> Reach:
+def reach_of_all(resources: Collection[str], base: str, worlds: Collection[str] | None) -> Reach:
     """The reach that every one of some resources names: a token is for one. Raises InvalidTarget."""
     found = {reach_of(resource, base, worlds) for resource in resources} or {EVERYWHERE}
     if len(found) > 1:

@@ -270,7 +270,8 @@ def _bound(principal: Principal) -> str:
 
 
 def _instructions(catalog: Catalog) -> str:
-    worlds = "\n".join(f"- {world.name}: {world.description.partition(chr(10))[0]}" for world in catalog.worlds)
+    told = [world for world in catalog.worlds if world.only_for is None or not catalog.together]
+    worlds = "\n".join(f"- {world.name}: {world.description.partition(chr(10))[0]}" for world in told)
     return (
         "Sessions here are durable, yours, and undoable: every action makes a revision, `undo` takes it back, and"
         " `fork_session` tries another way. Leave `session` out to use your main session of a world. Pass"

@@ -254,9 +254,11 @@ class Transaction:
         return str(row[0] or row[1])
 
     def principal(self, person_id: int) -> Principal:
-        """The person as a principal, for hooks."""
-        row = self._execute("select issuer, subject, name from person where id = ?", (person_id,)).fetchone()
-        return Principal(*row)
+        """The person as a principal."""
+        issuer, subject, name, mail = self._execute(
+            "select issuer, subject, name, mail from person where id = ?", (person_id,)
+        ).fetchone()
+        return Principal(issuer, subject, name, mail=mail)
 
     def access_token(self, token_hash: str) -> tuple[Any, ...] | None:
         """What an access token is kept with, if it was not taken back.

@@ -57,7 +57,7 @@ class Desk(World, name="desk", rows=[]):
         """Burn it down."""
         return "ashes"
 
-    @action(only_for=lambda principal: principal.name == "ada")
+    @action(scope="desk:polish", only_for=lambda principal: principal.name == "ada")
     def polish(self) -> str:
         """Polish it."""
         return "shining"

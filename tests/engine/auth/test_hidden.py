@@ -1,0 +1,116 @@
+"""What is not for everybody: no public list has it, and who may not see it is answered as for what never was."""
+
+from collections.abc import Callable, Mapping
+
+import pytest
+from httpx2 import Response
+from starlette.testclient import TestClient
+
+from engine.types import Json
+from tests.engine.auth.conftest import BASE, House, Person, answered, scopes_in
+
+RESOURCES = "/.well-known/oauth-protected-resource"
+
+
+def alike(ask: Callable[[str], Response]) -> Response:
+    """The answer about a world that is for some, which is to the letter the one about a world that never was."""
+    hidden, absent = ask("safe"), ask("moon")
+
+    def said(answer: Response, world: str) -> tuple[int, str, list[str]]:
+        headers = [f"{name}: {value}".replace(world, "…") for name, value in answer.headers.items()]
+        return answer.status_code, answer.text.replace(world, "…"), headers
+
+    assert said(hidden, "safe") == said(absent, "moon")
+    return hidden
+
+
+@pytest.mark.parametrize(
+    "path",
+    [RESOURCES, f"{RESOURCES}/mcp", f"{RESOURCES}/sessions/any/mcp", "/.well-known/oauth-authorization-server", "/mcp"],
+)
+def test_no_public_list_has_what_is_for_some(house: House, path: str) -> None:
+    answer = house.http.get(path)
+    said = answer.text + answer.headers.get("www-authenticate", "")
+    assert "safe" not in said and "desk:polish" not in said
+    assert "desk:burn" in said
+
+
+def test_world_for_some_is_described_like_one_that_never_was(house: House) -> None:
+    described = alike(lambda world: house.http.get(f"{RESOURCES}/worlds/{world}/mcp")).json()
+    assert described["resource"] == f"{BASE}/worlds/safe/mcp"
+    assert described["scopes_supported"] == ["safe:read", "safe:write"]
+    assert alike(lambda world: house.call(None, "turn", f"/worlds/{world}/mcp")).status_code == 401
+
+
+def test_before_sign_in_a_world_for_some_is_asked_for_like_one_that_never_was(house: House) -> None:
+    app, stranger = house.client(), TestClient(house.http.app, base_url=BASE, follow_redirects=False)
+    for ask in (
+        lambda world: stranger.get(app.address(resource=f"{BASE}/worlds/{world}/mcp")),
+        lambda world: stranger.get(app.address(scope=f"{world}:read")),
+    ):
+        assert alike(ask).headers["location"].startswith(f"{BASE}/login?")
+
+
+def test_who_may_not_see_a_world_cannot_ask_for_it(house: House) -> None:
+    app, mallory = house.client(), house.person("mallory")
+    for error, ask in (
+        ("invalid_target", lambda world: mallory.browser.get(app.address(resource=f"{BASE}/worlds/{world}/mcp"))),
+        ("invalid_scope", lambda world: mallory.browser.get(app.address(scope=f"{world}:read"))),
+    ):
+        assert answered(alike(ask))["error"] == error
+    assert app.tokens(mallory, scope="desk:read desk:polish safe:read")["scope"] == "desk:read"
+
+
+def test_consent_offers_what_is_there_for_the_person(house: House, ada: Person) -> None:
+    app, mallory = house.client(), house.person("mallory")
+    assert scopes_in(mallory.browser.get(app.address())) == ["desk:read", "desk:write"]
+    assert scopes_in(ada.browser.get(app.address())) == ["desk:read", "desk:write", "safe:read", "safe:write"]
+    assert scopes_in(ada.browser.get(app.address(scope="desk:polish"))) == ["desk:polish"]
+    assert (
+        "error"
+        not in house.send(
+            app.tokens(ada, resource=f"{BASE}/worlds/safe/mcp")["access_token"], "tools/list", {}, "/worlds/safe/mcp"
+        ).json()
+    )
+
+
+def test_token_narrowed_to_a_world_is_for_one_that_its_person_may_see(house: House, ada: Person) -> None:
+    app, mallory = house.client(), house.person("mallory")
+    code = app.code(mallory)
+    refused = alike(lambda world: app.redeem(code, resource=f"{BASE}/worlds/{world}/mcp"))
+    assert refused.json()["error"] == "invalid_target"
+    token = app.redeem(code).json()["refresh_token"]
+    refused = alike(lambda world: app.refresh(token, resource=f"{BASE}/worlds/{world}/mcp"))
+    assert refused.json()["error"] == "invalid_target"
+    assert app.redeem(app.code(ada), resource=f"{BASE}/worlds/safe/mcp").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "params"),
+    [
+        ("tools/call", {"name": "start_session", "arguments": {"world": "safe"}}),
+        ("tools/call", {"name": "safe_turn", "arguments": {}}),
+        ("resources/read", {"uri": "session://safe/state"}),
+        ("prompts/get", {"name": "safe_start"}),
+    ],
+)
+def test_scope_of_what_a_person_may_not_see_is_not_named_as_missing(
+    house: House, method: str, params: Mapping[str, Json]
+) -> None:
+    token = house.client().tokens(house.person("mallory"))["access_token"]
+
+    def ask(world: str) -> Response:
+        given = {
+            name: value.replace("safe", world) if isinstance(value, str) else value for name, value in params.items()
+        }
+        if "world" in given.get("arguments", {}):
+            given["arguments"] = {"world": world}
+        return house.send(token, method, given, name=given.get("name", given.get("uri")))
+
+    assert alike(ask).status_code in (200, 400)
+
+
+def test_client_is_introduced_to_worlds_that_are_for_everybody(house: House) -> None:
+    token = house.client().tokens(house.person("mallory"))["access_token"]
+    said = house.send(token, "server/discover", {}).text
+    assert "- desk: A desk." in said and "safe" not in said
