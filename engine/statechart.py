@@ -16,7 +16,10 @@ from typing import Any
 from engine.charts import ROOT, Chart, Configuration, Content, Event, Kind, Node, Transition
 
 MACROSTEP = 100
-"""How many microsteps an event may cause at most, before the chart counts as one that never comes to rest."""
+"""How many microsteps an event may cause at most, before the chart counts as one that never comes to rest.
+
+An event from within that nothing hears counts as one: a guard that raises it, and then says no, raises it again.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ def can_be_together(chart: Chart, names: Collection[str]) -> bool:
 class Moment:
     """A step under way: what guards and content see of it. It lives as long as the call that made it."""
 
-    __slots__ = ("_effects", "_history", "_pending", "_taken", "active", "chart", "context", "event")
+    __slots__ = ("_caused", "_effects", "_history", "_pending", "_taken", "active", "chart", "context", "event")
 
     def __init__(self, chart: Chart, configuration: Configuration, context: Any) -> None:
         self.chart = chart
@@ -125,6 +128,7 @@ class Moment:
         self._pending = deque(configuration.pending)
         self._effects: list[Effect] = []
         self._taken: list[Transition] = []
+        self._caused = 0
 
     def raise_event(self, event: Event) -> None:
         """Hand an internal event back: it is heard when no transition without an event is possible any more."""
@@ -137,23 +141,33 @@ class Moment:
 
     def settled(self) -> Step:
         """Go on until nothing is left to do. Raises Endless."""
-        for _ in range(MACROSTEP):
-            if not self.advance():
-                return self.result()
-        raise Endless(f"no rest after {MACROSTEP} microsteps; active: {', '.join(self.chart.atomic(self.active))}")
+        while self.advance():
+            pass
+        return self.result()
 
     def advance(self) -> bool:
-        """Take the next microstep by itself, if there is one."""
+        """Take the next microstep by itself, if there is one. Raises Endless."""
         while not self.chart.is_final(self.active):
             if self.chart.has_eventless and (enabled := self._selected(None)):
+                self._count()
                 self.take(enabled)
                 return True
             if not self._pending:
                 return False
+            self._count()
             if self.hear(self._pending.popleft()):
                 return True
         self._pending.clear()
         return False
+
+    def _count(self) -> None:
+        self._caused += 1
+        if self._caused > MACROSTEP:
+            active = ", ".join(self.chart.atomic(self.active))
+            raise Endless(
+                f"no rest after {MACROSTEP} microsteps; active: {active}."
+                " Let a guard say no in the end to what is taken by itself there, and raise no event"
+            )
 
     def hear(self, event: Event) -> bool:
         """Take the transitions of an event, if there are any."""

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from engine.charts import Chart, Configuration, Content, Delay, Event, Kind, Node, Transition
-from engine.statechart import Cancel, Endless, Moment, Schedule, Step, begin, move, send
+from engine.statechart import Cancel, Endless, Moment, Schedule, Step, begin, microstep, move, send
 
 A_DAY = timedelta(days=1)
 
@@ -191,6 +191,29 @@ def test_chart_without_rest_is_stopped_and_says_where() -> None:
     chart = Chart((state("ping"), state("pong")), (way("ping", None, "pong"), way("pong", None, "ping")))
     with pytest.raises(Endless, match="no rest after 100 microsteps; active: p"):
         begin(chart, [])
+
+
+def test_guard_that_raises_an_event_and_says_no_is_stopped() -> None:
+    def complains(context: Any, moment: Moment) -> bool:
+        moment.raise_event(Event("tick"))
+        return False
+
+    chart = Chart((state("a"), state("b")), (way("a", None, "b", guard=complains), way("a", "go", "b")))
+    with pytest.raises(Endless, match=r"no rest after 100 microsteps; active: a\. Let a guard say no in the end"):
+        begin(chart, [])
+    with pytest.raises(Endless):
+        microstep(chart, Configuration(frozenset({"a"})), [])
+
+
+@pytest.mark.parametrize("ways", [100, 101])
+def test_a_hundred_microsteps_are_not_too_many(ways: int) -> None:
+    places = [state(f"s{place}") for place in range(ways + 1)]
+    chart = Chart(tuple(places), tuple(way(f"s{place}", None, f"s{place + 1}") for place in range(ways)))
+    if ways == 100:
+        assert begin(chart, []).configuration.active == {"s100"}
+    else:
+        with pytest.raises(Endless):
+            begin(chart, [])
 
 
 def test_what_content_raises_reaches_the_caller_who_has_the_old_configuration_still() -> None:
