@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from engine.charts import ROOT, Chart, Configuration, Event
-from engine.statechart import entered, is_legal
+from engine.statechart import can_be_together, entered, is_legal
 from engine.types import dumped
 
 Step = Callable[[str], str | None]
@@ -82,6 +82,8 @@ def _read(chart: Chart, text: str, step: Step, *, older: bool) -> Configuration:
         for now in _stepped(chart, "history", [name], step)
         if (states := _stepped(chart, "state", recalled[name], step))
     }
+    for name, recalled in history.items():
+        _insist_on_recalled(chart, name, recalled)
     active = entered(chart, names)
     inner = set(chart.atomic(active))
     if not is_legal(chart, active) or not (older or inner == set(names)):
@@ -120,6 +122,13 @@ def _known(chart: Chart, what: str, name: str) -> str:
     if not name or node is None or node.kind.is_history != (what == "history"):
         raise Unknown(what, name)
     return name
+
+
+def _insist_on_recalled(chart: Chart, history: str, recalled: frozenset[str]) -> None:
+    """Insist that a history recalls what it may stand for: states within what it is in, active together."""
+    within = chart.descendants[chart.node[history].parent]
+    if not (recalled <= within and can_be_together(chart, recalled)):
+        raise Unknown(f"history {history!r} of", " + ".join(chart.in_order(recalled)))
 
 
 def innermost(chart: Chart, active: Collection[str]) -> str:

@@ -98,7 +98,7 @@ def state(definition: Definition, version: int, stored: str) -> str:
 
 
 def _unknown_state(definition: Definition, version: int, stored: str, unknown: Unknown) -> Refused:
-    named = f"{shown(stored)!r}" + (f", with the {unknown.what} {unknown.name!r}" if unknown.name != stored else "")
+    named = f"{shown(stored)!r}" + (f", with the {unknown.what} {unknown.name!r}," if unknown.name != stored else "")
     held = [name for found in definition.chart.histories.values() for name in found]
     histories = f", its histories {', '.join(held)}" if held else ""
     return Refused(

@@ -584,6 +584,39 @@ def test_name_that_no_upgrade_says_is_gone_is_refused(dispatcher_of: Make, gone:
     assert "what became of the old name, or None where nothing did" in (refused.value.hint or "")
 
 
+def test_history_recalls_nothing_outside_of_what_it_is_in(dispatcher_of: Make) -> None:
+    def telling(*states: Any) -> type[World]:
+        class Telling(World, name="worker", states=states, rows=[]):
+            @action(source=Tale.INN, target=Tale.WELL)
+            def draw(self) -> None: ...
+
+            @action(source=[Tale.STORY, Tale.WELL], target=Tale.MAP)
+            def look(self) -> None: ...
+
+            @action(source=Tale.MAP, target=Tale.BACK)
+            def go_on(self) -> None: ...
+
+        return Telling
+
+    back = History(Tale.BACK, default=Tale.INN)
+    before = dispatcher_of(telling(Compound(Tale.STORY, back, Tale.INN, Tale.WELL), Tale.MAP))
+    act(before, "draw")
+    session = act(before, "look").session
+    after = later(before, telling(Compound(Tale.STORY, back, Tale.INN), Tale.WELL, Tale.MAP))
+    with pytest.raises(Refused, match="with the history 'back' of 'well', in version 1 of worker") as refused:
+        act(after, "go_on", session=session)
+    assert refused.value.rule == "unknown_state"
+    assert act(before, "go_on", session=session).state == "well"
+
+
+class Tale(StrEnum):
+    STORY = "story"
+    BACK = "back"
+    INN = "inn"
+    WELL = "well"
+    MAP = "map"
+
+
 # wrong declarations
 
 

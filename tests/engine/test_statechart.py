@@ -1,11 +1,13 @@
 """The pure core on charts that can be read: what is left and entered in which order, what is recalled, what is due."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from engine.charts import Chart, Configuration, Content, Delay, Event, Kind, Node, Transition
+from engine.configurations import is_known
 from engine.statechart import Cancel, Endless, Moment, Schedule, Step, begin, microstep, move, send
 
 A_DAY = timedelta(days=1)
@@ -104,6 +106,14 @@ def test_state_that_was_not_left_is_not_entered_again_for_a_history() -> None:
     )
     step, said = run(Chart(nodes, (way("a", "go", "back"),)), "go")
     assert (said, step.effects) == (["-a", "a go", "+a"], ())
+
+
+@pytest.mark.parametrize(
+    ("recalled", "known"),
+    [(["due", "sent"], True), (["paid"], True), (["due", "paid"], False), (["open"], False), (["placed"], False)],
+)
+def test_history_recalls_what_is_within_its_parent_and_can_be_active_together(recalled: list[str], known: bool) -> None:
+    assert is_known(ORDER, json.dumps({"in": ["held"], "history": {"before": recalled}})) is known
 
 
 def test_transition_without_target_leaves_nothing() -> None:
