@@ -111,16 +111,18 @@ class Opened:
 
     def begin(self, world: World) -> str:
         """The state of a session that starts, after the start method: the chart's first, with what its entry does."""
-        return self._at_rest(statechart.begin(self.definition.chart, self._acting(world), raised=self._raised))
+        chart, acting = self.definition.chart, self._acting(world)
+        return self._at_rest(lambda: statechart.begin(chart, acting, raised=self._raised))
 
     def send(self, action: str, world: World) -> str:
         """The state that an action leads to, after its method; what lies on the way is carried out. Raises Refused."""
-        event = Event(action, chosen=self.chosen)
-        return self._at_rest(statechart.send(self.definition.chart, self._before, event, self._acting(world)))
+        chart, acting, event = self.definition.chart, self._acting(world), Event(action, chosen=self.chosen)
+        return self._at_rest(lambda: statechart.send(chart, self._before, event, acting))
 
     def move(self, world: World) -> str:
         """The state that a copy's method chose, entered from outside, or where the session comes to rest without."""
-        return self._at_rest(statechart.move(self.definition.chart, self._before, self.chosen, self._acting(world)))
+        chart, acting = self.definition.chart, self._acting(world)
+        return self._at_rest(lambda: statechart.move(chart, self._before, self.chosen, acting))
 
     def _acting(self, world: World) -> Acting:
         if self._situation is None:
@@ -136,8 +138,15 @@ class Opened:
     def _raised(self) -> tuple[Event, ...]:
         return () if self._situation is None else self._situation.raised
 
-    def _at_rest(self, step: statechart.Step) -> str:
-        return text_of(self.definition.chart, step.configuration)
+    def _at_rest(self, take: Callable[[], statechart.Step]) -> str:
+        try:
+            return text_of(self.definition.chart, take().configuration)
+        except statechart.Apart as apart:
+            raise Refused(
+                "states_apart",
+                f"It cannot be done as the session was left: {apart}.",
+                hint="Its author can have self.enter choose the history alone, or one state in each region.",
+            ) from None
 
     @property
     def seed(self) -> str | None:

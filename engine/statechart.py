@@ -56,6 +56,13 @@ class Endless(Exception):
     """A chart did not come to rest: it would go on taking transitions by itself."""
 
 
+class Apart(Exception):
+    """Targets were to be entered together that stand, as it is, for `states` that cannot be active together."""
+
+    def __init__(self, targets: tuple[str, ...], states: tuple[str, ...]) -> None:
+        super().__init__(f"{' and '.join(targets)} cannot be entered together: they stand for {' + '.join(states)}")
+
+
 def begin(chart: Chart, context: Any = None, *, raised: tuple[Event, ...] = ()) -> Step:
     """Enter a chart's initial states, hear what was raised before, and come to rest. Raises Endless."""
     moment = Moment(chart, Configuration(pending=raised), context)
@@ -107,9 +114,10 @@ def is_legal(chart: Chart, active: Collection[str]) -> bool:
 
 
 def can_be_together(chart: Chart, names: Collection[str]) -> bool:
-    """Whether one configuration holds all these states, or what these histories stand for."""
-    active = entered(chart, names)
-    return all(name in active or chart.node[name].kind.is_history for name in names) and is_legal(chart, active)
+    """Whether one configuration can hold all these states. What histories stand for shows when they are entered."""
+    states = [name for name in names if not chart.node[name].kind.is_history]
+    active = entered(chart, states)
+    return not states or (active.issuperset(states) and is_legal(chart, active))
 
 
 class Moment:
@@ -285,15 +293,18 @@ class Moment:
         """Enter what transitions lead to, outermost first, and say what is done by that.
 
         What a history stands for may lie in a state that was not left: it is not entered a second time (SCXML 3.13;
-        appendix D would).
+        appendix D would). Raises Apart.
         """
-        entry = _Entry(self.chart, self._history)
+        entry, joined = _Entry(self.chart, self._history), tuple[str, ...]()
         for transition in transitions:
             targets = self._targets(transition)
             for target in targets:
                 entry.add(target)
             for target in self._effective(targets):
                 entry.add_above(target, self._domain(transition))
+            joined = targets if len(targets) > 1 else joined
+        if joined and not is_legal(self.chart, self.active | entry.states):
+            raise Apart(joined, tuple(self.chart.atomic(entry.states)))
         for state in self.chart.in_order(entry.states - self.active):
             node = self.chart.node[state]
             self.active.add(state)

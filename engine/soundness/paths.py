@@ -14,7 +14,7 @@ import networkx
 
 from engine.charts import ROOT, Chart, Configuration, Event, Transition
 from engine.soundness.structure import in_transition
-from engine.statechart import Moment, Step, can_be_together
+from engine.statechart import Apart, Moment, Step, can_be_together
 
 LIMIT = 4096
 """How many situations are looked at."""
@@ -225,8 +225,12 @@ class _Exploration:
             self._left -= 1
             answers = _Answers(scripts.pop())
             moment = Moment(self._chart, configuration, answers)
-            acted = act(moment)
-            yield acted, moment.result()
+            try:
+                acted = act(moment)
+            except Apart:
+                pass  # nobody gets there: the call would be refused
+            else:
+                yield acted, moment.result()
             scripts += answers.others()
         if scripts:
             self._graph.graph["complete"] = False

@@ -609,6 +609,49 @@ def test_history_recalls_nothing_outside_of_what_it_is_in(dispatcher_of: Make) -
     assert act(before, "go_on", session=session).state == "well"
 
 
+class Room(StrEnum):
+    OUT = "out"
+    ROOM = "room"
+    BACK = "back"
+    LIGHT = "light"
+    DARK = "dark"
+    LIT = "lit"
+    DOOR = "door"
+    SHUT = "shut"
+    AJAR = "ajar"
+
+
+REGIONS = (Compound(Room.LIGHT, Room.DARK, Room.LIT), Compound(Room.DOOR, Room.SHUT, Room.AJAR))
+
+
+def test_state_is_not_entered_beside_what_a_history_recalls_of_its_region(dispatcher_of: Make) -> None:
+    back = History(Room.BACK, default=Room.DARK, deep=True)
+
+    class House(World, name="worker", states=[Room.OUT, Parallel(Room.ROOM, back, *REGIONS)], rows=[]):
+        @action(source=Room.OUT, target=[Room.BACK, Room.AJAR, Room.ROOM])
+        def come(self, back: bool) -> None:
+            self.enter(*((Room.BACK, Room.AJAR) if back else (Room.ROOM,)))
+
+        @action(source=[Room.DARK, Room.SHUT], target=[Room.LIT, Room.AJAR])
+        def use(self, state: Room) -> None:
+            self.enter(state)
+
+        @action(source=Room.ROOM, target=Room.OUT)
+        def go(self) -> None: ...
+
+    house = dispatcher_of(House)
+    assert act(house, "come", back=True).state == "dark + ajar"
+    act(house, "go")
+    act(house, "come", back=False)
+    session = act(house, "go").session
+    before = house.now(LOCAL, session)
+    with pytest.raises(Refused, match="back and ajar cannot be entered together: they stand for dark") as refused:
+        act(house, "come", back=True)
+    assert refused.value.rule == "states_apart" and "self.enter" in (refused.value.hint or "")
+    assert house.now(LOCAL, session) == before
+    assert act(house, "come", back=False).state == "dark + shut"
+
+
 class Tale(StrEnum):
     STORY = "story"
     BACK = "back"
