@@ -23,6 +23,7 @@ def chart_of(cls: type, places: Places, actions: Iterable[Action], methods: Iter
         nodes = (Node(name=ONLY_STATE, kind=Kind.FINAL),)
     bare = Chart(nodes)
     ways = (*_of_actions(bare, changing), *_of_methods(cls, methods))
+    _insist_on_ways(cls, changing, ways)
     return Chart(nodes, ways, places.initial)
 
 
@@ -106,6 +107,19 @@ def _insist_on_states(cls: type, places: Places, actions: list[Action], methods:
                 f"{cls.__name__}.{label}: {state!r} is no state of this world.",
                 hint=f"Its states are: {', '.join(names)}.",
             )
+
+
+def _insist_on_ways(cls: type, actions: list[Action], ways: tuple[Transition, ...]) -> None:
+    """Insist that each target of an action can be chosen from some source. Raises DefinitionError."""
+    for action in actions:
+        offered = {choice for way in ways if way.events == (action.name,) for choice in way.choices}
+        for target in action.targets:
+            if target not in offered:
+                raise DefinitionError(
+                    f"{cls.__name__}.{action.name}: {target!r} lies in another region than every source, so it would"
+                    " never be entered.",
+                    hint=f"Give source= a state in the region of {target!r}, too, or take {target!r} out of target=.",
+                )
 
 
 def _named_by_actions(actions: list[Action]) -> Iterator[tuple[str, str]]:

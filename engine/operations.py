@@ -18,7 +18,7 @@ from engine.checks import check_possible, is_enabled
 from engine.configurations import configuration_of, text_of
 from engine.content import Block, Text, rendered
 from engine.definition import Definition
-from engine.errors import Refused
+from engine.errors import DefinitionError, Refused
 from engine.failpoints import reach
 from engine.limits import check_data, check_result
 from engine.rows import Rows
@@ -117,7 +117,25 @@ class Opened:
     def send(self, action: str, world: World) -> str:
         """The state that an action leads to, after its method; what lies on the way is carried out. Raises Refused."""
         chart, acting, event = self.definition.chart, self._acting(world), Event(action, chosen=self.chosen)
-        return self._at_rest(lambda: statechart.send(chart, self._before, event, acting))
+
+        def take() -> statechart.Step:
+            step = statechart.send(chart, self._before, event, acting)
+            self._insist_on_chosen(action, step)
+            return step
+
+        return self._at_rest(take)
+
+    def _insist_on_chosen(self, action: str, step: statechart.Step) -> None:
+        """Insist that what self.enter chose was there already, or was entered by the transitions of the action."""
+        offered = {choice for way in step.taken if way.hears(action) for choice in way.choices}
+        missed = [state for state in self.chosen if state not in offered and state not in self.configuration.active]
+        if missed:
+            now = " + ".join(self.definition.chart.atomic(self.configuration.active))
+            raise DefinitionError(
+                f"{self.definition.cls.__name__}.{action} cannot enter {' and '.join(map(repr, missed))} from {now}:"
+                " no transition that was taken leads there.",
+                hint="Choose it only while a source in its region, or around it, is active.",
+            )
 
     def move(self, world: World) -> str:
         """The state that a copy's method chose, entered from outside, or where the session comes to rest without."""

@@ -652,6 +652,44 @@ def test_state_is_not_entered_beside_what_a_history_recalls_of_its_region(dispat
     assert act(house, "come", back=False).state == "dark + shut"
 
 
+def test_target_that_no_transition_leads_to_is_not_passed_over(dispatcher_of: Make) -> None:
+    back = History(Room.BACK, default=Room.DARK, deep=True)
+
+    class House(World, name="worker", states=[Parallel(Room.ROOM, back, *REGIONS), Room.OUT], rows=[]):
+        @action(source=[Room.DARK, Room.SHUT], target=[Room.LIT, Room.AJAR, Room.SHUT])
+        def use(self, states: list[Room]) -> None:
+            self.enter(*states)
+
+        @action(source=Room.LIT, target=Room.DARK)
+        def darken(self) -> None: ...
+
+        @action(source=Room.ROOM, target=Room.OUT)
+        def go(self) -> None: ...
+
+        @action(source=Room.OUT, target=Room.BACK)
+        def come(self) -> None: ...
+
+    house = dispatcher_of(House)
+    assert act(house, "use", states=["lit", "ajar"]).state == "lit + ajar"
+    session = act(house, "darken").session
+    before = house.now(LOCAL, session)
+    with pytest.raises(DefinitionError, match=r"House\.use cannot enter 'shut' from dark \+ ajar: no transition"):
+        act(house, "use", states=["lit", "shut"])
+    assert house.now(LOCAL, session) == before
+    assert act(house, "use", states=["lit", "ajar"]).state == "lit + ajar"
+
+
+def test_target_beside_every_source_is_refused() -> None:
+    def use(self: World) -> None: ...
+
+    states = [Room.OUT, Parallel(Room.ROOM, History(Room.BACK, default=Room.DARK), *REGIONS)]
+    members = {"use": action(source=Room.DARK, target=[Room.LIT, Room.AJAR])(use)}
+    assert told(states, members) == (
+        "Odd.use: 'ajar' lies in another region than every source, so it would never be entered."
+        " Give source= a state in the region of 'ajar', too, or take 'ajar' out of target=."
+    )
+
+
 class Tale(StrEnum):
     STORY = "story"
     BACK = "back"
