@@ -58,6 +58,15 @@ def is_known(chart: Chart, text: str) -> bool:
     return True
 
 
+def is_sound(text: str) -> bool:
+    """Whether a text stands for a configuration of any chart: of an older version's, whose names are not known."""
+    try:
+        _plain(text)
+    except Unknown:
+        return False
+    return True
+
+
 def upgraded(chart: Chart, text: str, step: Step) -> str:
     """The text of an older version's configuration in this chart, whose names `step` makes of the older ones.
 
@@ -68,8 +77,11 @@ def upgraded(chart: Chart, text: str, step: Step) -> str:
 
 
 def shown(text: str) -> str:
-    """A configuration for people: its innermost states."""
-    return text if not text.startswith("{") else " + ".join(json.loads(text)["in"])
+    """A configuration for people: its innermost states; what is none, as it stands."""
+    try:
+        return " + ".join(_plain(text)["in"])
+    except Unknown:
+        return text
 
 
 def _read(chart: Chart, text: str, step: Step, *, older: bool) -> Configuration:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from engine.configurations import is_known
+from engine.configurations import is_known, is_sound
 from engine.copying import paced
 from engine.definition import Definition
 from engine.errors import Refused
@@ -45,6 +45,8 @@ class Contents:
             _check_head(self._stored, self.file.about, self.definition)
             check_data(self.head["data"] or "", self.limits)
             for entry in self.entries():
+                known = _is_state(self.definition, entry.version, entry.state)
+                _insist(known, f"there is no state {entry.state!r:.60}, of revision {entry.revision}")
                 self._document(entry.version, entry.data)
                 self._check_images(entry)
             for table in self._own_tables:
@@ -202,8 +204,8 @@ def _check_head(head: Mapping[str, Json], about: Mapping[str, Json], definition:
     _insist(all(head[here] == about[there] for here, there in same.items()), "it does not agree with itself")
     _insist(HANDLE.fullmatch(head["handle"]) is not None, "its handle is none")
     _insist(isinstance(head["floor"], int) and 1 <= head["floor"] <= head["revision"], "its first revision is none")
-    known = head["version"] < definition.version or is_known(definition.chart, head["state"])
-    _insist(isinstance(head["state"], str) and known, f"there is no state {head['state']!r:.60}")
+    known = isinstance(head["state"], str) and _is_state(definition, head["version"], head["state"])
+    _insist(known, f"there is no state {head['state']!r:.60}")
     for name in ("created_at", "updated_at", "ended_at"):
         _insist((name == "ended_at" and head[name] is None) or _is_time(head[name]), f"{name} is no time")
     forked = head["forked_from"], head["forked_at"]
@@ -226,6 +228,11 @@ def _check_entry(entry: Entry, version: int, limits: Limits) -> None:
     _insist(size(entry.arguments) <= limits.arguments, f"the arguments of {place} are too large")
     _insist(size(entry.result) <= 2 * limits.result + 64, f"the result of {place} is too large")
     _insist(size(entry.data or "") <= limits.data, f"the document of {place} is too large")
+
+
+def _is_state(definition: Definition, version: int, text: str) -> bool:
+    """Whether a text is a state of that version; of an older one, what it is called is for upgrades to say."""
+    return is_known(definition.chart, text) if version == definition.version else is_sound(text)
 
 
 def _is_time(text: Json) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.charts import Chart, Configuration, Content, Delay, Event, Kind, Node, Transition
-from engine.configurations import is_known
+from engine.configurations import is_known, is_sound, shown
 from engine.statechart import Cancel, Endless, Moment, Schedule, Step, begin, microstep, move, send
 
 A_DAY = timedelta(days=1)
@@ -114,6 +114,11 @@ def test_state_that_was_not_left_is_not_entered_again_for_a_history() -> None:
 )
 def test_history_recalls_what_is_within_its_parent_and_can_be_active_together(recalled: list[str], known: bool) -> None:
     assert is_known(ORDER, json.dumps({"in": ["held"], "history": {"before": recalled}})) is known
+
+
+@pytest.mark.parametrize("text", ["{x", "{}", '{"in":[]}', '{"in":"due"}', '{"in":[1]}'])
+def test_text_that_is_no_configuration_is_shown_as_it_stands(text: str) -> None:
+    assert shown(text) == text and not is_sound(text)
 
 
 def test_transition_without_target_leaves_nothing() -> None:

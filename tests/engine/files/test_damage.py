@@ -3,7 +3,7 @@
 import shutil
 import sqlite3
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from engine.migrate import upgrade
 from engine.registry import Registry
 from engine.store.sqlite import SQLITE, SqliteStore
 from engine.types import LOCAL
-from tests.engine.files.gardens import ANN, BEDS, PLANTS, Garden, grown
+from tests.engine.files.gardens import ANN, BEDS, PLANTS, Garden, Park, grown
 
 NAMES = {"damaged_file", "foreign_file", "newer_file"}
 
@@ -185,6 +185,9 @@ HARMFUL: dict[str, tuple[str, ...]] = {
         "update turnkeeper set handle = 'ses_../../../../etc/passwd'",
     ),
     "unknown state": ("update session set state = 'spring'",),
+    "unknown state in the past": ("update journal set state = 'spring' where revision = 2",),
+    "state in the past that is no JSON": ("update journal set state = '{x' where revision = 2",),
+    "state in the past of no states": ("update journal set state = '{\"in\":[]}' where revision = 2",),
     "document that does not fit": ('update session set data = \'{"watered": "much"}\'',),
     "document that is no JSON": ("update session set data = '{'",),
     "deep JSON": ("update journal set arguments = replace(hex(zeroblob(100000)), '00', '[') where revision = 2",),
@@ -229,6 +232,13 @@ HARMFUL: dict[str, tuple[str, ...]] = {
 @pytest.mark.parametrize("statements", HARMFUL.values(), ids=HARMFUL.keys())
 def test_file_made_to_harm_is_refused(shed: Shed, statements: tuple[str, ...]) -> None:
     assert shed.refused(shed.edited(*statements)) == "damaged_file"
+
+
+def test_past_that_no_version_can_have_had_is_refused(shed: Shed, dispatcher_of: Callable[..., Dispatcher]) -> None:
+    shed.path.write_bytes(shed.edited("update journal set state = '{x' where revision = 2"))
+    with pytest.raises(Refused, match=r"there is no state '\{x', of revision 2") as raised:
+        dispatcher_of(Park).import_file(ANN, shed.path)
+    assert raised.value.rule == "damaged_file"
 
 
 def test_huge_value_is_refused_before_it_is_read(shed: Shed) -> None:
