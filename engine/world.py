@@ -44,6 +44,12 @@ def _document(definition: Definition, stored: str | None) -> BaseModel | None:
         ) from None
 
 
+def _plain(world: "World") -> str | None:
+    """A document as it would be stored, whether or not it keeps its own rules in the middle of an action."""
+    data = world.data
+    return data.model_dump_json(by_alias=True, round_trip=True, warnings=False) if isinstance(data, BaseModel) else None
+
+
 @dataclass(slots=True)
 class Situation:
     """What stands behind a World object: one session, at one revision, for one call."""
@@ -60,6 +66,8 @@ class Situation:
     raised: tuple[Event, ...] = ()
     moment: Moment | None = None
     """The step of its chart that is under way."""
+    reading: bool = False
+    """Whether a guard looks at that step."""
     unchanged: bool = False
     seed: str | None = None
     random: Random | None = None
@@ -79,14 +87,17 @@ class Acting:
 
     @contextmanager
     def at(self, moment: Moment, *, reading: bool = False) -> Iterator["World"]:
-        """The world, which sees this step from within; its rows are not to be written by who is only `reading`."""
-        self.situation.moment = moment
+        """The world, which sees this step from within; who is only `reading` writes nothing. Raises TypeError."""
+        self.situation.moment, self.situation.reading = moment, reading
         with self.situation.rows() as rows:
             writable, rows.writable = rows.writable, rows.writable and not reading
+            before = _plain(self.world) if reading else None
             try:
                 yield self.world
             finally:
-                rows.writable = writable
+                rows.writable, self.situation.reading = writable, False
+            if reading and _plain(self.world) != before:
+                raise TypeError(f"{self.world.definition.name}: a guard changed the session's data; guards only read")
 
 
 def active_states(world: "World") -> Collection[str]:
@@ -226,6 +237,8 @@ class World:
                 f" Choose another name, or say @transition(on={action!r}) to have something done when it was taken"
             )
         situation = self._situation
+        if situation.reading:
+            raise TypeError(f"self.raise_event({name!r}): guards only read; raise it where something is done")
         if situation.moment is None:
             situation.raised = (*situation.raised, Event(name))
         else:

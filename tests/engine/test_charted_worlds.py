@@ -312,20 +312,52 @@ def test_chart_without_rest_stops_the_action_and_changes_nothing(dispatcher_of: 
     assert now is not None and (now.revision, now.state) == (1, "left")
 
 
-def test_guard_of_a_transition_writes_nothing(dispatcher_of: Make) -> None:
-    def writes(worker: World) -> str | None:
-        worker.rows(Page).add(number=7)
-        return None
+def adds_a_page(worker: World) -> None:
+    worker.rows(Page).add(number=7)
+
+
+def drinks(worker: World) -> None:
+    worker.data.coffee -= 1
+
+
+def says(worker: World) -> None:
+    worker.data.said.append("not yet")
+
+
+def begins_anew(worker: World) -> None:
+    worker.data = Diary(bored=True)
+
+
+def shouts(worker: World) -> None:
+    worker.raise_event("noise")
+
+
+@pytest.mark.parametrize("write", [adds_a_page, drinks, says, begins_anew, shouts])
+@pytest.mark.parametrize("answer", [None, "not yet"])
+def test_guard_of_a_transition_writes_nothing(
+    dispatcher_of: Make, write: Callable[[World], None], answer: str | None
+) -> None:
+    def looks(worker: World) -> str | None:
+        if worker.data.said:
+            write(worker)
+        return answer
 
     class Writing(World, name="worker", states=Lamp, start=Lamp.OFF, rows=[Page]):
-        @action
-        def look(self) -> None: ...
+        data: Diary
 
-        @transition(source=Lamp.OFF, target=Lamp.ON, guards=[writes])
+        @action(target=[Lamp.OFF, Lamp.ON])
+        def look(self) -> None:
+            self.data.said.append("look")
+
+        @transition(source=Lamp.OFF, target=Lamp.ON, on="look", guards=[looks])
         def shine(self) -> None: ...
 
-    with pytest.raises(TypeError, match="only read"):
-        dispatcher_of(Writing).start(LOCAL, "worker")
+    dispatcher = dispatcher_of(Writing)
+    session = dispatcher.start(LOCAL, "worker", main=True).session
+    before = dispatcher.past(LOCAL, session)
+    with pytest.raises(TypeError, match=r"guards,? .*only read"):
+        act(dispatcher, "look")
+    assert dispatcher.past(LOCAL, session) == before
 
 
 class Lamp(StrEnum):
