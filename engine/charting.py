@@ -9,7 +9,7 @@ from engine.actions import Action, Guard, build_guard
 from engine.charts import ROOT, Chart, Condition, Content, Kind, Node, Transition
 from engine.errors import DefinitionError
 from engine.states import ONLY_STATE, Places
-from engine.transitions import Automatic, Crossing, marks_of
+from engine.transitions import DONE, Automatic, Crossing, marks_of
 
 Method = Callable[..., Any]
 
@@ -67,6 +67,7 @@ def _of_methods(cls: type, methods: list[Method]) -> Iterator[Transition]:
                         guard=_condition(guards) if guards else None,
                         content=_content(method),
                         internal=mark.internal,
+                        exact=mark.on is not None and mark.on.startswith(DONE),
                         label=method.__name__,
                         conditions=tuple(guard.name for guard in guards),
                     )

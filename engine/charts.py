@@ -63,6 +63,8 @@ class Transition:
     guard: Condition | None = None
     content: Content | None = None
     internal: bool = False
+    exact: bool = False
+    """Whether an event must have just one of these names, since states may be named `a` and `a.b`."""
     label: str = ""
     """What a diagram says beside the arrow, and a check names it by."""
     conditions: tuple[str, ...] = ()
@@ -70,7 +72,9 @@ class Transition:
 
     def hears(self, event: str) -> bool:
         """Whether an event of that name is one of its own."""
-        return event in self.events or any(_covers(descriptor, event) for descriptor in self.events)
+        if self.exact or event in self.events:
+            return event in self.events
+        return any(_covers(descriptor, event) for descriptor in self.events)
 
 
 def _covers(descriptor: str, event: str) -> bool:

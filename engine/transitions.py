@@ -14,6 +14,8 @@ from engine.errors import DefinitionError
 from engine.signatures import insist_on_method, refuse_async
 
 CHART_MARK = "__turnkeeper_chart__"
+DONE = "done.state."
+"""What the name of a state that is done comes after, in the event that says so."""
 Method = TypeVar("Method", bound=Callable[[Any], None])
 
 
@@ -75,7 +77,7 @@ def on_exit(*states: StrEnum) -> Callable[[Method], Method]:
 
 def done(state: StrEnum) -> str:
     """The event that a state which holds others is done: a final state in it was entered, or in all its regions."""
-    return f"done.state.{_states('done', state, several=False)[0]}"
+    return f"{DONE}{_states('done', state, several=False)[0]}"
 
 
 def marks_of(method: Callable[..., Any]) -> tuple[Automatic | Crossing, ...]:

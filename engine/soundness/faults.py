@@ -1,6 +1,7 @@
 """Every fault of a chart that can be seen without running it, with what would be right."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from engine.charts import ROOT, Chart, Kind, Transition
 from engine.soundness.behaviour import Behaviour, behaviour, overshadowing
@@ -128,7 +129,7 @@ def _unfounded(chart: Chart, transition: Transition) -> Iterator[Problem]:
     """Done events of what is never done because it is not made of states."""
     for event in transition.events:
         name = event.removeprefix(_DONE)
-        if name != event and not any(_covers_done(event, state) for state in _completable(chart)):
+        if name != event and not any(_hears_done(transition, event, state) for state in _completable(chart)):
             is_there = (
                 f"{name!r} is no state that holds others" if name in chart.node else f"there is no state {name!r}"
             )
@@ -140,8 +141,8 @@ def _completable(chart: Chart) -> list[str]:
     return [node.name for node in chart.nodes if node.kind in (Kind.COMPOUND, Kind.PARALLEL)]
 
 
-def _covers_done(descriptor: str, state: str) -> bool:
-    return Transition(source=ROOT, events=(descriptor,)).hears(f"{_DONE}{state}")
+def _hears_done(transition: Transition, event: str, state: str) -> bool:
+    return replace(transition, events=(event,)).hears(f"{_DONE}{state}")
 
 
 def _why_never(chart: Chart, does: Behaviour, place: int, transition: Transition) -> tuple[str, str]:

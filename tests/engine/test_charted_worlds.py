@@ -722,6 +722,55 @@ def test_target_beside_every_source_is_refused() -> None:
     )
 
 
+class Part(StrEnum):
+    ALL = "all"
+    ORDER = "order"
+    SHIPPING = "shipping"
+    SHIPPED = "shipped"
+    PAYMENT = "order.payment"
+    DUE = "due"
+    PAID = "paid"
+    END = "end"
+
+
+def test_state_is_not_done_when_one_is_whose_name_goes_on_after_its_own(dispatcher_of: Make) -> None:
+    order = Compound(Part.ORDER, Part.SHIPPING, Final(Part.SHIPPED))
+    payment = Compound(Part.PAYMENT, Part.DUE, Final(Part.PAID))
+
+    class Ordered(World, name="worker", states=[Parallel(Part.ALL, order, payment), Final(Part.END)], rows=[]):
+        @action(source=Part.SHIPPING, target=Part.SHIPPED)
+        def ship(self) -> None: ...
+
+        @action(source=Part.DUE, target=Part.PAID)
+        def pay(self) -> None: ...
+
+        @transition(source=Part.ALL, target=Part.END, on=done(Part.ORDER))
+        def finish(self) -> None: ...
+
+    orders = dispatcher_of(Ordered)
+    assert act(orders, "pay").state == "shipping + paid"
+    assert act(orders, "ship").state == "end"
+
+
+def test_transition_at_what_is_never_done_is_refused_though_a_longer_name_is() -> None:
+    def go(self: World) -> None: ...
+
+    def pay(self: World) -> None: ...
+
+    class Few(StrEnum):
+        ORDER = "order"
+        PAYMENT = "order.payment"
+        DUE = "due"
+        PAID = "paid"
+
+    members = {
+        "pay": action(source=Few.DUE, target=Few.PAID)(pay),
+        "go": transition(source=Few.PAYMENT, target=Few.ORDER, on=done(Few.ORDER))(go),
+    }
+    said = told([Compound(Few.PAYMENT, Few.DUE, Final(Few.PAID)), Few.ORDER], members)
+    assert "can never be chosen at done.state.order: 'order' is no state that holds others" in said
+
+
 class Tale(StrEnum):
     STORY = "story"
     BACK = "back"
