@@ -122,7 +122,7 @@ def action(method: Method | None = None, /, **options: Any) -> Method | Callable
 
     def mark(function: Method) -> Method:
         label = insist_on_method("action", function)
-        setattr(function, MARK, Options(**{key: _plural(label, key, value) for key, value in options.items()}))
+        setattr(function, MARK, Options(**{key: plural(label, key, value) for key, value in options.items()}))
         return function
 
     return mark if method is None else mark(method)
@@ -337,13 +337,14 @@ def _states(states: StrEnum | Iterable[StrEnum] | None) -> tuple[StrEnum, ...]:
     return (states,) if isinstance(states, StrEnum) else tuple(states)
 
 
-def _plural(label: str, key: str, value: Any) -> Any:
-    """An option that takes several values as a tuple of them. Raises DefinitionError."""
+def plural(label: str, key: str, value: Any) -> Any:
+    """An option that takes several values, in the order they count in, as a tuple of them. Raises DefinitionError."""
     right = PLURAL.get(key)
-    if right is None or value is None or isinstance(value, StrEnum):
+    if right is None or (key in ("source", "target") and (value is None or isinstance(value, StrEnum))):
         return value
     if key == "guards" and callable(value):
         return (value,)
-    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+    unordered = isinstance(value, set | frozenset) and key in ("target", "guards")
+    if unordered or isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise DefinitionError(f"{label}: {key}={value!r} is not what {key} takes.", hint=f"Write {right}.")
     return tuple(value)

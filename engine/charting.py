@@ -16,8 +16,15 @@ Method = Callable[..., Any]
 
 def chart_of(cls: type, places: Places, actions: Iterable[Action], methods: Iterable[Method]) -> Chart:
     """The chart of a world. Raises DefinitionError for states that it does not have."""
-    changing, methods = [action for action in actions if not action.read_only], list(methods)
+    actions, methods = list(actions), list(methods)
+    changing = [action for action in actions if not action.read_only]
     _insist_on_states(cls, places, changing, methods)
+    for method in methods:
+        for mark in marks_of(method):
+            if isinstance(mark, Crossing):
+                _insist_on_crossed(f"{cls.__name__}.{method.__name__}", places, mark)
+            else:
+                _insist_on_event(f"{cls.__name__}.{method.__name__}", places, actions, mark)
     nodes = tuple(_with_own(node, methods) for node in places.nodes)
     if places.enum is None and not changing:
         nodes = (Node(name=ONLY_STATE, kind=Kind.FINAL),)
@@ -108,6 +115,31 @@ def _insist_on_states(cls: type, places: Places, actions: list[Action], methods:
                 f"{cls.__name__}.{label}: {state!r} is no state of this world.",
                 hint=f"Its states are: {', '.join(names)}.",
             )
+
+
+def _insist_on_crossed(label: str, places: Places, mark: Crossing) -> None:
+    """Insist that what is done on entry or exit is of states that one can be in. Raises DefinitionError."""
+    for node in places.nodes:
+        if node.kind.is_history and node.name in mark.states:
+            raise DefinitionError(
+                f"{label}: {node.name!r} is a history, which is never entered or left itself.",
+                hint="Name the state around it, or the states that it stands for.",
+            )
+
+
+def _insist_on_event(label: str, places: Places, actions: list[Action], mark: Automatic) -> None:
+    """Insist that what a transition waits for can come. Raises DefinitionError."""
+    if places.enum is not None and isinstance(mark.on, places.enum):
+        raise DefinitionError(
+            f"{label}: on={mark.on!r} is a state, and no event.",
+            hint="Write on=done(…) for when a state that holds others is done, or @on_enter for when one is entered.",
+        )
+    name = (mark.on or "").partition(".")[0]
+    if any(action.read_only for action in actions if action.name == name):
+        raise DefinitionError(
+            f"{label}: on={mark.on!r} is the name of a read-only action, which takes no transitions.",
+            hint="Name an action that changes something, or an event that self.raise_event raises.",
+        )
 
 
 def _insist_on_ways(cls: type, actions: list[Action], ways: tuple[Transition, ...]) -> None:

@@ -14,7 +14,7 @@ states=[
 import inspect
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
 
@@ -53,24 +53,43 @@ class Parallel:
         object.__setattr__(self, "children", children)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Final:
-    """A state in which what holds it is done; outside of all others, the session."""
+    """A state in which what holds it is done; outside of all others, the session. Raises DefinitionError."""
 
     state: StrEnum
 
+    def __init__(self, state: StrEnum, *others: object) -> None:
+        _insist_on_alone("Final", state, others, "Final(State.SENT), Final(State.CANCELLED)")
+        object.__setattr__(self, "state", state)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, init=False)
 class History:
     """What stands, as a target, for where the state around it was left: `default` before it ever was.
 
     A `deep` one recalls the innermost states, another only the one directly in the state around it.
+    Raises DefinitionError.
     """
 
     state: StrEnum
-    _: KW_ONLY
-    default: StrEnum
-    deep: bool = False
+    default: StrEnum | None
+    deep: bool
+
+    def __init__(self, state: StrEnum, *others: object, default: StrEnum | None = None, deep: bool = False) -> None:
+        _insist_on_alone("History", state, others, "History(State.BACK, default=State.DUE)")
+        object.__setattr__(self, "state", state)
+        object.__setattr__(self, "default", default)
+        object.__setattr__(self, "deep", deep)
+
+
+def _insist_on_alone(what: str, state: object, others: tuple[object, ...], example: str) -> None:
+    """Insist that what holds no states was given none. Raises DefinitionError."""
+    if others:
+        given = ", ".join(map(repr, (state, *others)))
+        raise DefinitionError(
+            f"{what}({given}): it is one state, and holds no others.", hint=f"Write each for itself, such as {example}."
+        )
 
 
 States: TypeAlias = StrEnum | Compound | Parallel | Final | History
@@ -95,6 +114,11 @@ def placed(label: str, states: Given, start: StrEnum | None, final: Any) -> Plac
         return _without_states(label, start, final)
     if inspect.isclass(states):
         return _flat(label, states, start, final)
+    if isinstance(states, set | frozenset):
+        raise DefinitionError(
+            f"{label}: states={states!r} is a set, whose first state is another each time Python starts.",
+            hint="Give them in a list: the first is where a session starts, unless start= says otherwise.",
+        )
     if isinstance(states, str) or not isinstance(states, Iterable):
         raise DefinitionError(f"{label}: states={states!r} is no enumeration of strings.", hint=EXAMPLE)
     return _nested(label, tuple(states), start, final)
@@ -194,7 +218,8 @@ def _nodes(label: str, state: Any, parent: str) -> Iterator[Node]:
             yield Node(name=name, parent=parent, kind=Kind.FINAL)
         case History():
             kind = Kind.DEEP if state.deep else Kind.SHALLOW
-            yield Node(name=name, parent=parent, kind=kind, initial=(str(state.default),))
+            initial = () if state.default is None else (str(state.default),)
+            yield Node(name=name, parent=parent, kind=kind, initial=initial)
         case _:
             yield Node(name=name, parent=parent)
     for child in getattr(state, "children", ()):

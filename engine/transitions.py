@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from engine.actions import GuardFunction
+from engine.actions import GuardFunction, plural
 from engine.errors import DefinitionError
 from engine.signatures import insist_on_method, refuse_async
 
@@ -53,15 +53,18 @@ def transition(
     carried out between leaving and entering. Without `target` nothing is left or entered; `internal` does not leave
     `source` for a target within.
     """
+    if on is not None and not (isinstance(on, str) and on and on.split() == [on]):
+        raise DefinitionError(
+            f"@transition: on={on!r} names no event.",
+            hint="Give done(State.…) or an event's name, and for each event a @transition of its own.",
+        )
     mark = Automatic(
         sources=_states("transition", source, several=True),
         target=None if target is None else _states("transition", target, several=False)[0],
         on=on,
-        guards=(guards,) if callable(guards) else tuple(guards),
+        guards=plural("@transition", "guards", guards),
         internal=internal,
     )
-    if on is not None and not (isinstance(on, str) and on):
-        raise DefinitionError(f"@transition: on={on!r} names no event.", hint="Give done(State.…) or an event's name.")
     return _marking("transition", mark)
 
 

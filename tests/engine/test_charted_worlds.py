@@ -798,6 +798,16 @@ def told(states: Any, members: dict[str, Any] | None = None, **options: Any) -> 
         ([Lamp.ON, Lamp.OFF, Nested.DAY], {}, "is no Lamp, as the first state is"),
         ([Lamp.ON, "off"], {}, "'off' in states=[…] is no state. Give members of a StrEnum"),
         ("on", {}, "states='on' is no enumeration of strings"),
+        (
+            {Lamp.ON, Lamp.OFF},
+            {},
+            "is a set, whose first state is another each time Python starts. Give them in a list",
+        ),
+        (
+            [Compound(Lamp.ON, History(Lamp.OFF))],
+            {},
+            "state 'off' is a history without a default (give it states)",
+        ),
         ([Lamp.ON, Lamp.OFF], {"final": {Lamp.OFF}}, "Write Final(State.…) at its place"),
         ([Lamp.ON, Lamp.OFF], {"start": Nested.DAY}, "'day' is no state of this world"),
         (Lamp, {}, "states= and start= go together"),
@@ -820,6 +830,14 @@ def test_transition_of_another_worlds_state_is_refused() -> None:
     [
         (lambda: transition(source=cast(Any, "on")), "@transition: 'on' is not what it takes"),
         (lambda: transition(source=Lamp.ON, on=""), "@transition: on='' names no event"),
+        (lambda: transition(source=Lamp.ON, on="x y"), "@transition: on='x y' names no event. Give done(State.…)"),
+        (lambda: transition(source=Lamp.ON, guards=cast(Any, 5)), "@transition: guards=5 is not what guards takes"),
+        (lambda: transition(source=Lamp.ON, guards="ok"), "@transition: guards='ok' is not what guards takes. Write a"),
+        (lambda: action(guards=cast(Any, None))(has_coffee), "has_coffee: guards=None is not what guards takes"),
+        (lambda: action(guards=Lamp.ON)(has_coffee), "guards=<Lamp.ON: 'on'> is not what guards takes"),
+        (lambda: action(target={Lamp.ON, Lamp.OFF})(has_coffee), "is not what target takes. Write a member"),
+        (lambda: Final(Lamp.ON, Lamp.OFF), "Final(<Lamp.ON: 'on'>, <Lamp.OFF: 'off'>): it is one state, and holds no"),
+        (lambda: History(Lamp.ON, Lamp.OFF, default=Lamp.OFF), "holds no others. Write each for itself, such as Hist"),
         (lambda: on_enter(), "@on_enter: () is not what it takes. Give members of the world's states"),
         (lambda: done("on"), "@done: 'on' is not what it takes. Give one member"),  # type: ignore[arg-type]
         (lambda: on_exit(Lamp.ON)(cast(Any, lambda self, more: None)), "@on_exit calls a method without arguments"),
@@ -830,6 +848,25 @@ def test_wrong_mark_is_refused_where_it_is_made(declare: Callable[[], object], s
     with pytest.raises(DefinitionError) as wrong:
         declare()
     assert said in str(wrong.value)
+
+
+@pytest.mark.parametrize(
+    ("mark", "said"),
+    [
+        (on_enter(Room.BACK), "Odd.own: 'back' is a history, which is never entered or left itself. Name the state"),
+        (on_exit(Room.DARK, Room.BACK), "Odd.own: 'back' is a history, which is never entered or left itself"),
+        (transition(source=Room.ROOM, on=Room.OUT), "Odd.own: on=<Room.OUT: 'out'> is a state, and no event"),
+        (transition(source=Room.ROOM, on="look"), "Odd.own: on='look' is the name of a read-only action"),
+        (transition(source=Room.ROOM, on="look.up"), "on='look.up' is the name of a read-only action"),
+    ],
+)
+def test_mark_of_what_never_happens_is_refused(mark: Callable[[Any], Any], said: str) -> None:
+    def own(self: World) -> None: ...
+
+    def look(self: World) -> None: ...
+
+    states = [Parallel(Room.ROOM, History(Room.BACK, default=Room.DARK, deep=True), *REGIONS), Room.OUT]
+    assert said in told(states, {"own": mark(own), "look": action(read_only=True)(look)})
 
 
 def test_states_that_exclude_each_other_cannot_be_entered_at_once(dispatcher_of: Make) -> None:
