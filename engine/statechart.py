@@ -64,21 +64,21 @@ class Apart(Exception):
 
 
 def begin(chart: Chart, context: Any = None, *, raised: tuple[Event, ...] = ()) -> Step:
-    """Enter a chart's initial states, hear what was raised before, and come to rest. Raises Endless."""
+    """Enter a chart's initial states, hear what was raised before, and come to rest. Raises Endless, Apart."""
     moment = Moment(chart, Configuration(pending=raised), context)
     moment.enter([Transition(source=ROOT, targets=chart.initial_of(ROOT), content=chart.initial_content)])
     return moment.settled()
 
 
 def send(chart: Chart, configuration: Configuration, event: Event, context: Any = None) -> Step:
-    """Take what an event causes, and come to rest. Raises Endless."""
+    """Take what an event causes, and come to rest. Raises Endless, Apart."""
     moment = Moment(chart, configuration, context)
     moment.hear(event)
     return moment.settled()
 
 
 def move(chart: Chart, configuration: Configuration, targets: tuple[str, ...], context: Any = None) -> Step:
-    """Be in other states instead, as by a transition from the root, and come to rest. Raises Endless.
+    """Be in other states instead, as by a transition from the root, and come to rest. Raises Endless, Apart.
 
     Nothing is carried out on exit: who begins in other states never was in those.
     """
@@ -148,13 +148,13 @@ class Moment:
         return Step(configuration, tuple(self._effects), tuple(self._taken))
 
     def settled(self) -> Step:
-        """Go on until nothing is left to do. Raises Endless."""
+        """Go on until nothing is left to do. Raises Endless, Apart."""
         while self.advance():
             pass
         return self.result()
 
     def advance(self) -> bool:
-        """Take the next microstep by itself, if there is one. Raises Endless."""
+        """Take the next microstep by itself, if there is one. Raises Endless, Apart."""
         while not self.chart.is_final(self.active):
             if self.chart.has_eventless and (enabled := self._selected(None)):
                 self._count()
