@@ -14,11 +14,11 @@ from mcp.server.stdio import stdio_server
 from starlette.applications import Starlette
 
 from engine.application import opened
-from engine.auth import invitations
-from engine.auth.allowing import allowing_of
 from engine.auth.context import AuthContext
-from engine.auth.providers import providers_of
+from engine.auth.people import invitations
 from engine.auth.sweeping import sweep_access
+from engine.auth.upstream.allowing import allowing_of
+from engine.auth.upstream.providers import providers_of
 from engine.dispatch import Dispatcher
 from engine.errors import NotFound, Refused, Unauthenticated
 from engine.mcp_adapter.catalog import Endpoint

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from engine.application import opened
-from engine.auth import accounts, passwords
+from engine.auth.people import accounts, passwords
 from engine.settings import Settings
 from tests.serving import SECONDS, Served, serving
 

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from sqlmodel import col, delete, select
 
-from engine.auth import grants, throttling
+from engine.auth.granting import grants
+from engine.auth.people import throttling
 from engine.store.access import BrowserRow, InvitationRow, SpentRow
 from engine.store.records import Transaction
 from engine.store.stores import Store

@@ -7,8 +7,9 @@ import typer
 from rich.text import Text
 
 from engine.application import opened
-from engine.auth import registered, scripting
-from engine.auth.registered import Registration
+from engine.auth.granting import registered
+from engine.auth.granting.registered import Registration
+from engine.auth.people import scripting
 from engine.cli import output
 from engine.cli.inspect import AsJson
 from engine.cli.reporting import settings_from

@@ -7,9 +7,9 @@ import typer
 from rich.text import Text
 
 from engine.application import opened
-from engine.auth import accounts, invitations, passwords
 from engine.auth.context import AuthContext
-from engine.auth.invitations import Purpose
+from engine.auth.people import accounts, invitations, passwords
+from engine.auth.people.invitations import Purpose
 from engine.cli import output
 from engine.cli.inspect import AsJson
 from engine.cli.reporting import settings_from

@@ -7,10 +7,10 @@ import typer
 from rich.text import Text
 
 from engine.application import opened
-from engine.auth import personal
-from engine.auth.backups import holding
-from engine.auth.forgetting import forget
-from engine.auth.naming import Who, insist_on_person, who_is
+from engine.auth.people import personal
+from engine.auth.people.backups import holding
+from engine.auth.people.forgetting import forget
+from engine.auth.people.naming import Who, insist_on_person, who_is
 from engine.cli import output
 from engine.cli.inspect import AsJson
 from engine.cli.reporting import settings_from

@@ -8,10 +8,10 @@ import typer
 from rich.text import Text
 
 from engine.application import opened
-from engine.auth import scripting
-from engine.auth.naming import LOCAL_NAME, Who, who_is, who_to_act_for
+from engine.auth.people import scripting
+from engine.auth.people.naming import LOCAL_NAME, Who, who_is, who_to_act_for
+from engine.auth.people.scripting import Personal
 from engine.auth.reach import Reach, resource_of
-from engine.auth.scripting import Personal
 from engine.cli import output, reading
 from engine.cli.inspect import AsJson
 from engine.cli.reporting import settings_from

@@ -5,14 +5,17 @@ from collections.abc import Sequence
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from engine.auth import account_pages, endpoints, gate, grants, pages, upstream
-from engine.auth.allowing import NOBODY, Allowing
+from engine.auth import gate
 from engine.auth.bearers import Bearers
-from engine.auth.bounded import USUAL, Bounds
 from engine.auth.context import AuthContext
-from engine.auth.documents import Fetcher
 from engine.auth.gate import Gate, Streams
-from engine.auth.providers import Provider
+from engine.auth.granting import endpoints, grants
+from engine.auth.granting.documents import Fetcher
+from engine.auth.pages import account, login
+from engine.auth.upstream import signing_in
+from engine.auth.upstream.allowing import NOBODY, Allowing
+from engine.auth.upstream.bounded import USUAL, Bounds
+from engine.auth.upstream.providers import Provider
 from engine.dispatch import Dispatcher
 from engine.web.app import build_app
 
@@ -41,10 +44,10 @@ def guarded_app(
         Middleware(Gate, context=context, bearers=bearers, streams=streams),
         more=[
             *gate.routes(context),
-            *endpoints.routes(context, pages, fetcher),
-            *pages.routes(context, providers),
-            *upstream.routes(context, providers, allowing, bounds),
-            *account_pages.routes(context),
+            *endpoints.routes(context, fetcher),
+            *login.routes(context, providers),
+            *signing_in.routes(context, providers, allowing, bounds),
+            *account.routes(context),
         ],
         beside=[streams.running()],
     )

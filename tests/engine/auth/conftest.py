@@ -17,9 +17,10 @@ from httpx2 import Response
 from starlette.testclient import TestClient
 
 from engine import World, action
-from engine.auth import accounts, pages, passwords
 from engine.auth.context import AuthContext, Lifetimes
-from engine.auth.documents import Fetcher
+from engine.auth.granting.documents import Fetcher
+from engine.auth.pages import login
+from engine.auth.people import accounts, passwords
 from engine.dispatch import Dispatcher
 from engine.store.records import Transaction
 from engine.types import Json
@@ -83,8 +84,8 @@ class House:
     def person(self, name: str) -> "Person":
         """Somebody with an account, signed in in a browser of their own."""
 
-        def work(tx: Transaction) -> pages.Entry:
-            return pages.entered(self.context, tx, accounts.create(tx, name, HASHED))
+        def work(tx: Transaction) -> login.Entry:
+            return login.entered(self.context, tx, accounts.create(tx, name, HASHED))
 
         entry = self.context.store.write(work)  # the page takes as long as argon2; tests of the page go there
         browser = TestClient(self.http.app, base_url=BASE, follow_redirects=False)

@@ -6,7 +6,7 @@ import anyio
 from mcp.client import Client
 from mcp_types import CallToolResult
 
-from engine.auth.sharing import taken_up
+from engine.auth.people.sharing import taken_up
 from engine.dispatch import Dispatcher
 from engine.mcp_adapter.catalog import Endpoint
 from engine.mcp_adapter.server import build_server

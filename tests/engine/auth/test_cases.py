@@ -13,9 +13,9 @@ from sqlmodel import col, select
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from engine.auth import grants, metadata, registered
 from engine.auth.context import AuthContext
-from engine.auth.registered import Registration
+from engine.auth.granting import grants, metadata, registered
+from engine.auth.granting.registered import Registration
 from engine.auth.tokens import hashed
 from engine.store.access import GrantRow, RefreshRow, TokenRow
 from tests.engine.auth.conftest import BASE, CALLBACK, App, House, Person, answered, key_in

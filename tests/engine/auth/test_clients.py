@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine.auth import registration
-from engine.auth.redirects import fault
+from engine.auth.granting import registration
+from engine.auth.granting.redirects import fault
 from engine.types import Json
 from tests.engine.auth.conftest import BASE, CALLBACK, House, Person
 

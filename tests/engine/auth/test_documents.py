@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import pytest
 from starlette.testclient import TestClient
 
-from engine.auth import clients, documents, grants
-from engine.auth.documents import Fetcher
+from engine.auth.granting import clients, documents, grants
+from engine.auth.granting.documents import Fetcher
 from engine.store.access import ClientRow
 from engine.types import Json
 from engine.web.guarded import guarded_app

@@ -12,10 +12,10 @@ import pytest
 from sqlmodel import select
 from starlette.testclient import TestClient
 
-from engine.auth import accounts, forgetting
-from engine.auth.browsers import Browser, held_at
-from engine.auth.documents import Fetcher
-from engine.auth.naming import who_is
+from engine.auth.granting.documents import Fetcher
+from engine.auth.people import accounts, forgetting
+from engine.auth.people.browsers import Browser, held_at
+from engine.auth.people.naming import who_is
 from engine.store.access import GrantRow
 from engine.web.guarded import guarded_app
 from tests.engine.auth.conftest import BASE, App, House, Person, key_in

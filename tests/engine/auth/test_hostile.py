@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from engine.auth.documents import Fetcher
+from engine.auth.granting.documents import Fetcher
 from engine.web.guarded import guarded_app
 from tests.engine.auth.conftest import BASE, CALLBACK, App, House, Person, key_in
 from tests.engine.auth.publishing import RAW, Publisher

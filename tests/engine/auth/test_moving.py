@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from starlette.testclient import TestClient
 
-from engine.auth.documents import Fetcher
+from engine.auth.granting.documents import Fetcher
 from engine.web.guarded import guarded_app
 from tests.engine.auth.conftest import BASE, App, House, Person
 

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from engine.auth import accounts, invitations, throttling
-from engine.auth.invitations import Purpose
-from engine.auth.pages import own_path
+from engine.auth.pages.login import own_path
+from engine.auth.people import accounts, invitations, throttling
+from engine.auth.people.invitations import Purpose
 from engine.types import LOCAL
 from tests.engine.auth.conftest import BASE, HASHED, PASSWORD, House, Person, key_in, scopes_in
 from tests.serving import TLS, free_port, serving

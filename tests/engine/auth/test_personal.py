@@ -12,11 +12,11 @@ from sqlalchemy import inspect
 from sqlmodel import Field, col, text, update
 
 from engine import Row, World, action
-from engine.auth.backups import holding
-from engine.auth.browsers import sign_in
-from engine.auth.forgetting import forget
-from engine.auth.naming import Who, who_is
-from engine.auth.personal import export
+from engine.auth.people.backups import holding
+from engine.auth.people.browsers import sign_in
+from engine.auth.people.forgetting import forget
+from engine.auth.people.naming import Who, who_is
+from engine.auth.people.personal import export
 from engine.dispatch import Call, Dispatcher
 from engine.errors import EngineError, NotFound, Unauthenticated
 from engine.store.access import ClientRow, CodeRow, GrantRow, InvitationRow, RefreshRow, TokenRow

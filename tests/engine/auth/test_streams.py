@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from engine.application import opened
-from engine.auth import grants
+from engine.auth.granting import grants
 from engine.auth.tokens import TokenKind, hashed, mint
 from engine.dispatch import Dispatcher
 from engine.operations import Call

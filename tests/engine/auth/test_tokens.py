@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import select
 from sqlmodel import SQLModel
 
-from engine.auth import clients, grants
-from engine.auth.clients import REGISTERED, Client
+from engine.auth.granting import clients, grants
+from engine.auth.granting.clients import REGISTERED, Client
 from engine.auth.tokens import hashed
 from engine.store.tables import CORE
 from engine.types import Principal

@@ -11,11 +11,11 @@ import pytest
 from httpx2 import Response
 from starlette.testclient import TestClient
 
-from engine.auth.allowing import allowing_of
-from engine.auth.bounded import Bounds
 from engine.auth.context import AuthContext, Lifetimes
-from engine.auth.documents import Fetcher
-from engine.auth.providers import providers_of
+from engine.auth.granting.documents import Fetcher
+from engine.auth.upstream.allowing import allowing_of
+from engine.auth.upstream.bounded import Bounds
+from engine.auth.upstream.providers import providers_of
 from engine.dispatch import Dispatcher
 from engine.settings import ProviderSettings
 from engine.web.guarded import guarded_app

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from engine.auth.allowing import allowing_of
-from engine.auth.identities import identity_of
+from engine.auth.upstream.allowing import allowing_of
+from engine.auth.upstream.identities import identity_of
 from engine.errors import Refused
 from tests.engine.auth.upstream.conftest import HouseOf, visitor
 from tests.engine.auth.upstream.standin import StandIn

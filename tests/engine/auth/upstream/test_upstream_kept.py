@@ -4,7 +4,7 @@ import json
 
 from sqlmodel import SQLModel, select
 
-from engine.auth.browsers import upstream_of
+from engine.auth.people.browsers import upstream_of
 from engine.auth.tokens import hashed
 from engine.sealing import unsealed
 from engine.store.access import BrowserRow, CodeRow, RefreshRow, TokenRow

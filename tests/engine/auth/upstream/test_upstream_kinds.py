@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from engine.auth.providers import GITHUB_API, Kind, providers_of
+from engine.auth.upstream.providers import GITHUB_API, Kind, providers_of
 from engine.errors import Refused
 from engine.settings import ProviderSettings
 from tests.engine.auth.upstream.conftest import HouseOf, visitor

@@ -17,9 +17,9 @@ from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 
-from engine.auth import clients, grants
-from engine.auth.clients import Client
 from engine.auth.context import AuthContext
+from engine.auth.granting import clients, grants
+from engine.auth.granting.clients import Client
 from engine.auth.reach import InvalidTarget, reach_of, reach_of_all, resource_of
 from engine.auth.scopes import default, joined, known, split, worlds_for
 from engine.store.access import CodeRow, GrantRow

@@ -1,8 +1,8 @@
 """OAuth's endpoints over HTTP: /authorize for people's browsers, the rest for clients."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from anyio import to_thread
 from authlib.oauth2.rfc6749 import InvalidClientError
@@ -10,16 +10,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from engine.auth import clients, documents, grants, metadata
-from engine.auth.asked import Asked
-from engine.auth.authority import Answer, Authority, ReadRequest
-from engine.auth.authorizing import Query, Wrong, answered, asked_of, told
-from engine.auth.browsers import Browser, browser_of, held_at, upstream_of
-from engine.auth.clients import Client
 from engine.auth.context import AuthContext
-from engine.auth.documents import Fetcher
+from engine.auth.granting import clients, documents, grants, metadata
+from engine.auth.granting.asked import Asked
+from engine.auth.granting.authority import Answer, Authority, ReadRequest
+from engine.auth.granting.authorizing import Query, Wrong, answered, asked_of, told
+from engine.auth.granting.clients import Client
+from engine.auth.granting.documents import Fetcher
+from engine.auth.granting.registration import register
+from engine.auth.pages.asking import consent, problem, to_login
+from engine.auth.people.browsers import Browser, browser_of, held_at, upstream_of
 from engine.auth.reading import Unreadable, form_of, named_by, once, parameters
-from engine.auth.registration import register
 from engine.auth.scopes import known
 from engine.store.records import Transaction
 from engine.types import Json, Principal
@@ -36,28 +37,7 @@ _CORS = {
 """Clients in browsers say who they are by what they send, never by cookies, so any page may ask (RFC 6749, 4.1.3)."""
 
 
-class Pages(Protocol):
-    """The pages that a person sees on the way."""
-
-    def consent(
-        self,
-        context: AuthContext,
-        request: Request,
-        browser: Browser,
-        asked: Asked,
-        scopes: Mapping[str, str],
-        is_new: bool,
-    ) -> Response:
-        """Ask a person whether a client may."""
-
-    def problem(self, context: AuthContext, reason: str, status: int = 400) -> Response:
-        """Tell a person why it does not go on."""
-
-    def to_login(self, context: AuthContext, request: Request) -> Response:
-        """Send a person to sign in, and then back."""
-
-
-def routes(context: AuthContext, pages: Pages, fetcher: Fetcher | None = None) -> list[BaseRoute]:
+def routes(context: AuthContext, fetcher: Fetcher | None = None) -> list[BaseRoute]:
     """Every endpoint of the authorization server, and its metadata. `fetcher` gets clients' documents."""
     authority, fetcher = Authority(context), fetcher or Fetcher()
 
@@ -67,17 +47,17 @@ def routes(context: AuthContext, pages: Pages, fetcher: Fetcher | None = None) -
             principal = await to_thread.run_sync(_signed_in, context, request)
             if principal is None and _is_of_document(query):
                 # For nobody else does this server fetch and keep what a stranger put anywhere.
-                return pages.to_login(context, request)
+                return to_login(context, request)
             client = await _client(authority, fetcher, query)
             asked = await to_thread.run_sync(asked_of, authority, client, query, principal)
             if asked is None:
-                return pages.to_login(context, request)
-            return await _decided(authority, pages, request, asked)
+                return to_login(context, request)
+            return await _decided(authority, request, asked)
         except Unreadable as error:
-            return pages.problem(context, str(error))
+            return problem(context, str(error))
         except Wrong as wrong:
             if wrong.redirect_uri is None:
-                return pages.problem(context, wrong.reason)
+                return problem(context, wrong.reason)
             return _back(told(authority, wrong))
 
     async def token(request: Request) -> Response:
@@ -131,7 +111,7 @@ async def _client(authority: Authority, fetcher: Fetcher, query: Query) -> Clien
     return stored
 
 
-async def _decided(authority: Authority, pages: Pages, request: Request, asked: Asked) -> Response:
+async def _decided(authority: Authority, request: Request, asked: Asked) -> Response:
     """A person's decision, or what they are asked before."""
     context = authority.context
     # Who is signed in is looked at when the form is there: who sends it may take their time.
@@ -139,22 +119,22 @@ async def _decided(authority: Authority, pages: Pages, request: Request, asked: 
     browser = await to_thread.run_sync(browser_of, context, request)
     person = browser.person_id
     if person is None:
-        return pages.to_login(context, request)
+        return to_login(context, request)
     if request.method == "GET":
         is_new = await to_thread.run_sync(
             lambda: context.store.read(lambda tx: clients.is_new(tx, asked.client_id, person))
         )
         words = known(context.registry, asked.reach, asked.principal)
         scopes = {one: words[one] for one in asked.scopes}
-        return await to_thread.run_sync(pages.consent, context, request, browser, asked, scopes, is_new)
+        return await to_thread.run_sync(consent, context, request, browser, asked, scopes, is_new)
     if not browser.sent_form(next(iter(form.get("key", ())), None)):
-        return pages.problem(context, "This form is not of this browser, or is too old. Go back and try again.", 403)
+        return problem(context, "This form is not of this browser, or is too old. Go back and try again.", 403)
     chosen = tuple(one for one in asked.scopes if one in form.get("scope", ()))
     if form.get("decision") != ["allow"] or not chosen:
         denied = Wrong("access_denied", "The person did not consent.", asked.redirect_uri, asked.state)
         return _back(told(authority, denied))
     code = await to_thread.run_sync(_granted, context, browser, asked, chosen)
-    return pages.to_login(context, request) if code is None else _back(answered(authority, asked, code))
+    return to_login(context, request) if code is None else _back(answered(authority, asked, code))
 
 
 def _granted(context: AuthContext, browser: Browser, asked: Asked, chosen: tuple[str, ...]) -> str | None:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.auth.context import AuthContext
-from engine.auth.sharing import taken_up
+from engine.auth.people.sharing import taken_up
 from engine.auth.tokens import TokenKind, hashed, mint
 from engine.sealing import derived, sealed, unsealed
 from engine.store.access import AccountRow, BrowserRow

@@ -9,9 +9,10 @@ from typing import TypeVar
 
 from sqlmodel import col, delete, select, update
 
-from engine.auth import familiar, grants, invitations, passwords, throttling
-from engine.auth.browsers import sign_out_everywhere
 from engine.auth.context import AuthContext
+from engine.auth.granting import grants
+from engine.auth.people import familiar, invitations, passwords, throttling
+from engine.auth.people.browsers import sign_out_everywhere
 from engine.errors import Refused
 from engine.store.access import AccountRow, TokenRow
 from engine.store.records import Transaction

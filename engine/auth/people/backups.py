@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
-from engine.auth.naming import Who
+from engine.auth.people.naming import Who
 from engine.files.writing import owner_hash
 from engine.store.sqlite import SQLITE
 

@@ -11,15 +11,17 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
-from engine.auth import accounts, grants, invitations, passwords
-from engine.auth.accounts import Whence
-from engine.auth.browsers import Browser, browser_of, remember, sign_out_everywhere
 from engine.auth.context import AuthContext
-from engine.auth.forms import Rejected, person_of, route, sent_by
-from engine.auth.invitations import Invitation, Purpose
-from engine.auth.pages import HOME, Entry, entered, in_words, to_login, welcome, whence
+from engine.auth.granting import grants
+from engine.auth.pages.asking import in_words, to_login
+from engine.auth.pages.forms import Rejected, person_of, route, sent_by
+from engine.auth.pages.login import HOME, Entry, entered, welcome, whence
+from engine.auth.pages.rendering import page
+from engine.auth.people import accounts, invitations, passwords
+from engine.auth.people.accounts import Whence
+from engine.auth.people.browsers import Browser, browser_of, remember, sign_out_everywhere
+from engine.auth.people.invitations import Invitation, Purpose
 from engine.auth.reach import stored_reach
-from engine.auth.rendering import page
 from engine.auth.scopes import split
 from engine.errors import Refused
 from engine.store.access import AccountRow, ClientRow, GrantRow

@@ -17,19 +17,19 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute
 
-from engine.auth import begun
-from engine.auth.allowing import Allowing
-from engine.auth.begun import Begun, TooLong
-from engine.auth.bounded import USUAL, Bounds, Misbehaved
-from engine.auth.browsers import remember, sign_in
 from engine.auth.context import AuthContext
-from engine.auth.forms import Rejected, route
-from engine.auth.identities import Identity
-from engine.auth.pages import own_path
-from engine.auth.provider_app import ProviderApp
-from engine.auth.providers import Kind, Provider
+from engine.auth.pages.forms import Rejected, route
+from engine.auth.pages.login import own_path
+from engine.auth.pages.rendering import page
+from engine.auth.people.browsers import remember, sign_in
 from engine.auth.reading import once, parameters
-from engine.auth.rendering import page
+from engine.auth.upstream import begun
+from engine.auth.upstream.allowing import Allowing
+from engine.auth.upstream.begun import Begun, TooLong
+from engine.auth.upstream.bounded import USUAL, Bounds, Misbehaved
+from engine.auth.upstream.identities import Identity
+from engine.auth.upstream.provider_app import ProviderApp
+from engine.auth.upstream.providers import Kind, Provider
 from engine.store.records import Transaction
 from engine.store.tables import PersonRow
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from engine.auth import redirects
+from engine.auth.granting import redirects
 from engine.errors import Refused
 from engine.settings import ProviderSettings
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from sqlmodel import col, delete, or_, select, update
 
-from engine.auth.asked import Asked
 from engine.auth.bearers import Bearer
-from engine.auth.clients import DYNAMIC, REGISTERED, UNUSED_FOR, Client
 from engine.auth.context import AuthContext
+from engine.auth.granting.asked import Asked
+from engine.auth.granting.clients import DYNAMIC, REGISTERED, UNUSED_FOR, Client
 from engine.auth.reach import stored_reach
 from engine.auth.scopes import joined, split
 from engine.auth.tokens import TokenKind, hashed, mint

@@ -4,8 +4,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from engine.auth.authority import GRANT_TYPES, METHODS
 from engine.auth.context import AuthContext
+from engine.auth.granting.authority import GRANT_TYPES, METHODS
 from engine.auth.reach import EVERYWHERE
 from engine.auth.scopes import published
 

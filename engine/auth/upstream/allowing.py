@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from engine.auth.identities import Identity
+from engine.auth.upstream.identities import Identity
 from engine.errors import Refused
 from engine.types import Json
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlmodel import col, delete, select
 
-from engine.auth.naming import Who, insist_on_person, person_of
+from engine.auth.people.naming import Who, insist_on_person, person_of
 from engine.auth.tokens import TokenKind, hashed, mint
 from engine.definition import Definition
 from engine.errors import InvalidArguments, NotFound, Refused

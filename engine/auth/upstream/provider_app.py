@@ -13,9 +13,9 @@ from authlib.integrations.starlette_client import StarletteIntegration, Starlett
 from joserfc import jwk
 from joserfc.errors import ClaimError, InvalidKeyIdError, JoseError
 
-from engine.auth.bounded import USUAL, BoundedClient, Bounds, Misbehaved
-from engine.auth.identities import Identity, Nobody, identity_of
-from engine.auth.providers import Endpoints, Kind, Provider, is_safe
+from engine.auth.upstream.bounded import USUAL, BoundedClient, Bounds, Misbehaved
+from engine.auth.upstream.identities import Identity, Nobody, identity_of
+from engine.auth.upstream.providers import Endpoints, Kind, Provider, is_safe
 from engine.types import Json
 
 ASYMMETRIC = tuple("RS256 RS384 RS512 PS256 PS384 PS512 ES256 ES384 ES512 Ed25519 Ed448".split())

@@ -9,7 +9,7 @@ from typing import Any
 from authlib.oauth2.rfc6749 import ClientMixin
 from sqlmodel import col, delete, select
 
-from engine.auth.redirects import is_one_of
+from engine.auth.granting.redirects import is_one_of
 from engine.auth.scopes import joined, split
 from engine.auth.tokens import hashed
 from engine.store.access import ClientRow, GrantRow

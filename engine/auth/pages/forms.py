@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from engine.auth.browsers import Browser, browser_of
 from engine.auth.context import AuthContext
+from engine.auth.pages.rendering import page
+from engine.auth.people.browsers import Browser, browser_of
 from engine.auth.reading import Unreadable, form_of
-from engine.auth.rendering import page
 
 Handler = Callable[[Request], Awaitable[Response]]
 

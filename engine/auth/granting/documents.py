@@ -20,9 +20,10 @@ import anyio
 import httpx2
 from anyio import to_thread
 
-from engine.auth import clients, redirects, scopes
-from engine.auth.clients import DOCUMENT, Client
+from engine.auth import scopes
 from engine.auth.context import AuthContext
+from engine.auth.granting import clients, redirects
+from engine.auth.granting.clients import DOCUMENT, Client
 from engine.auth.scopes import split
 from engine.store.access import ClientRow
 from engine.store.records import Transaction

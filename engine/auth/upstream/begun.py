@@ -13,8 +13,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from starlette.requests import Request
 from starlette.responses import Response
 
-from engine.auth.browsers import cookie_name
 from engine.auth.context import AuthContext
+from engine.auth.people.browsers import cookie_name
 from engine.auth.tokens import hashed
 from engine.sealing import sealed, unsealed
 from engine.store.access import SpentRow

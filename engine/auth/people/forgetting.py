@@ -13,7 +13,7 @@ from sqlalchemy import func, literal, or_
 from sqlmodel import col, delete, select, update
 
 from engine import batches
-from engine.auth.naming import Who, person_of
+from engine.auth.people.naming import Who, person_of
 from engine.errors import NotFound
 from engine.registry import Registry
 from engine.store import hidden

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlmodel import SQLModel, col, or_, select
 
-from engine.auth.naming import Who
+from engine.auth.people.naming import Who
 from engine.dispatch import Dispatcher
 from engine.errors import Refused, StoreError
 from engine.store.access import (

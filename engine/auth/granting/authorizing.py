@@ -6,9 +6,9 @@ from typing import Any
 
 from authlib.common.urls import add_params_to_uri
 
-from engine.auth.asked import Asked
-from engine.auth.authority import Authority
-from engine.auth.clients import Client
+from engine.auth.granting.asked import Asked
+from engine.auth.granting.authority import Authority
+from engine.auth.granting.clients import Client
 from engine.auth.reach import InvalidTarget, Reach, reach_of_all, resource_of
 from engine.auth.scopes import default, known, split, worlds_for
 from engine.types import Principal

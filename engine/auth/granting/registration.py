@@ -10,10 +10,11 @@ from anyio import to_thread
 from sqlmodel import col, func, select
 from starlette.requests import Request
 
-from engine.auth import clients, redirects, scopes
-from engine.auth.authority import METHODS
-from engine.auth.clients import DYNAMIC, UNUSED_FOR, Client
+from engine.auth import scopes
 from engine.auth.context import AuthContext
+from engine.auth.granting import clients, redirects
+from engine.auth.granting.authority import METHODS
+from engine.auth.granting.clients import DYNAMIC, UNUSED_FOR, Client
 from engine.auth.reading import Unreadable, body_of
 from engine.auth.scopes import joined, split
 from engine.auth.tokens import TokenKind, hashed, mint

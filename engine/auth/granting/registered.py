@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import func
 from sqlmodel import col, delete, select
 
-from engine.auth import redirects
+from engine.auth.granting import redirects
 from engine.auth.tokens import TokenKind, hashed, mint
 from engine.errors import InvalidArguments, NotFound, Refused
 from engine.store.access import ClientRow, GrantRow

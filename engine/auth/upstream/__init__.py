@@ -1,0 +1,1 @@
+"""Signing in elsewhere: providers, who may come in from there, and the way there and back."""
