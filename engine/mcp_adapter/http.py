@@ -20,7 +20,7 @@ from engine.mcp_adapter.connections import Connections
 from engine.mcp_adapter.gating import insufficient, messages_of, missing, unreadable
 from engine.mcp_adapter.handing import Handing
 from engine.mcp_adapter.plain import PlainCalls
-from engine.mcp_adapter.server import Keeper, build_server, catalog_of_session, traced
+from engine.mcp_adapter.server import CALLER, Keeper, build_server, catalog_of_session, traced
 from engine.mcp_adapter.subscriptions import Hub
 from engine.registry import Registry
 from engine.types import Principal
@@ -78,10 +78,11 @@ class McpEndpoint:
             if refusal is not None:
                 await refusal(scope, receive, send)
                 return
+        CALLER.set(principal)
         revision = headers.get(b"mcp-protocol-version")
         if revision is None or revision.decode("latin-1") in HANDSHAKE_PROTOCOL_VERSIONS:
             await self._legacy_app(scope, receive, send)
-        elif self._asks(headers) or int(headers.get(b"content-length", b"-1")) not in range(_PEEK + 1):
+        elif self._asks(headers, principal) or int(headers.get(b"content-length", b"-1")) not in range(_PEEK + 1):
             await self._stream.handle_request(scope, receive, send)
         else:
             body, again = await peeked(receive)
@@ -109,10 +110,10 @@ class McpEndpoint:
         needed = await missing(dispatcher, catalog, principal, messages)
         return None if needed is None else insufficient(scope, needed)
 
-    def _asks(self, headers: dict[bytes, bytes]) -> bool:
+    def _asks(self, headers: dict[bytes, bytes], principal: Principal) -> bool:
         """Whether the call may wait for a person, so that hanging up must end it."""
         name = decode_header_value(headers.get(b"mcp-name", b"").decode("latin-1"))
-        return name in self.catalog.asking
+        return name in self.catalog.seen_by(principal).asking
 
 
 _PEEK = 256 * 1024

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import mcp_types as t
@@ -219,6 +220,9 @@ class Keeper:
         )
 
 
+CALLER: ContextVar[Principal] = ContextVar("caller")
+"""Who sent the HTTP request under way, for where the SDK does not say."""
+
 CONNECTION = "turnkeeper.connection"
 """Where the ASGI scope carries a legacy connection's id."""
 
@@ -260,8 +264,11 @@ async def _explain(ctx: Context, call_next: CallNext) -> HandlerResult:
 
 
 def _schema(catalog: Catalog, tool: str) -> dict[str, Any] | None:
-    """The schema to check `Mcp-Param-*` headers against: None, which is quicker, where an action has none."""
-    found = catalog.offers.get(tool)
+    """The schema to check `Mcp-Param-*` headers against: None, which is quicker, where an action has none.
+
+    What is not there for who asks has none, or a wrong header would tell of it.
+    """
+    found = catalog.seen_by(CALLER.get()).offers.get(tool)
     return None if found is None else found.mirrored
 
 

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from httpx2 import Response
+from pydantic import Field
 from starlette.testclient import TestClient
 
 from engine import World, action
@@ -59,9 +60,14 @@ class Desk(World, name="desk", rows=[]):
         return "ashes"
 
     @action(scope="desk:polish", only_for=lambda principal: principal.name == "ada")
-    def polish(self) -> str:
+    def polish(self, cloth: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Cloth"})] = "wool") -> str:
         """Polish it."""
-        return "shining"
+        return f"shining by {cloth}"
+
+    @action(only_for=lambda principal: principal.name == "ada", confirm="Really?")
+    def sell(self) -> str:
+        """Sell it."""
+        return "sold"
 
 
 class Safe(World, name="safe", rows=[], only_for=lambda principal: principal.name != "mallory"):

@@ -114,3 +114,21 @@ def test_client_is_introduced_to_worlds_that_are_for_everybody(house: House) -> 
     token = house.client().tokens(house.person("mallory"))["access_token"]
     said = house.send(token, "server/discover", {}).text
     assert "- desk: A desk." in said and "safe" not in said
+
+
+def test_headers_of_a_call_tell_nothing_of_an_action_for_some(house: House, ada: Person) -> None:
+    hers = house.client().tokens(ada, scope="desk:write desk:polish")["access_token"]
+    theirs = house.client().tokens(house.person("mallory"))["access_token"]
+    house.http.headers["mcp-param-cloth"] = "silk"
+
+    def call(token: str, name: str) -> Response:
+        return house.call(token, name, cloth="wool")
+
+    assert "Mcp-Param-Cloth" in call(hers, "desk_polish").text, "one for whom it is there is told of the mistake"
+    for name in ("desk_polish", "desk_sell"):
+        hidden, absent = call(theirs, name), call(theirs, "desk_never")
+        assert hidden.text.replace(name, "desk_never") == absent.text
+        assert (hidden.status_code, hidden.headers["content-type"]) == (
+            absent.status_code,
+            absent.headers["content-type"],
+        )
