@@ -4,10 +4,14 @@ As a protected resource it publishes metadata for each endpoint (RFC 9728), and
 challenges as RFC 6750 says. Whether a session exists is never told apart here.
 """
 
+import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import cast
 
 import anyio
 from anyio import to_thread
@@ -46,14 +50,13 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        if scope["type"] != "http" or _ROUTED.match(path) is None:
-            await self.app(scope, receive, send)
-            return
-        reach = reach_at(path)
-        if reach is None:
+        reach = reach_at(path) if scope["type"] == "http" else None
+        if reach is not None:
+            await self._guarded(reach, scope, receive, send)
+        elif scope["type"] == "http" and _ROUTED.match(path) is not None:
             await _absent()(scope, receive, send)
         else:
-            await self._guarded(reach, scope, receive, send)
+            await self.app(scope, receive, send)
 
     async def _guarded(self, reach: Reach, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["path"]
@@ -62,7 +65,7 @@ class Gate:
         try:
             bearer = None if token is None else await self._let_in(token, reach)
             if token is not None and bearer is not None:
-                with anyio.fail_after(self._context.lifetimes.body.total_seconds()):
+                async with asyncio.timeout(self._context.lifetimes.body.total_seconds()):
                     _, receive = await peeked(receive)
                 bearer = await self._let_in(token, reach)  # it may have been taken back while the body was awaited
         except StoreError:
@@ -109,33 +112,53 @@ class Gate:
         return metadata_url(self._context.base, path)
 
 
+@dataclass(eq=False, slots=True)
+class Open:
+    """A stream that is open: the task that answers with it, the token that opened it, whether it was cut off."""
+
+    task: "asyncio.Task[object]"
+    token: str
+    is_cut: bool = False
+
+    def cut(self) -> None:
+        """Cut it off."""
+        self.is_cut = True
+        self.task.cancel()
+
+
 class Streams:
     """The responses that go on: each is cut off when the token that opened it ends."""
 
     def __init__(self, bearers: Bearers) -> None:
         self._bearers = bearers
-        self._open: dict[anyio.CancelScope, str] = {}
+        self._open: set[Open] = set()
 
     async def watched(self, token: str, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Have a request answered; a stream lasts as long as its token."""
-        cut = anyio.CancelScope()
-        began = ended = False
+        stream: Open | None = None
+        ended = False
 
         async def noted(message: Message) -> None:
-            nonlocal began, ended
+            nonlocal stream, ended
             if message["type"] == "http.response.start" and _is_stream(message["headers"]):
-                began = True
-                self._open[cut] = token
+                stream = Open(task, token)
+                self._open.add(stream)
             elif message["type"] == "http.response.body" and not message.get("more_body", False):
                 ended = True
             await send(message)
 
+        # A task rather than a scope to be cancelled: only streams are to pay for what only they need.
+        task = cast("asyncio.Task[object]", asyncio.current_task())
         try:
-            with cut:
-                await app(scope, receive, noted)
+            await app(scope, receive, noted)
+        except asyncio.CancelledError:
+            if stream is None or not stream.is_cut:
+                raise
+            task.uncancel()
         finally:
-            self._open.pop(cut, None)
-        if began and not ended:
+            if stream is not None:
+                self._open.discard(stream)
+        if stream is not None and not ended:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     @asynccontextmanager
@@ -147,13 +170,14 @@ class Streams:
             tasks.cancel_scope.cancel()
 
     async def _look(self) -> None:
-        tokens = set(self._open.values())
+        tokens = {stream.token for stream in self._open}
         over: Collection[str] = tokens  # what cannot be looked at is not believed
         try:
             over = await to_thread.run_sync(self._over, tokens) if tokens else frozenset()
         finally:
-            for cut in [cut for cut, token in self._open.items() if token in over]:
-                cut.cancel()
+            for stream in self._open:
+                if stream.token in over and not stream.is_cut:
+                    stream.cut()
 
     def _over(self, tokens: Collection[str]) -> Collection[str]:
         return frozenset(token for token in tokens if self._bearers.verify(token) is None)
@@ -176,6 +200,7 @@ def routes(context: AuthContext) -> list[BaseRoute]:
     return [Route(WELL_KNOWN, described), Route(WELL_KNOWN + "/{rest:path}", described)]
 
 
+@lru_cache(1024)
 def metadata_url(base: str, path: str) -> str:
     """Where an endpoint's metadata is: the well-known part comes before the path (RFC 9728, section 3.1)."""
     origin, slash, rest = base.partition("://")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 _PATH = re.compile(r"/worlds/(?P<world>[A-Za-z][A-Za-z0-9_-]*)/mcp|/sessions/(?P<session>[A-Za-z0-9_-]{1,200})/mcp")
@@ -40,6 +41,7 @@ class Reach:
 EVERYWHERE = Reach()
 
 
+@lru_cache(1024)
 def reach_at(path: str) -> Reach | None:
     """The reach of the endpoint at a path, whether or not there is what it names; None if no endpoint can be there."""
     if path == "/mcp":

@@ -23,6 +23,8 @@ from engine.types import Principal
 
 SCHEME = "session://"
 BUILT_IN_PROMPTS = ("start", "resume")
+_MOST_SEEN = 256
+"""Principals whose names are kept at hand."""
 _ADDRESS = re.compile(r"session://([^/?#]+)/([^?#]+)(?:\?(.*))?")
 
 
@@ -101,14 +103,20 @@ class Catalog:
         self.endpoint = endpoint
         self.together = endpoint.world is None
         self._principal = principal
+        self._seen: dict[Principal, Catalog] = {}
         chosen = registry.worlds.values() if endpoint.world is None else [installed(registry, endpoint.world)]
         self.worlds = tuple(world for world in chosen if principal is None or _is_there(principal, world))
 
     def seen_by(self, principal: Principal) -> "Catalog":
         """The names that are there for a principal: what a client could not even be granted is not."""
-        if principal.could_allow("*") and not self._picks:
-            return self
-        return Catalog(self.registry, self.endpoint, principal)
+        if principal.could_allow("*"):
+            return Catalog(self.registry, self.endpoint, principal) if self._picks else self
+        found = self._seen.get(principal)
+        if found is None or found._principal is not principal:  # each look at a token makes another, so none is old
+            if len(self._seen) >= _MOST_SEEN:
+                self._seen.clear()
+            found = self._seen[principal] = Catalog(self.registry, self.endpoint, principal)
+        return found
 
     @cached_property
     def _picks(self) -> bool:

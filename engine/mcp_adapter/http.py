@@ -19,7 +19,7 @@ from engine.mcp_adapter.catalog import Catalog, Endpoint
 from engine.mcp_adapter.connections import Connections
 from engine.mcp_adapter.gating import insufficient, messages_of, missing, unreadable
 from engine.mcp_adapter.handing import Handing
-from engine.mcp_adapter.plain import PlainCalls
+from engine.mcp_adapter.plain import PlainCall, PlainCalls
 from engine.mcp_adapter.server import CALLER, Keeper, build_server, catalog_of_session, traced
 from engine.mcp_adapter.subscriptions import Hub
 from engine.registry import Registry
@@ -72,6 +72,15 @@ class McpEndpoint:
         if world is not None and not self.catalog.worlds[0].is_for(principal):
             await no_such_world(self.catalog.registry, principal, world)(scope, receive, send)
             return
+        revision = headers.get(b"mcp-protocol-version")
+        is_legacy = revision is None or revision.decode("latin-1") in HANDSHAKE_PROTOCOL_VERSIONS
+        is_long = self._asks(headers, principal) or int(headers.get(b"content-length", b"-1")) not in range(_PEEK + 1)
+        if not is_legacy and not is_long:
+            body, receive = await peeked(receive)
+            call = self._plain_call(scope, headers, body)
+            if call is not None and principal.allows(call.scope):
+                await self._plain.answer(call, principal, send)
+                return
         if not principal.allows("*") and scope["method"] == "POST":
             body, receive = await peeked(receive)
             refusal = await self._refusal(principal, scope, body)
@@ -79,20 +88,17 @@ class McpEndpoint:
                 await refusal(scope, receive, send)
                 return
         CALLER.set(principal)
-        revision = headers.get(b"mcp-protocol-version")
-        if revision is None or revision.decode("latin-1") in HANDSHAKE_PROTOCOL_VERSIONS:
+        if is_legacy:
             await self._legacy_app(scope, receive, send)
-        elif self._asks(headers, principal) or int(headers.get(b"content-length", b"-1")) not in range(_PEEK + 1):
-            await self._stream.handle_request(scope, receive, send)
         else:
-            body, again = await peeked(receive)
-            if not self._traced and "session" not in scope["path_params"]:
-                call = self._plain.recognized(scope, headers, body)
-                if call is not None:
-                    await self._plain.answer(call, scope[PRINCIPAL], send)
-                    return
-            streams = any(sign in body for sign in STREAMING)
-            await (self._stream if streams else self._json).handle_request(scope, again, send)
+            streams = is_long or any(sign in body for sign in STREAMING)
+            await (self._stream if streams else self._json).handle_request(scope, receive, send)
+
+    def _plain_call(self, scope: Scope, headers: dict[bytes, bytes], body: bytes) -> PlainCall | None:
+        """The plain call that a request is, where such are answered without the SDK."""
+        if self._traced or "session" in scope["path_params"]:
+            return None
+        return self._plain.recognized(scope, headers, body)
 
     async def _refusal(self, principal: Principal, scope: Scope, body: bytes) -> JSONResponse | None:
         """The answer to a request that needs a scope which its token lacks and could have, or that cannot be read."""
@@ -113,7 +119,7 @@ class McpEndpoint:
     def _asks(self, headers: dict[bytes, bytes], principal: Principal) -> bool:
         """Whether the call may wait for a person, so that hanging up must end it."""
         name = decode_header_value(headers.get(b"mcp-name", b"").decode("latin-1"))
-        return name in self.catalog.seen_by(principal).asking
+        return name in self.catalog.asking and name in self.catalog.seen_by(principal).asking
 
 
 _PEEK = 256 * 1024

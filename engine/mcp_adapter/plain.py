@@ -47,6 +47,11 @@ class PlainCall:
     params: Mapping[str, Any]
     offer: Offer
 
+    @property
+    def scope(self) -> str:
+        """The scope that it needs."""
+        return self.offer.definition.scope_of(self.offer.action)
+
 
 class PlainCalls:
     """Recognizes and answers the plain calls of one endpoint."""
