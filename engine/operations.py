@@ -209,6 +209,8 @@ class Operation:
     role: Role
     scope: Callable[[Definition], str]
     carry_out: Callable[[Opened], Done]
+    whenever: bool = False
+    """Whether it is possible after the session has ended, too."""
 
 
 def stored(world: World, before: str | None) -> str | None:

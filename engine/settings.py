@@ -106,7 +106,8 @@ class Settings(BaseSettings):
     @property
     def proxies(self) -> list[str]:
         """The addresses and networks of the proxies that are believed who asks; none where none is expected."""
-        return self.trusted_proxies.replace(",", " ").split() if self.public_url else []
+        found = self.trusted_proxies.replace(",", " ").split() if self.public_url else []
+        return [*found, *(mapped for one in found if (mapped := _mapped(one)) is not None)]
 
     @property
     def is_loopback(self) -> bool:
@@ -121,6 +122,12 @@ class Settings(BaseSettings):
         """Where clients reach the server, without a trailing slash."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return (self.public_url or f"http://{host}:{self.port}").rstrip("/")
+
+
+def _mapped(network: str) -> str | None:
+    """An IPv4 network as a socket of IPv6 sees it (RFC 4291, section 2.5.5.2)."""
+    found = ipaddress.ip_network(network, strict=False)
+    return f"::ffff:{found.network_address}/{96 + found.prefixlen}" if found.version == 4 else None
 
 
 def own_version() -> str:

@@ -54,6 +54,8 @@ def _share_with(opened: Opened, role: Role | None) -> Done:
     if people == [record.owner_id]:
         raise Refused("already_owner", "They own the session.")
     people = [person for person in people if person != record.owner_id]
+    if role is not Role.OWNER:
+        offers.withdraw_handing(transaction, record.id, people)
     for person in people:
         transaction.share(record.id, person, role and offers.held(role))
     if opened.arguments["offer"] is not None:
@@ -95,10 +97,12 @@ def _take_over(opened: Opened) -> Done:
     check_sessions(transaction.owned(person), transaction.limits)
     transaction.share(record.id, person, None)
     transaction.share(record.id, before, Role.EDITOR)
-    offers.withdraw_handing(transaction, record.id)
+    offers.end_those_of_before(transaction, record.id)
     transaction.hand_over(record.id, person)
     record.owner_id, record.main_of = person, None
-    return as_it_was(opened, "The session is yours now. Its owner until now is an editor.")
+    return as_it_was(
+        opened, "The session is yours now. Its owner until now is an editor; what nobody took up of theirs is void."
+    )
 
 
 def _leave(opened: Opened) -> Done:
@@ -106,8 +110,11 @@ def _leave(opened: Opened) -> Done:
     person = transaction.ensure_person(opened.principal)
     if person == record.owner_id:
         raise Refused("already_owner", "The session is yours.", hint="End it, or hand it over: role owner.")
+    offers.withdraw_handing(transaction, record.id, [person])
     transaction.share(record.id, person, None)
     return dataclasses.replace(as_it_was(opened, "You have no part in it any more."), parted=(person,))
 
 
-SHARE = Operation("share", ShareArguments, Role.VIEWER, lambda definition: definition.write_scope, _share)
+SHARE = Operation(
+    "share", ShareArguments, Role.VIEWER, lambda definition: definition.write_scope, _share, whenever=True
+)

@@ -7,9 +7,10 @@ from typing import Any
 
 from engine import history
 from engine.arguments import canonical, parsed
+from engine.checks import role_of
 from engine.configurations import first_text
 from engine.definition import Definition
-from engine.errors import Refused
+from engine.errors import NotFound, Refused
 from engine.journal import again, key_reused, write
 from engine.operations import Done, Opened
 from engine.present import bring
@@ -101,6 +102,8 @@ def begun_before(
     record = transaction.session_by_id(session_id)
     if before != request or record is None:
         raise key_reused()
+    if role_of(transaction, principal, record) is None:  # it was theirs, and was handed over since
+        raise NotFound("What was begun with this key is not yours any more.", hint="Use another key.")
     bring(transaction, definition, record)
     # What began it may be past what is kept, while its key still counts.
     entry = transaction.entry(record.id, 1) or history.entry_at(transaction, record, record.floor)

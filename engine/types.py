@@ -92,6 +92,8 @@ class Principal:
     session: str | None = None
     grantable: frozenset[str] = frozenset({"*"})
     """What the client may be granted beside `scopes`, if the person consents."""
+    is_known: bool = False
+    """Whether there is such a person already, as a token says: none is made of it, lest a deleted one comes back."""
 
     def allows(self, scope: str) -> bool:
         """Whether the call may use what `scope` guards. `*` grants all."""

@@ -108,10 +108,19 @@ def handed(transaction: Transaction, person_id: int) -> set[str]:
     return set(transaction.db.exec(mine).all())
 
 
-def withdraw_handing(transaction: Transaction, session_id: int) -> None:
-    """Have all whom a session was handed over to be editors, as they are."""
+def withdraw_handing(transaction: Transaction, session_id: int, people: Iterable[int]) -> None:
+    """Have a session be handed over to none of these people any more, by whichever name it was."""
+    theirs = select(TakerRow.offer_id).where(col(TakerRow.person_id).in_(list(people)))
     handed = update(OfferRow).where(col(OfferRow.session_id) == session_id, col(OfferRow.role) == Role.OWNER)
-    transaction.run(handed.values(role=Role.EDITOR))
+    transaction.run(handed.where(col(OfferRow.id).in_(theirs)).values(role=Role.EDITOR))
+
+
+def end_those_of_before(transaction: Transaction, session_id: int) -> None:
+    """Have a session's next owner begin anew: handed over to nobody, and without offers that nobody took up."""
+    of_session = col(OfferRow.session_id) == session_id
+    taken = select(TakerRow.offer_id).where(TakerRow.offer_id == OfferRow.id)
+    transaction.run(delete(OfferRow).where(of_session, ~taken.exists()))
+    transaction.run(update(OfferRow).where(of_session, col(OfferRow.role) == Role.OWNER).values(role=Role.EDITOR))
 
 
 def pending(transaction: Transaction, names: Iterable[str]) -> Sequence[tuple[str, int, int, Role]]:

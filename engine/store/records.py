@@ -228,9 +228,11 @@ class Transaction:
         return self._people[names]
 
     def ensure_person(self, principal: Principal) -> int:
-        """The internal id of a principal, made if need be."""
+        """The internal id of a principal, made if need be. Raises Unauthenticated for one deleted meanwhile."""
         if (found := self.person_id(principal)) is not None:
             return found
+        if principal.is_known:
+            raise _deleted()
         values = (principal.issuer, principal.subject, principal.name)
         row = self._execute("insert into person (issuer, subject, name) values (?, ?, ?) returning id", values)
         return int(row.fetchone()[0])
@@ -239,7 +241,7 @@ class Transaction:
         """Have others wait who count what this person owns. Raises Unauthenticated for one deleted meanwhile."""
         row = self._execute("select issuer from person where id = ?" + self._lock, (person_id,)).fetchone()
         if row[0] == DELETED.issuer:
-            raise Unauthenticated("Who you were here was deleted.", hint="Sign in again: you are somebody new.")
+            raise _deleted()
 
     def people(self, subject: str) -> Sequence[tuple[int, str, str, str]]:
         """The people of that subject, as (id, issuer, subject, name)."""
@@ -599,3 +601,7 @@ _values_of = attrgetter(*_ENTRY_NAMES)
 
 def _entry_of(row: Sequence[Any]) -> Entry:
     return Entry(**dict(zip(_ENTRY_NAMES, row, strict=True)))
+
+
+def _deleted() -> Unauthenticated:
+    return Unauthenticated("Who you were here was deleted.", hint="Sign in again: you are somebody new.")

@@ -77,9 +77,9 @@ def test_wrong_setting_is_refused(wrong: dict[str, object]) -> None:
 def test_proxies_are_believed_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings().proxies == []
     monkeypatch.setenv("TURNKEEPER_PUBLIC_URL", "https://play.example")
-    assert Settings().proxies == ["127.0.0.1", "::1"]
+    assert Settings().proxies == ["127.0.0.1", "::1", "::ffff:127.0.0.1/128"]
     monkeypatch.setenv("TURNKEEPER_TRUSTED_PROXIES", "10.0.0.0/8,192.0.2.7")
-    assert Settings().proxies == ["10.0.0.0/8", "192.0.2.7"]
+    assert Settings().proxies == ["10.0.0.0/8", "192.0.2.7", "::ffff:10.0.0.0/104", "::ffff:192.0.2.7/128"]
     monkeypatch.setenv("TURNKEEPER_TRUSTED_PROXIES", "proxy.example")
     with pytest.raises(ValidationError, match="does not appear to be an IPv4 or IPv6 network"):
         Settings()

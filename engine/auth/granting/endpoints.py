@@ -22,6 +22,7 @@ from engine.auth.pages.asking import consent, problem, to_login
 from engine.auth.people.browsers import Browser, browser_of, held_at, upstream_of
 from engine.auth.reading import Unreadable, form_of, named_by, once, parameters
 from engine.auth.scopes import known
+from engine.errors import Refused
 from engine.store.records import Transaction
 from engine.types import Json, Principal
 
@@ -133,7 +134,10 @@ async def _decided(authority: Authority, request: Request, asked: Asked) -> Resp
     if form.get("decision") != ["allow"] or not chosen:
         denied = Wrong("access_denied", "The person did not consent.", asked.redirect_uri, asked.state)
         return _back(told(authority, denied))
-    code = await to_thread.run_sync(_granted, context, browser, asked, chosen)
+    try:
+        code = await to_thread.run_sync(_granted, context, browser, asked, chosen)
+    except Refused as refused:  # the client was removed while the person thought about it
+        return problem(context, refused.reason)
     return to_login(context, request) if code is None else _back(answered(authority, asked, code))
 
 

@@ -225,6 +225,7 @@ def verified(context: AuthContext, transaction: Transaction, token: str) -> Bear
         world=reach.world,
         session=reach.session,
         grantable=frozenset(grantable),
+        is_known=True,
     )
     return Bearer(principal, reach)
 

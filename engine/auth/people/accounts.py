@@ -158,5 +158,6 @@ def remove(transaction: Transaction, login: str) -> bool:
     sign_out_everywhere(transaction, row.person_id)
     grants.end_all(transaction, row.person_id)
     transaction.run(delete(TokenRow).where(col(TokenRow.person_id) == row.person_id))
+    invitations.end_those_of(transaction, row.person_id)
     transaction.run(delete(AccountRow).where(col(AccountRow.person_id) == row.person_id))
     return True

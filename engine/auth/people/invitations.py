@@ -50,7 +50,7 @@ def make(
 
 def first(transaction: Transaction, context: AuthContext) -> str | None:
     """The address of a link to the first account, while there is none. Links of before are no more."""
-    if transaction.db.exec(select(AccountRow.person_id).limit(1)).first() is not None:
+    if _is_somebody_there(transaction):
         return None
     end_first(transaction)
     return make(transaction, context, Purpose.FIRST)
@@ -61,10 +61,17 @@ def end_first(transaction: Transaction) -> None:
     transaction.run(delete(InvitationRow).where(col(InvitationRow.purpose) == Purpose.FIRST.value))
 
 
+def end_those_of(transaction: Transaction, person_id: int) -> None:
+    """Have no link set a person's password any more."""
+    transaction.run(delete(InvitationRow).where(col(InvitationRow.person_id) == person_id))
+
+
 def find(transaction: Transaction, token: str) -> Invitation | None:
     """What a link is for; None for one that was followed, has expired or never was."""
     row = transaction.db.get(InvitationRow, hashed(token))
-    return None if row is None or row.expires_at <= transaction.at else _invitation(row)
+    if row is None or row.expires_at <= transaction.at:
+        return None
+    return None if row.purpose == Purpose.FIRST and _is_somebody_there(transaction) else _invitation(row)
 
 
 def redeem(transaction: Transaction, token: str) -> Invitation | None:
@@ -72,6 +79,10 @@ def redeem(transaction: Transaction, token: str) -> Invitation | None:
     found = find(transaction, token)
     taken = transaction.run(delete(InvitationRow).where(col(InvitationRow.hash) == hashed(token)))
     return found if taken.rowcount == 1 else None
+
+
+def _is_somebody_there(transaction: Transaction) -> bool:
+    return transaction.db.exec(select(AccountRow.person_id).limit(1)).first() is not None
 
 
 def _invitation(row: InvitationRow) -> Invitation:

@@ -32,6 +32,7 @@ def sources_of(login: str, address: str) -> dict[str, str]:
         at = ipaddress.ip_address(address)
     except ValueError:
         return found | ({"address": address[:200]} if address else {})
+    at = getattr(at, "ipv4_mapped", None) or at
     if at.is_loopback:
         return found
     return found | {"address": str(ipaddress.ip_network((at, 64), strict=False) if at.version == 6 else at)}

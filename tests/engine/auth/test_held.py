@@ -12,6 +12,7 @@ import pytest
 from sqlmodel import select
 from starlette.testclient import TestClient
 
+from engine.auth.granting import clients
 from engine.auth.granting.documents import Fetcher
 from engine.auth.people import accounts, forgetting
 from engine.auth.people.browsers import Browser, held_at
@@ -50,6 +51,24 @@ def test_consent_that_is_held_open_grants_nothing_to_who_was_signed_out(
     }
     answer = held_open(house, address, headers, urlencode(form).encode(), lambda: act(house, ada))
     assert answer.status == 303 and "/login?next=" in answer.headers["location"]
+    assert house.context.store.read(lambda tx: tx.db.exec(select(GrantRow)).all()) == []
+
+
+def test_consent_that_is_held_open_grants_nothing_to_a_client_that_was_removed(
+    house: House, ada: Person, app: App
+) -> None:
+    address = app.address()
+    form = [("key", key_in(ada.browser.get(address))), ("decision", "allow"), ("scope", "desk:read")]
+    headers = {
+        "cookie": f"turnkeeper={ada.browser.cookies['turnkeeper']}",
+        "content-type": "application/x-www-form-urlencoded",
+    }
+
+    def gone() -> None:
+        assert house.context.store.write(lambda tx: clients.remove(tx, app.id))
+
+    answer = held_open(house, address, headers, urlencode(form).encode(), gone)
+    assert answer.status == 400 and "location" not in answer.headers
     assert house.context.store.read(lambda tx: tx.db.exec(select(GrantRow)).all()) == []
 
 

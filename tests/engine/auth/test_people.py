@@ -68,6 +68,15 @@ def test_link_to_the_first_account_ends_with_any_account(house: House) -> None:
     assert house.context.store.read(lambda tx: [one.login for one in accounts.all_of(tx)]) == ["ada"]
 
 
+def test_link_to_a_password_ends_with_its_account(house: House, ada: Person) -> None:
+    person = house.context.store.read(lambda tx: accounts.find(tx, "ada"))
+    assert person is not None
+    path, browser = link(house, Purpose.PASSWORD, person_id=person.person_id), browser_of(house)
+    key = key_in(browser.get(path))
+    house.context.store.write(lambda tx: accounts.remove(tx, "ada"))
+    assert browser.post(path, data={"key": key, "password": NEW}).status_code == 404
+
+
 def test_link_is_followed_once_even_by_two_at_once(house: House) -> None:
     path = link(house, Purpose.ACCOUNT)
     browsers = [browser_of(house) for _ in range(3)]
@@ -232,6 +241,8 @@ def test_network_counts_as_an_address_and_this_machine_does_not() -> None:
     assert near == next_to_it == {"account": "ada", "address": "2001:db8::/64"} and elsewhere != near
     assert throttling.sources_of("ada", "127.0.0.1") == throttling.sources_of("ada", "::1") == {"account": "ada"}
     assert throttling.sources_of("ada", "192.0.2.1")["address"] == "192.0.2.1"
+    assert throttling.sources_of("ada", "::ffff:192.0.2.1")["address"] == "192.0.2.1"
+    assert throttling.sources_of("ada", "::ffff:127.0.0.1") == {"account": "ada"}
 
 
 def test_form_of_another_site_does_nothing(house: House, ada: Person) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,7 @@ from sqlalchemy import text
 
 from engine import World, action
 from engine.dispatch import Call, Dispatcher
-from engine.errors import Refused
+from engine.errors import NotFound, Refused, Unauthenticated
 from engine.limits import Limits
 from engine.offering import share
 from engine.store import offers
@@ -316,3 +317,56 @@ def test_whoever_does_not_want_a_session_leaves_it_and_its_owner_does_not(dispat
     assert role_of(dispatcher, BEN, session) == "editor"
     assert code(tool(dispatcher, ANN, "share_session", session=session, role=None)) == "already_owner"
     assert code(tool(dispatcher, BEN, "share_session", session=session)) == "invalid_arguments"
+
+
+def test_whoever_was_made_less_or_left_takes_nothing_over_by_an_older_offer(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Page)
+    come(dispatcher, BEN, login="ben", mail="ben@mail.example")
+    lessened, withdrawn, left = (begun(dispatcher) for _ in range(3))
+    for session in (lessened, withdrawn, left):
+        shared(dispatcher, session, "ben", "owner")
+    shared(dispatcher, lessened, "ben@mail.example", "viewer")
+    shared(dispatcher, withdrawn, "ben@mail.example", None)
+    tool(dispatcher, BEN, "share_session", session=left, role=None)
+    for session in (withdrawn, left):
+        shared(dispatcher, session, "ben@mail.example", "viewer")
+    for session in (lessened, withdrawn, left):
+        assert code(tool(dispatcher, BEN, "share_session", session=session, role="owner")) == "forbidden"
+        assert role_of(dispatcher, BEN, session) == "viewer"
+
+
+def test_whoever_handed_a_session_over_comes_back_by_no_offer_and_no_key(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Page)
+    come(dispatcher, ANN, login="ann")
+    come(dispatcher, BEN, login="ben")
+    session = dispatcher.start(ANN, "page", key="first").session
+    shared(dispatcher, session, "second", "editor")
+    shared(dispatcher, session, "ben", "owner")
+    tool(dispatcher, BEN, "share_session", session=session, role="owner")
+    tool(dispatcher, BEN, "share_session", session=session, person="ann", role=None)
+    come(dispatcher, account("second"), login="second")
+    assert role_of(dispatcher, account("second"), session) is None
+    with pytest.raises(NotFound, match="not yours any more"):
+        dispatcher.start(ANN, "page", key="first")
+
+
+def test_a_session_that_has_ended_is_shared_and_left_like_another(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Page)
+    come(dispatcher, BEN, login="ben")
+    session = begun(dispatcher)
+    shared(dispatcher, session, "ben")
+    tool(dispatcher, ANN, "end_session", session=session)
+    assert role_of(dispatcher, BEN, session) == "viewer"
+    assert not tool(dispatcher, BEN, "share_session", session=session, role=None).is_error
+    shared(dispatcher, session, "ben", "editor")
+    shared(dispatcher, session, "ben", None)
+    assert role_of(dispatcher, BEN, session) is None
+
+
+def test_whoever_was_deleted_is_not_made_anew_by_a_token_that_is_still_believed(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Page)
+    gone = replace(account("gone"), is_known=True)
+    for call in (lambda: dispatcher.start(gone, "page"), lambda: dispatcher.main(gone, "page")):
+        with pytest.raises(Unauthenticated, match="was deleted"):
+            call()
+    assert dispatcher.store.read(lambda tx: tx.person_id(gone)) is None
