@@ -6,6 +6,10 @@ from typing import Any
 PRINCIPAL = "turnkeeper.principal"
 """Who asks: a `types.Principal`."""
 
+STILL = "turnkeeper.still"
+"""Who asks by now, for what had to wait: called and awaited, it gives a `types.Principal`, or None if the token opens
+nothing any more. Absent where no tokens are asked for."""
+
 CHALLENGE = "turnkeeper.challenge"
 """The URL of the endpoint's metadata (RFC 9728), where tokens are asked for."""
 

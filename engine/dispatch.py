@@ -302,7 +302,7 @@ class Dispatcher(Reader):
         # Who has seen no session yet may say 0 for the one that was just made.
         seen = 1 if started is not None and call.if_revision == 0 else call.if_revision
         check_revision(record, seen, lambda since: transaction.entries(record.id, after=since, limit=5))
-        if not operation.whenever:
+        if record.ended_at is None or not operation.after_end:
             check_open(record, definition, transaction.now)
         opened = Opened(transaction, definition, record, call.principal, arguments, call.prepared)
         done = operation.carry_out(opened)

@@ -209,8 +209,8 @@ class Operation:
     role: Role
     scope: Callable[[Definition], str]
     carry_out: Callable[[Opened], Done]
-    whenever: bool = False
-    """Whether it is possible after the session has ended, too."""
+    after_end: bool = False
+    """Whether it is possible in a session that has ended, too."""
 
 
 def stored(world: World, before: str | None) -> str | None:

@@ -116,5 +116,5 @@ def _leave(opened: Opened) -> Done:
 
 
 SHARE = Operation(
-    "share", ShareArguments, Role.VIEWER, lambda definition: definition.write_scope, _share, whenever=True
+    "share", ShareArguments, Role.VIEWER, lambda definition: definition.write_scope, _share, after_end=True
 )

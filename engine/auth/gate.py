@@ -7,7 +7,7 @@ challenges as RFC 6750 says. Whether a session exists is never told apart here.
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,13 +20,14 @@ from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from engine.asgi import CHALLENGE, PRINCIPAL, peeked
+from engine.asgi import CHALLENGE, PRINCIPAL, STILL, peeked
 from engine.auth.bearers import Bearer, Bearers
 from engine.auth.context import AuthContext
 from engine.auth.reach import EVERYWHERE, Reach, reach_at
 from engine.auth.scopes import published, worlds_for
 from engine.errors import StoreError
 from engine.looking import every
+from engine.types import Principal
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 LOOK_EVERY = 0.5
@@ -79,6 +80,7 @@ class Gate:
             await self._challenge(path, reach, given)(scope, receive, send)
             return
         scope[PRINCIPAL] = bearer.principal
+        scope[STILL] = self._still(token, reach)
         scope[CHALLENGE] = self._metadata(path)
         await self._streams.watched(token, self.app, scope, receive, send)
 
@@ -86,6 +88,13 @@ class Gate:
         """Who a token stands for, if it is for an endpoint."""
         bearer = await self._bearer(token)
         return bearer if bearer is not None and _opens(bearer.reach, reach) else None
+
+    def _still(self, token: str, reach: Reach) -> Callable[[], Awaitable[Principal | None]]:
+        async def still() -> Principal | None:
+            bearer = await self._let_in(token, reach)
+            return None if bearer is None else bearer.principal
+
+        return still
 
     async def _bearer(self, token: str) -> Bearer | None:
         found = self._bearers.fresh(token)

@@ -1,7 +1,7 @@
 """tools/call: a tool's name and arguments to a call of the dispatcher, its outcome or error to a result."""
 
 import uuid
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -11,8 +11,9 @@ from mcp.shared.exceptions import MCPError
 
 from engine.actions import Action
 from engine.arguments import canonical, parsed
+from engine.asgi import STILL
 from engine.dispatch import Dispatcher
-from engine.errors import EngineError
+from engine.errors import EngineError, Unauthenticated
 from engine.mcp_adapter.asking import Context, InputNeeded, RoundAsking, asking_for
 from engine.mcp_adapter.catalog import Catalog, Offer
 from engine.mcp_adapter.envelope import Sessionless, accepted, exact, refused, sessionless, unforeseen
@@ -31,6 +32,8 @@ IF_REVISION = "turnkeeper/if-revision"
 R = TypeVar("R")
 Result = dict[str, Json]
 """A CallToolResult as the wire has it."""
+Still = Callable[[], Awaitable[Principal | None]]
+"""What is at `STILL`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +121,9 @@ def _answered(offer: Offer, outcome: Outcome) -> Result:
 
 
 async def _refused(asked: ToolCall, offer: Offer, session: str | None, error: EngineError) -> Result:
-    now = await to_thread.run_sync(_now, asked, offer.definition.name, session)
+    now = None
+    if not isinstance(error, Unauthenticated):  # who is nobody is shown nothing
+        now = await to_thread.run_sync(_now, asked, offer.definition.name, session)
     return refused(error, now, offer.action)
 
 
@@ -144,7 +149,17 @@ async def _ask(
         used = asking.used if isinstance(asking, RoundAsking) else {}
         again = replace(before, answers={**before.answers, **used})
         return t.InputRequiredResult(input_requests=needed.requests, request_state=again.dump())
-    return await asked.handing.carry_out(call)
+    return await asked.handing.carry_out(replace(call, principal=await _still(call.principal, context)))
+
+
+async def _still(principal: Principal, context: Context) -> Principal:
+    """Who asks, now that the person has answered. Raises Unauthenticated if the token was taken back meanwhile."""
+    still: Still | None = None if context.request is None else context.request.scope.get(STILL)
+    found = principal if still is None else await still()
+    if found is None:
+        said = "The token that this call came with expired or was revoked while the call waited; nothing was done."
+        raise Unauthenticated(said, hint="Get a new token, and call again.")
+    return found
 
 
 async def _call_session_tool(asked: ToolCall, tool: SessionTool) -> Result:

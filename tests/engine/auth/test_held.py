@@ -9,10 +9,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from httpx2 import Response
 from sqlmodel import select
 from starlette.testclient import TestClient
 
-from engine.auth.granting import clients
+from engine.auth.granting import clients, grants
 from engine.auth.granting.documents import Fetcher
 from engine.auth.people import accounts, forgetting
 from engine.auth.people.browsers import Browser, held_at
@@ -20,7 +21,7 @@ from engine.auth.people.naming import who_is
 from engine.store.access import GrantRow
 from engine.web.guarded import guarded_app
 from tests.engine.auth.conftest import BASE, App, House, Person, key_in
-from tests.engine.auth.holding import held_open
+from tests.engine.auth.holding import Parked, held_open
 
 Act = Callable[[House, Person], object]
 
@@ -146,3 +147,39 @@ def test_request_that_does_not_arrive_is_waited_for_only_so_long(house: House, a
     with TestClient(hasty, base_url=BASE, follow_redirects=False) as http:
         late = held_open(House(context, http, house.dispatcher), **knocking(app.tokens(ada)["access_token"]))
     assert late.status == 408 and late.headers["connection"] == "close"
+
+
+def test_call_that_waits_for_its_person_is_not_carried_out_once_its_token_opens_nothing(
+    house: House, ada: Person, app: App
+) -> None:
+    store, other = house.context.store, house.client()
+    lost, kept = (client.tokens(ada)["access_token"] for client in (app, other))
+    narrow = house.client().tokens(ada, scope="desk:read")["access_token"]
+    assert house.call(kept, "desk_knock").status_code == 200
+    named: dict[str, str] = {}
+
+    def headers(token: str) -> dict[str, str]:
+        accept = "application/json, text/event-stream"
+        return {"authorization": f"Bearer {token}", "accept": accept, "content-type": "application/json", **named}
+
+    def post(token: str, **message: Any) -> Response:
+        return house.http.post("/mcp", json={"jsonrpc": "2.0", **message}, headers=headers(token))
+
+    client = {"name": "raw", "version": "1"}
+    params = {"protocolVersion": "2025-11-25", "capabilities": {"elicitation": {"form": {}}}, "clientInfo": client}
+    opened = post(kept, id=1, method="initialize", params=params)
+    named |= {"mcp-session-id": opened.headers["mcp-session-id"], "mcp-protocol-version": "2025-11-25"}
+    assert post(kept, method="notifications/initialized").status_code == 202
+    revoked, going_on = (Parked(house, headers(token), "desk_sell") for token in (lost, kept))
+    questions = [call.question["id"] for call in (revoked, going_on)]
+    row = store.read(lambda tx: tx.db.exec(select(GrantRow).where(GrantRow.client_id == app.id)).one())
+    store.write(lambda tx: grants.end(tx, row.id or 0))
+    revoked.ended()
+    # Both were asked at the same revision: the second is carried out only if the first was not.
+    for question, token in zip(questions, (narrow, kept), strict=True):
+        assert post(token, id=question, result={"action": "accept", "content": {}}).status_code == 202
+    assert going_on.answer["result"]["isError"] is False, going_on.answer
+    principal = store.read(lambda tx: who_is(tx, "ada")).principal
+    [(session, _)] = house.dispatcher.sessions(principal)
+    done = [entry["action"] for entry in house.dispatcher.history(principal, session.handle)]
+    assert sorted(done) == ["knock", "sell", "start"], done
