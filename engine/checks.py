@@ -19,10 +19,20 @@ KEY_LIMIT = 200
 """Characters of a key."""
 
 
-def find(transaction: Transaction, principal: Principal, session: str, world: str | None = None) -> tuple[Record, Role]:
-    """The session of a handle and the caller's role. Raises NotFound, the same for another's as for none."""
+def find(
+    transaction: Transaction,
+    principal: Principal,
+    session: str,
+    worlds: Mapping[str, Definition],
+    world: str | None = None,
+) -> tuple[Record, Role]:
+    """The session of a handle and the caller's role. `worlds` are those installed, by name.
+
+    Raises NotFound, the same for another's, and for one of a world that is not there for the caller, as for none.
+    """
     record = transaction.unlocked(session) if session.isascii() else None
-    role = None if record is None else role_of(transaction, principal, record)
+    there = record is not None and is_there(principal, worlds.get(record.world))
+    role = role_of(transaction, principal, record) if record is not None and there else None
     if role is not None and transaction.locks:
         # Only now, so that a stranger neither waits for the session's others nor keeps them waiting.
         record = transaction.session(session)
@@ -41,6 +51,11 @@ def role_of(transaction: Transaction, principal: Principal, record: Record) -> R
     if not principal.reaches(record.world, record.handle):
         return None
     return Role.OWNER if principal.operator else transaction.role(record, transaction.person_id(principal))
+
+
+def is_there(principal: Principal, definition: Definition | None) -> bool:
+    """Whether the sessions of a world are there for a principal; `definition` is None for one that is not installed."""
+    return principal.operator or definition is None or definition.is_for(principal)
 
 
 def at_large(principal: Principal) -> None:

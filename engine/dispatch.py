@@ -215,7 +215,7 @@ class Dispatcher(Reader):
         """
 
         def work(transaction: Transaction) -> Record:
-            record, role = find(transaction, principal, session)
+            record, role = find(transaction, principal, session, self.registry.worlds)
             need(role, Role.OWNER)
             allow(principal, f"{record.world}:write")
             hide(transaction, record.id)
@@ -317,7 +317,7 @@ class Dispatcher(Reader):
         self, transaction: Transaction, definition: Definition, session: str | None, principal: Principal
     ) -> tuple[Record, Role, Started | None]:
         if session is not None:
-            return (*find(transaction, principal, session, definition.name), None)
+            return (*find(transaction, principal, session, self.registry.worlds, definition.name), None)
         at_large(principal)
         person = transaction.ensure_person(principal)
         record = transaction.main_session(person, definition.name)
@@ -361,7 +361,7 @@ class Dispatcher(Reader):
         self, transaction: Transaction, principal: Principal, session: str, at: int | None, key: str | None
     ) -> Kept:
         at_large(principal)
-        origin, _ = find(transaction, principal, session)
+        origin, _ = find(transaction, principal, session, self.registry.worlds)
         definition = self._definition(origin.world, principal)
         allow(principal, definition.write_scope)
         request = f"fork {origin.handle} {at}"

@@ -113,7 +113,8 @@ def _beginning(source: Transaction, wanted: Fork, batch_id: int, add: Callable[[
 
 def _published_once(transaction: Transaction, wanted: Fork, batch_id: int, begun: Beginning) -> Outcome:
     """Publish what was written ahead, if its origin is still there for the caller. Raises NotFound."""
-    found, _ = find(transaction, wanted.principal, wanted.origin.handle)
+    worlds = {wanted.definition.name: wanted.definition}
+    found, _ = find(transaction, wanted.principal, wanted.origin.handle, worlds)
     if found.id != wanted.origin.id:
         raise NotFound(f"The session {wanted.origin.handle} was erased meanwhile.")
     before = begun_before(transaction, wanted.definition, wanted.principal, wanted.key, wanted.request)

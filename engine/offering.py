@@ -16,12 +16,12 @@ def share(dispatcher: Dispatcher, call: Call, name: str) -> Outcome:
     The journal has the offer's id instead of the name, so the offer is made first; it says nothing until the change
     does.
     """
-    offer = dispatcher.store.write(lambda tx: _offer(tx, call, name))
+    offer = dispatcher.store.write(lambda tx: _offer(tx, dispatcher, call, name))
     return dispatcher.dispatch(replace(call, arguments={**call.arguments, "offer": offer}, prepared=name))
 
 
-def _offer(transaction: Transaction, call: Call, name: str) -> str:
-    record, role = find(transaction, call.principal, call.session or "", call.world)
+def _offer(transaction: Transaction, dispatcher: Dispatcher, call: Call, name: str) -> str:
+    record, role = find(transaction, call.principal, call.session or "", dispatcher.registry.worlds, call.world)
     need(role, Role.OWNER)
     allow(call.principal, f"{record.world}:write")
     return offer_to(transaction, record.id, name)

@@ -12,7 +12,7 @@ from typing import TypeVar
 from engine import history
 from engine.actions import Action
 from engine.arguments import canonical, parsed
-from engine.checks import allow, asked, at_large, check_possible, check_revision, find, need, role_of
+from engine.checks import allow, asked, at_large, check_possible, check_revision, find, is_there, need, role_of
 from engine.configurations import configuration_of, shown
 from engine.content import rendered
 from engine.definition import Definition
@@ -112,7 +112,9 @@ class Reader:
         return [
             (record, role)
             for record, role in found
-            if principal.allows(f"{record.world}:read") and principal.reaches(record.world, record.handle)
+            if principal.allows(f"{record.world}:read")
+            and principal.reaches(record.world, record.handle)
+            and is_there(principal, self.registry.definition(record.world))
         ]
 
     def handed(self, principal: Principal) -> set[str]:
@@ -194,8 +196,8 @@ class Reader:
         return self.store.read(work)
 
     def world_of(self, principal: Principal, session: str) -> str:
-        """The world of a session. Raises NotFound, also for another's session."""
-        return self.store.read(lambda tx: find(tx, principal, session)[0].world)
+        """The world of a session. Raises NotFound, also for another's session, and one of a world not for them."""
+        return self.store.read(lambda tx: find(tx, principal, session, self.registry.worlds)[0].world)
 
     def main(self, principal: Principal, world: str) -> str:
         """The handle of the caller's main session of a world, started if there is none."""
@@ -225,7 +227,7 @@ class Reader:
         definition = self._definition(world, principal)
 
         def work(transaction: Transaction) -> tuple[Record, datetime]:
-            record, _ = find(transaction, principal, session)
+            record, _ = find(transaction, principal, session, self.registry.worlds)
             bring(transaction, definition, record)
             return record, transaction.now
 
@@ -279,7 +281,7 @@ class Reader:
     def _copying(self, principal: Principal, session: str, work: Callable[[Transaction, Record, Definition], T]) -> T:
         """What `work` makes of a session, in a snapshot that may last longer than an action."""
         with self.store.snapshot(unbounded=True) as transaction:
-            record, _ = find(transaction, principal, session)
+            record, _ = find(transaction, principal, session, self.registry.worlds)
             definition = self._definition(record.world, principal)
             allow(principal, definition.read_scope)
             bring(transaction, definition, record)
@@ -296,7 +298,7 @@ class Reader:
 
         def attempt(transaction: Transaction, handle: str | None) -> tuple[T] | None:
             if handle is not None:
-                record, _ = find(transaction, principal, handle, world)
+                record, _ = find(transaction, principal, handle, self.registry.worlds, world)
             elif (main := _main_record(transaction, principal, definition)) is not None:
                 record = main
             else:

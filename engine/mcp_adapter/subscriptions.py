@@ -131,8 +131,12 @@ class Hub:
                         self._tasks.start_soon(self._deliver, connection, uri, send)
 
     def _may_read(self, principal: Principal, change: Change) -> bool:
-        scope = self._registry.worlds[change.world].read_scope
-        return principal.allows(scope) and principal.reaches(change.world, change.session)
+        world = self._registry.worlds[change.world]
+        return (
+            principal.allows(world.read_scope)
+            and principal.reaches(change.world, change.session)
+            and world.is_for(principal)
+        )
 
     async def _look(self) -> None:
         """Withdraw what another process took back: shares, and sessions that were erased."""

@@ -77,14 +77,16 @@ def held_open(
 ) -> Held:
     """What a POST is answered whose body came to its end only after `meanwhile`, when the server waited for it.
 
-    Without `meanwhile` it never comes to its end.
+    Without `meanwhile` it never comes to its end. Who asked hangs up as soon as the answer has begun.
     """
     path, _, query = target.partition("?")
     sent: list[Message] = []
     parts = [body[:1], body[1:]]
+    heard = anyio.Event()
 
     async def receive() -> Message:
         if not parts:
+            await heard.wait()
             return {"type": "http.disconnect"}
         if len(parts) == 1:
             await (anyio.sleep_forever() if meanwhile is None else to_thread.run_sync(meanwhile))
@@ -92,6 +94,8 @@ def held_open(
 
     async def send(message: Message) -> None:
         sent.append(message)
+        if message.get("body"):
+            heard.set()
 
     async def asked() -> None:
         await house.http.app(scope, receive, send)

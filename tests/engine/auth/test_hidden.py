@@ -1,13 +1,20 @@
 """What is not for everybody: no public list has it, and who may not see it is answered as for what never was."""
 
+import json
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 from httpx2 import Response
 from starlette.testclient import TestClient
 
+from engine.auth.people.naming import who_is
+from engine.auth.tokens import TokenKind, hashed, mint
+from engine.store.access import TokenRow
+from engine.store.records import Transaction
 from engine.types import Json
-from tests.engine.auth.conftest import BASE, House, Person, answered, scopes_in
+from tests.engine.auth.conftest import BASE, META, House, Person, answered, scopes_in
+from tests.engine.auth.holding import held_open
 
 RESOURCES = "/.well-known/oauth-protected-resource"
 
@@ -132,3 +139,77 @@ def test_headers_of_a_call_tell_nothing_of_an_action_for_some(house: House, ada:
             absent.status_code,
             absent.headers["content-type"],
         )
+
+
+NEVER = "ses_" + "x" * 24
+OLDER = "safe:read safe:write desk:read desk:write"
+SESSION_CALLS: tuple[tuple[str, dict[str, Json]], ...] = (
+    ("get_session", {}),
+    ("session_history", {}),
+    ("fork_session", {}),
+    ("undo", {}),
+    ("share_session", {"person": "ada"}),
+    ("share_session", {"role": "owner"}),
+    ("share_session", {"role": None}),
+    ("end_session", {"erase": True}),
+    ("desk_look", {}),
+)
+
+
+def token_of(house: House, name: str, scope: str) -> str:
+    """A token with scopes that somebody was granted when more was there for them."""
+    token = mint(TokenKind.ACCESS)
+
+    def work(tx: Transaction) -> None:
+        person = who_is(tx, name).id
+        tx.db.add(
+            TokenRow(hash=hashed(token), person_id=person, resource=BASE, scope=scope, created_at=tx.at, name="older")
+        )
+        tx.db.flush()
+
+    house.context.store.write(work)
+    return token
+
+
+def listening(house: House, token: str, handle: str) -> str:
+    """What a stream about a session, and about a main session that may be heard, begins with."""
+    uris: list[Json] = [f"session://{handle}/state", "session://desk/state"]
+    params: dict[str, Any] = {"notifications": {"resourceSubscriptions": uris}, "_meta": META}
+    headers = {
+        "authorization": f"Bearer {token}",
+        "accept": "application/json, text/event-stream",
+        "content-type": "application/json",
+        "mcp-protocol-version": "2026-07-28",
+        "mcp-method": "subscriptions/listen",
+    }
+    message = {"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": params}
+    answer = held_open(house, "/mcp", headers, json.dumps(message).encode(), meanwhile=lambda: None)
+    return f"{answer.status} {answer.text}"
+
+
+@pytest.mark.parametrize("scope", ["desk:read desk:write", OLDER, None])
+def test_session_shared_with_who_may_not_see_its_world_is_answered_like_one_that_never_was(
+    house: House, ada: Person, scope: str | None
+) -> None:
+    mallory = house.person("mallory")
+    token = house.client().tokens(mallory)["access_token"] if scope is None else token_of(house, "mallory", scope)
+    hers = house.client().tokens(ada)["access_token"]
+    session = house.call(hers, "start_session", world="safe").json()["result"]["structuredContent"]["session"]
+    assert not house.call(hers, "share_session", session=session, person="mallory").json()["result"]["isError"]
+
+    def answers(handle: str) -> list[str]:
+        uri, own = f"session://{handle}/state", f"/sessions/{handle}/mcp"
+        found = [house.call(token, name, session=handle, **given) for name, given in SESSION_CALLS]
+        found += [house.call(token, name, own, **given) for name, given in SESSION_CALLS]
+        found += [house.send(token, "resources/read", {"uri": uri}, path, name=uri) for path in ("/mcp", own)]
+        found.append(house.send(token, "tools/list", {}, own))
+        said = [f"{answer.status_code} {answer.headers.get('www-authenticate')} {answer.text}" for answer in found]
+        return [text.replace(handle, "…") for text in (*said, listening(house, token, handle))]
+
+    assert answers(session) == answers(NEVER)
+    assert "session://desk/state" in listening(house, token, session)
+    assert session not in house.call(token, "list_sessions").text
+    ref: dict[str, Json] = {"type": "ref/resource", "uri": "session://{session}/state"}
+    wanted: dict[str, Json] = {"ref": ref, "argument": {"name": "session", "value": "ses_"}}
+    assert session not in house.send(token, "completion/complete", wanted).text
+    assert not house.call(hers, "safe_turn", session=session).json()["result"]["isError"]
