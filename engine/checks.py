@@ -55,7 +55,7 @@ def role_of(transaction: Transaction, principal: Principal, record: Record) -> R
 
 def is_there(principal: Principal, definition: Definition | None) -> bool:
     """Whether the sessions of a world are there for a principal; `definition` is None for one that is not installed."""
-    return principal.operator or definition is None or definition.is_for(principal)
+    return definition is None or definition.is_for(principal)
 
 
 def at_large(principal: Principal) -> None:

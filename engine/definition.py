@@ -119,9 +119,10 @@ class Definition:
         return action.scope or (self.read_scope if action.read_only else self.write_scope)
 
     def is_for(self, principal: Principal, action: Action | None = None) -> bool:
-        """Whether the world, or one of its actions, is there for a principal."""
-        return (self.only_for is None or self.only_for(principal)) and (
-            action is None or action.only_for is None or action.only_for(principal)
+        """Whether the world, or one of its actions, is there for a principal: for the operator all is."""
+        return principal.operator or (
+            (self.only_for is None or self.only_for(principal))
+            and (action is None or action.only_for is None or action.only_for(principal))
         )
 
     @property

@@ -12,7 +12,7 @@ from engine.auth.people.naming import who_is
 from engine.auth.tokens import TokenKind, hashed, mint
 from engine.store.access import TokenRow
 from engine.store.records import Transaction
-from engine.types import Json
+from engine.types import OPERATOR, Json, Principal
 from tests.engine.auth.conftest import BASE, META, House, Person, answered, scopes_in
 from tests.engine.auth.holding import held_open
 
@@ -213,3 +213,9 @@ def test_session_shared_with_who_may_not_see_its_world_is_answered_like_one_that
     wanted: dict[str, Json] = {"ref": ref, "argument": {"name": "session", "value": "ses_"}}
     assert session not in house.send(token, "completion/complete", wanted).text
     assert not house.call(hers, "safe_turn", session=session).json()["result"]["isError"]
+
+
+def test_operator_sees_what_is_for_some(house: House) -> None:
+    desk = house.dispatcher.registry.worlds["desk"]
+    assert desk.is_for(OPERATOR, desk.actions["polish"])
+    assert not desk.is_for(Principal("tests", "mallory", "mallory"), desk.actions["polish"])
