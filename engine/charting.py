@@ -6,10 +6,10 @@ from itertools import pairwise
 from typing import Any
 
 from engine.actions import Action, Guard, build_guard
-from engine.charts import ROOT, Chart, Condition, Content, Kind, Node, Transition
+from engine.charts import DONE, ROOT, Chart, Condition, Content, Kind, Node, Transition
 from engine.errors import DefinitionError
 from engine.states import ONLY_STATE, Places
-from engine.transitions import DONE, Automatic, Crossing, marks_of
+from engine.transitions import Automatic, Crossing, marks_of
 
 Method = Callable[..., Any]
 

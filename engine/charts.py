@@ -14,6 +14,8 @@ from engine.types import Json
 
 ROOT = ""
 """The name of what holds all states. A transition from there is possible wherever no final state is reached."""
+DONE = "done.state."
+"""What the name of a state that is done comes after, in the event that says so (SCXML, section 3.7)."""
 
 
 class Kind(StrEnum):

@@ -94,8 +94,8 @@ def _read(chart: Chart, text: str, step: Step, *, older: bool) -> Configuration:
         for now in _stepped(chart, "history", [name], step)
         if (states := _stepped(chart, "state", recalled[name], step))
     }
-    for name, recalled in history.items():
-        _insist_on_recalled(chart, name, recalled)
+    for name, found in history.items():
+        _insist_on_recalled(chart, name, found)
     active = entered(chart, names)
     inner = set(chart.atomic(active))
     if not is_legal(chart, active) or not (older or inner == set(names)):

@@ -93,20 +93,19 @@ class Settings(BaseSettings):
     @property
     def hosts(self) -> tuple[str, ...]:
         """The names under which the server may be reached: those that are set, and this machine's own."""
-        set_ones = self.allowed_hosts.replace(",", " ").split()
-        return tuple(dict.fromkeys((*set_ones, self.host, *LOOPBACK)))
+        return tuple(dict.fromkeys((*_words(self.allowed_hosts), self.host, *LOOPBACK)))
 
     @field_validator("trusted_proxies")
     @classmethod
     def _addresses(cls, value: str) -> str:
-        for one in value.replace(",", " ").split():
+        for one in _words(value):
             ipaddress.ip_network(one, strict=False)
         return value
 
     @property
     def proxies(self) -> list[str]:
         """The addresses and networks of the proxies that are believed who asks; none where none is expected."""
-        found = self.trusted_proxies.replace(",", " ").split() if self.public_url else []
+        found = _words(self.trusted_proxies) if self.public_url else []
         return [*found, *(mapped for one in found if (mapped := _mapped(one)) is not None)]
 
     @property
@@ -122,6 +121,11 @@ class Settings(BaseSettings):
         """Where clients reach the server, without a trailing slash."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return (self.public_url or f"http://{host}:{self.port}").rstrip("/")
+
+
+def _words(value: str) -> list[str]:
+    """What is listed in a setting, with commas or blanks between."""
+    return value.replace(",", " ").split()
 
 
 def _mapped(network: str) -> str | None:

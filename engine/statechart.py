@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from engine.charts import ROOT, Chart, Configuration, Content, Event, Kind, Node, Transition
+from engine.charts import DONE, ROOT, Chart, Configuration, Content, Event, Kind, Node, Transition
 
 MACROSTEP = 100
 """How many microsteps an event may cause at most, before the chart counts as one that never comes to rest.
@@ -320,10 +320,10 @@ class Moment:
         if final.parent == ROOT:
             return
         data = None if final.done_data is None else final.done_data(self.context, self)
-        self.raise_event(Event(f"done.state.{final.parent}", data))
+        self.raise_event(Event(f"{DONE}{final.parent}", data))
         above = self.chart.node[final.parent].parent
         if self.chart.node[above].kind is Kind.PARALLEL and self._is_done(above):
-            self.raise_event(Event(f"done.state.{above}"))
+            self.raise_event(Event(f"{DONE}{above}"))
 
     def _is_done(self, state: str) -> bool:
         node, children = self.chart.node[state], self.chart.children[state]

@@ -10,12 +10,11 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from engine.actions import GuardFunction, plural
+from engine.charts import DONE
 from engine.errors import DefinitionError
 from engine.signatures import insist_on_method, refuse_async
 
 CHART_MARK = "__turnkeeper_chart__"
-DONE = "done.state."
-"""What the name of a state that is done comes after, in the event that says so."""
 Method = TypeVar("Method", bound=Callable[[Any], None])
 
 

@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from engine.asgi import CHALLENGE, PRINCIPAL, STILL, peeked
 from engine.auth.bearers import Bearer, Bearers
 from engine.auth.context import AuthContext
-from engine.auth.reach import EVERYWHERE, Reach, reach_at
+from engine.auth.reach import Reach, reach_at
 from engine.auth.scopes import published, worlds_for
 from engine.errors import StoreError
 from engine.looking import every
@@ -230,7 +230,7 @@ def _description(context: AuthContext, reach: Reach, resource: str) -> dict[str,
 
 def _opens(had: Reach, needed: Reach) -> bool:
     """Whether a token is for an endpoint: its own, or a session's of its world, which the dispatcher looks at."""
-    return had in (EVERYWHERE, needed) or (had.world is not None and needed.session is not None)
+    return had.includes(needed) or (had.world is not None and needed.session is not None)
 
 
 def _absent() -> JSONResponse:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import networkx
 
-from engine.charts import ROOT, Chart, Kind, Transition
+from engine.charts import DONE, ROOT, Chart, Kind, Transition
 from engine.soundness.paths import BY_ITSELF, Situation, graph
 
 SITUATIONS = 1024
@@ -206,9 +206,9 @@ class _StateByState:
     def _can_be_chosen(self, place: int, transition: Transition) -> bool:
         if overshadowing(self._chart, place) is not None:
             return False
-        if not transition.events or not all(event.startswith("done.state.") for event in transition.events):
+        if not transition.events or not all(event.startswith(DONE) for event in transition.events):
             return True
-        return any(transition.hears(f"done.state.{state}") for state in self._chart.states if self._can_be_done(state))
+        return any(transition.hears(f"{DONE}{state}") for state in self._chart.states if self._can_be_done(state))
 
     def _can_be_done(self, state: str) -> bool:
         children = self._chart.children[state]

@@ -3,13 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from engine.charts import ROOT, Chart, Kind, Transition
+from engine.charts import DONE, ROOT, Chart, Kind, Transition
 from engine.soundness.behaviour import Behaviour, behaviour, overshadowing
 from engine.soundness.structure import Problem, in_state, in_states, in_transition, misjoined, misplaced, together
 
 __all__ = ["Problem", "problems"]
-
-_DONE = "done.state."
 
 
 def problems(chart: Chart) -> Iterator[Problem]:
@@ -40,7 +38,7 @@ def _states(chart: Chart, does: Behaviour) -> Iterator[Problem]:
         elif state in does.spent:
             yield in_state(
                 state,
-                f"is a dead end when it is done: nothing hears {_DONE}{state}, and no action can be taken then",
+                f"is a dead end when it is done: nothing hears {DONE}{state}, and no action can be taken then",
                 f"give it a @transition(source={state!r}, target=…, on=done({state!r})), or an action source={state!r}",
             )
         elif _is_lost(chart, does, state):
@@ -128,7 +126,7 @@ def _never_chosen(chart: Chart, does: Behaviour) -> Iterator[Problem]:
 def _unfounded(chart: Chart, transition: Transition) -> Iterator[Problem]:
     """Done events of what is never done because it is not made of states."""
     for event in transition.events:
-        name = event.removeprefix(_DONE)
+        name = event.removeprefix(DONE)
         if name != event and not any(_hears_done(transition, event, state) for state in _completable(chart)):
             is_there = (
                 f"{name!r} is no state that holds others" if name in chart.node else f"there is no state {name!r}"
@@ -142,7 +140,7 @@ def _completable(chart: Chart) -> list[str]:
 
 
 def _hears_done(transition: Transition, event: str, state: str) -> bool:
-    return replace(transition, events=(event,)).hears(f"{_DONE}{state}")
+    return replace(transition, events=(event,)).hears(f"{DONE}{state}")
 
 
 def _why_never(chart: Chart, does: Behaviour, place: int, transition: Transition) -> tuple[str, str]:
@@ -168,9 +166,9 @@ def _why_never(chart: Chart, does: Behaviour, place: int, transition: Transition
 
 def _why_never_done(chart: Chart, does: Behaviour, transition: Transition) -> tuple[str, str] | None:
     """The reason and the remedy, if it waits for done events only, and none of them comes."""
-    if not transition.events or not all(event.startswith(_DONE) for event in transition.events):
+    if not transition.events or not all(event.startswith(DONE) for event in transition.events):
         return None
-    awaited = [state for state in _completable(chart) if transition.hears(f"{_DONE}{state}")]
+    awaited = [state for state in _completable(chart) if transition.hears(f"{DONE}{state}")]
     state = next((state for state in awaited if _meet(chart, transition.source, state)), None)
     if state is None:
         what = f"{transition.source!r} is never active when {awaited[0]!r} is done"

@@ -12,7 +12,7 @@ from itertools import combinations, islice
 
 import networkx
 
-from engine.charts import ROOT, Chart, Configuration, Event, Transition
+from engine.charts import DONE, ROOT, Chart, Configuration, Event, Transition
 from engine.soundness.structure import in_transition
 from engine.statechart import Apart, Moment, Step, can_be_together
 
@@ -121,7 +121,7 @@ def _chosen(chart: Chart, transition: Transition) -> Iterator[tuple[str, ...]]:
     """What an event may choose of a transition: one target, several that go together, or, where the same event chooses
     of another transition, none.
     """
-    if transition.events and all(event.startswith("done.state.") for event in transition.events):
+    if transition.events and all(event.startswith(DONE) for event in transition.events):
         return
     choices = transition.choices
     yield from ((choice,) for choice in choices)
@@ -286,7 +286,7 @@ def _events(chart: Chart) -> tuple[str, ...]:
     heard = [descriptor for transition in chart.transitions for descriptor in transition.events]
     stems = [descriptor.removesuffix("*").removesuffix(".") or "*" for descriptor in heard]
     due = [delay.event for node in chart.nodes for delay in node.delays]
-    return tuple(dict.fromkeys(name for name in stems + due if not f"{name}.".startswith("done.state.")))
+    return tuple(dict.fromkeys(name for name in stems + due if not f"{name}.".startswith(DONE)))
 
 
 def _spoken(after: timedelta) -> str:
