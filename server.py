@@ -89,7 +89,7 @@ def serve(settings: Settings, announce: Callable[[Settings, Registry, str | None
     with (
         _listening(settings) as listener,
         gone_within(STOP_SECONDS) as clock,
-        opened(settings) as dispatcher,
+        opened(settings, work="serve") as dispatcher,
         Sweeper(
             tasks_of(dispatcher, settings.journal_retention)
             | {
@@ -142,7 +142,7 @@ def tune() -> None:
 
 def stdio(settings: Settings, world: str | None = None) -> None:
     """Serve MCP over this process's pipes as the local principal. Raises EngineError before it serves."""
-    with ending_on(signal.SIGTERM, signal.SIGINT), opened(settings) as dispatcher:
+    with ending_on(signal.SIGTERM, signal.SIGINT), opened(settings, work="stdio") as dispatcher:
         if world is not None and dispatcher.registry.definition(world) is None:
             raise NotFound(f"There is no world {world!r}.", hint=f"There are: {', '.join(dispatcher.registry.worlds)}.")
         tune()

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from engine.background.jobs import jobs_of
+from engine.background.worker import Worker
 from engine.dispatch import Dispatcher
 from engine.errors import StoreError
 from engine.hooks import Hooks
@@ -61,9 +63,10 @@ def _postgres(settings: Settings) -> Store:
 
 
 @contextmanager
-def opened(settings: Settings, registry: Registry | None = None) -> Iterator[Dispatcher]:
+def opened(settings: Settings, registry: Registry | None = None, *, work: str | None = None) -> Iterator[Dispatcher]:
     """A dispatcher on an upgraded database with hooks running, for as long as the block lasts.
 
+    `work` says as which kind of worker the process does what is to be done after commits, if it does.
     Raises DefinitionError, StoreError.
     """
     registry = registry or load(settings.worlds_path)
@@ -72,7 +75,9 @@ def opened(settings: Settings, registry: Registry | None = None) -> Iterator[Dis
         upgrade(store, registry.worlds.values())
         with Hooks(registry.hooks, registry.concerns) as hooks:
             dispatcher = Dispatcher(store, registry, [hooks.tell])
-            yield dispatcher
-            dispatcher.finish()
+            with Worker(store, work or "", jobs_of(dispatcher, settings) if work else ()) as worker:
+                dispatcher.listeners.append(worker.tell)
+                yield dispatcher
+                dispatcher.finish()
     finally:
         store.close()

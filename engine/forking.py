@@ -129,6 +129,7 @@ def _published(transaction: Transaction, wanted: Fork, batch_id: int, begun: Beg
     made.revision, made.floor, made.stored = wanted.revision, origin.floor, origin.stored
     made.undo_top, made.redo_top = begun.undo_top, begun.redo_top
     made.forked_from, made.forked_at = origin.handle, wanted.revision
+    made.copied_to = wanted.revision
     hidden.publish(transaction, made)
     change = settle(transaction, wanted.definition, made, wanted.principal)
     if wanted.key is not None:

@@ -84,6 +84,7 @@ def publish(transaction: Transaction, done: Import, handle: str | None) -> Outco
     for name in ("state", "data", "revision", "undo_top", "redo_top", "forked_from", "forked_at", "floor"):
         setattr(made, name, head[name])
     made.created_at, made.ended_at = head["created_at"], head["ended_at"]
+    made.copied_to = made.revision
     made.rows_id = None if done.rows_id == made.id else done.rows_id
     made.stored = done.stored
     hidden.publish(transaction, made)

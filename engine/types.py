@@ -114,6 +114,12 @@ LOCAL = Principal(issuer="local", subject="local", name="local user")
 OPERATOR = Principal(issuer="local", subject="operator", name="operator", operator=True)
 """Who inspects and administers at the command line."""
 
+TIMER = Principal(issuer="local", subject="timer", name="timer", operator=True)
+"""Who acts when a timer is due."""
+
+EFFECT = Principal(issuer="local", subject="effect", name="effect", operator=True)
+"""Who acts when an effect has come to its end."""
+
 DELETED = Principal(issuer="deleted", subject="", name="a deleted person")
 """Who is in the place of people that were deleted; the subjects are random, and nobody signs in as them."""
 
@@ -156,6 +162,10 @@ class Change:
     """Whether all rows changed at once, for others that were written ahead; `rows` is empty then."""
     parted: tuple[int, ...] = field(default=(), repr=False)
     """The internal ids of the people who may not see the session any more."""
+    due_at: str | None = field(default=None, repr=False)
+    """When the first of the session's timers is due, ISO 8601."""
+    effects: int = field(default=0, repr=False)
+    """How many effects it asked for."""
 
 
 @dataclass(frozen=True, slots=True)

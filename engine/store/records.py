@@ -8,7 +8,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime
 from functools import cached_property
@@ -67,6 +67,9 @@ class Record:
     hidden: str | None
     floor: int
     stored: int
+    timers: str | None
+    due_at: str | None
+    copied_to: int
 
     @property
     def rows_at(self) -> int:
@@ -95,6 +98,7 @@ class Entry:
     at: str
     adopted: int | None = None
     shared: str | None = None
+    timers: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +125,7 @@ _SESSION = ", ".join(f"session.{field.name}" for field in fields(Record))
 _ENTRY = ", ".join(field.name for field in fields(Entry))
 _SAVE = (
     "update session set main_of = ?, state = ?, data = ?, version = ?, revision = ?, undo_top = ?, redo_top = ?,"
-    " updated_at = ?, ended_at = ?, stored = ? where id = ? and revision = ?"
+    " updated_at = ?, ended_at = ?, stored = ?, timers = ?, due_at = ?, news = 1 where id = ? and revision = ?"
 )
 _INSERT_ENTRY = f"insert into journal ({_ENTRY}) values ({', '.join('?' * len(fields(Entry)))})"
 
@@ -183,12 +187,36 @@ class Transaction:
 
     def close(self) -> None:
         """Let go of what the transaction held in memory."""
-        if "db" in vars(self):
-            raw.unwatch(self._connection)
-            self.db.close()
+        self._let_go_of_rows()
         for copy in set(self._elsewhere.values()):
             copy.close()
             copy.get_bind().engine.dispose()
+
+    @contextmanager
+    def part(self) -> Iterator[None]:
+        """A part of the transaction, which is taken back alone if the block raises."""
+        written, people = len(self.wrote), dict(self._people)
+        self._execute("SAVEPOINT inner", ())
+        try:
+            yield
+        except BaseException as error:
+            self._let_go_of_rows()
+            del self.wrote[written:]
+            self._people = people
+            try:
+                self._execute("ROLLBACK TO inner", ())
+                self._execute("RELEASE inner", ())
+            except Exception:  # the database dropped the whole transaction, which the error itself tells
+                raise error from None
+            raise
+        self._let_go_of_rows()
+        self._execute("RELEASE inner", ())
+
+    def _let_go_of_rows(self) -> None:
+        """Close the ORM session, so that what comes next reads its rows anew."""
+        if "db" in vars(self):
+            raw.unwatch(self._connection)
+            vars(self).pop("db").close()
 
     def watch(self) -> None:
         """Refuse what would escape the journal from here on: a world got a row, which leads to the connection."""
@@ -207,6 +235,10 @@ class Transaction:
         db = self.db if of is None else self.db_of(of)
         with self.journaled():
             return db.connection().execute(statement, values, execution_options=options)
+
+    def execute(self, statement: str, values: Sequence[object] = ()) -> Any:
+        """Run a prepared statement of the engine's own, with `?` for each value; a cursor."""
+        return self._execute(statement, tuple(values))
 
     def defer_references(self) -> None:
         """Have foreign keys checked at the commit, for rows that are written in any order."""
@@ -390,6 +422,8 @@ class Transaction:
             record.updated_at,
             record.ended_at,
             record.stored,
+            record.timers,
+            record.due_at,
             record.id,
             expected,
         )

@@ -7,7 +7,7 @@ name. A person appears elsewhere only as `person.id`. Times are UTC, ISO 8601.
 from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
-from engine.store import access
+from engine.store import access, work
 from engine.store.schema import Large, partial_index
 
 
@@ -33,7 +33,9 @@ class SessionRow(SQLModel, table=True):
     may see this row: it is a `batch` being written, only the `rows` of another
     session (then `rows_id` is that session), or is `erased` and about to go.
     `floor` is the first revision whose past is kept, `stored` the bytes of
-    journal and rows, as JSON.
+    journal and rows, as JSON. `timers` are those that are set, as a JSON list, `due_at` is when the first of them is
+    due. `news` is set while consumers may not have heard of its last changes. Its past up to `copied_to` is another
+    session's.
     """
 
     __tablename__ = "session"
@@ -41,6 +43,8 @@ class SessionRow(SQLModel, table=True):
         UniqueConstraint("main_of", "world"),
         Index(None, "owner_id", "world"),
         partial_index("hidden is not null", "hidden", "rows_id"),
+        partial_index("due_at is not null", "due_at"),
+        partial_index("news is not null", "world", "id"),
     )
     id: int | None = Field(default=None, primary_key=True)
     handle: str = Field(unique=True)
@@ -62,6 +66,10 @@ class SessionRow(SQLModel, table=True):
     hidden: str | None = None
     floor: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     stored: int = Field(default=0, sa_type=Large, sa_column_kwargs={"server_default": "0"})
+    timers: str | None = None
+    due_at: str | None = None
+    copied_to: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    news: int | None = None
 
 
 class JournalRow(SQLModel, table=True):
@@ -72,7 +80,8 @@ class JournalRow(SQLModel, table=True):
     touched; `target` the revision that an undo or redo is about; `below` what
     lay under this entry on the undo (for an undo: the redo) stack. `adopted` is
     the row set that the session shows from this entry on, if it changed here;
-    `shared` the images of the shared rows touched.
+    `shared` the images of the shared rows touched; `timers` the timers that were set after it (JSON `null`: none),
+    or SQL null if they stayed the same.
     """
 
     __tablename__ = "journal"
@@ -80,6 +89,7 @@ class JournalRow(SQLModel, table=True):
         partial_index("key is not null", "session_id", "person_id", "key", unique=True),
         partial_index("target is not null", "session_id", "target", "revision"),
         partial_index("adopted is not null", "session_id", "revision"),
+        partial_index("shared is not null", "at"),
     )
     session_id: int = Field(primary_key=True, foreign_key="session.id", ondelete="CASCADE")
     revision: int = Field(primary_key=True)
@@ -98,6 +108,7 @@ class JournalRow(SQLModel, table=True):
     at: str
     adopted: int | None = None
     shared: str | None = None
+    timers: str | None = None
 
 
 class SnapshotRow(SQLModel, table=True):
@@ -178,6 +189,7 @@ CORE = frozenset(
         SecretRow,
         WriterRow,
         *access.TABLES,
+        *work.TABLES,
     )
 )
 """The names of the engine's tables."""

@@ -1,0 +1,10 @@
+"""Which jobs a process has, of the worlds and hooks that it loaded."""
+
+from engine.background.worker import Job
+from engine.dispatch import Dispatcher
+from engine.settings import Settings
+
+
+def jobs_of(dispatcher: Dispatcher, settings: Settings) -> list[Job]:
+    """The jobs of a process, each of which takes only what it has loaded."""
+    return []

@@ -1,0 +1,193 @@
+"""The worker of a process: it keeps a lease, and looks again and again whether there is something to do.
+
+`serve` goes first; other processes work only while none of it lives. A lease
+is a row that is renewed three times before it ends, and deleted at exit; whoever
+cannot renew it lets go of everything before another may take it.
+"""
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from functools import partial
+from types import TracebackType
+from typing import Protocol, Self
+
+from engine.logs import trace
+from engine.store import workers
+from engine.store.records import Transaction
+from engine.store.stores import Store
+from engine.types import Change
+
+LEASE = timedelta(seconds=15)
+"""How long a process may be silent until others take its work over."""
+RENEWALS = 3
+"""How often a lease is renewed before it would end."""
+PATIENCE = 3.0
+"""Seconds that what is under way gets to end when the process does."""
+AFTER_ERROR = 1.0
+"""Seconds until the next look after one that failed."""
+
+logger = logging.getLogger(__name__)
+
+
+class Job(Protocol):
+    """Something that is done in the background. Its methods are called by one thread of its own, except `concerns`."""
+
+    name: str
+
+    def concerns(self, change: Change) -> bool:
+        """Whether a change of this process is a reason to look at once. Must return at once."""
+
+    def look(self, holder: str) -> float:
+        """Do, or begin, what there is to do, in the name of that worker; after how many seconds to look again."""
+
+    def let_go(self) -> None:
+        """The lease is lost: end what is under way and report nothing of it."""
+
+    def close(self) -> None:
+        """The process ends: end what is under way, in `PATIENCE` seconds at most."""
+
+
+class Worker:
+    """Does jobs, each in a thread of its own, for as long as its block lasts. `kind` is `serve` or `stdio`."""
+
+    def __init__(self, store: Store, kind: str, jobs: Iterable[Job], lease: timedelta = LEASE) -> None:
+        self._store = store
+        self._kind = kind
+        self._lease = lease
+        self._ended = threading.Event()
+        self._holder: str | None = None
+        self._holds_until = 0.0
+        self._goes_first = False
+        self._posts = [_Post(job, self) for job in jobs]
+        self._heart = threading.Thread(target=self._beat, name="turnkeeper-lease", daemon=True)
+
+    def __enter__(self) -> Self:
+        if self._posts:
+            self._heart.start()
+            for post in self._posts:
+                post.thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if not self._posts:
+            return
+        self._ended.set()
+        for post in self._posts:
+            post.wake.set()
+        until = time.monotonic() + PATIENCE
+        for thread in (*(post.thread for post in self._posts), self._heart):
+            thread.join(max(0.0, until - time.monotonic()))
+            if thread.is_alive():
+                logger.error("%s is still at work; it is not waited for", thread.name)
+        self._leave()
+
+    @property
+    def ended(self) -> bool:
+        """Whether the process ends."""
+        return self._ended.is_set()
+
+    @property
+    def holder(self) -> str | None:
+        """Under which id this process may take work now; None if it may not."""
+        return self._holder if self._goes_first and time.monotonic() < self._holds_until else None
+
+    def tell(self, change: Change) -> None:
+        """Have the jobs that a change concerns look at once; returns at once."""
+        for post in self._posts:
+            if post.job.concerns(change):
+                post.wake.set()
+
+    def wake(self) -> None:
+        """Have every job look at once: another process may have changed something."""
+        for post in self._posts:
+            post.wake.set()
+
+    def _beat(self) -> None:
+        while True:
+            try:
+                self._renew()
+            except Exception as error:
+                logger.error("the lease could not be renewed: %s", trace(error))
+            if self._holder is not None and time.monotonic() >= self._holds_until:
+                self._lose()
+            if self._ended.wait(self._lease.total_seconds() / (RENEWALS + 1)):
+                return
+
+    def _renew(self) -> None:
+        """Enter, or prolong the lease, which counts from before the database was asked."""
+        began = time.monotonic()
+        holder, first = self._store.write(self._renewed)
+        if self._holder is not None and holder != self._holder:
+            self._lose()
+        may = first and (not self._goes_first or holder != self._holder)
+        self._holder, self._goes_first = holder, first
+        self._holds_until = began + self._lease.total_seconds()
+        if may:
+            self.wake()
+
+    def _renewed(self, transaction: Transaction) -> tuple[str, bool]:
+        now, lease = transaction.now - self._store.offset, self._lease
+        workers.evict(transaction, now)
+        holder = self._holder
+        if holder is None or not workers.renew(transaction, holder, now, lease):
+            holder = workers.enter(transaction, self._kind, f"{socket.gethostname()}:{os.getpid()}", now, lease)
+        return holder, workers.goes_first(transaction, self._kind, now)
+
+    def _lose(self) -> None:
+        logger.warning("the lease was lost; what was under way is let go")
+        self._holder = None
+        for post in self._posts:
+            post.lost.set()
+            post.wake.set()
+
+    def _leave(self) -> None:
+        holder, self._holder = self._holder, None
+        if holder is None:
+            return
+        try:
+            self._store.write(partial(workers.leave, worker=holder))
+        except Exception as error:
+            logger.error("the lease could not be returned, and ends by itself: %s", trace(error))
+
+
+class _Post:
+    """A job, its thread, and what wakes it."""
+
+    def __init__(self, job: Job, worker: Worker) -> None:
+        self.job = job
+        self.wake = threading.Event()
+        self.lost = threading.Event()
+        self._worker = worker
+        self.thread = threading.Thread(target=self._run, name=f"turnkeeper-{job.name}", daemon=True)
+
+    def _run(self) -> None:
+        pause = 0.0
+        while not self._worker.ended:
+            self.wake.wait(pause)
+            self.wake.clear()
+            pause = self._look()
+        self._attempt(self.job.close)
+
+    def _look(self) -> float:
+        if self.lost.is_set():
+            self.lost.clear()
+            self._attempt(self.job.let_go)
+        holder = self._worker.holder
+        if holder is None or self._worker.ended:
+            return AFTER_ERROR
+        try:
+            return self.job.look(holder)
+        except Exception as error:  # whatever it is, the next look may be better
+            logger.error("%s: a look failed: %s", self.job.name, trace(error))
+            return AFTER_ERROR
+
+    def _attempt(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as error:
+            logger.error("%s: %s", self.job.name, trace(error))
