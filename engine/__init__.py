@@ -1,6 +1,6 @@
 """Turnkeeper's front door: all that a world imports."""
 
-from engine.actions import No, action
+from engine.actions import No, action, nobody
 from engine.asking import Answer, Asking, Form, Roots, Sample
 from engine.content import Audio, Embedded, Image, Link, Reply, Text
 from engine.errors import Refused
@@ -40,6 +40,7 @@ __all__ = [
     "action",
     "after",
     "done",
+    "nobody",
     "on_change",
     "on_enter",
     "on_exit",

@@ -238,6 +238,11 @@ def predicate(label: str, given: Any) -> Predicate | None:
     return given  # type: ignore[no-any-return]
 
 
+def nobody(principal: Principal) -> bool:
+    """For `only_for=`: what is there for no client, and is taken by timers and effects alone, or by the operator."""
+    return False
+
+
 def _check_shape(label: str, method: Callable[..., Any], options: Options) -> None:
     refuse_async(
         label,

@@ -75,7 +75,7 @@ def opened(settings: Settings, registry: Registry | None = None, *, work: str | 
         upgrade(store, registry.worlds.values())
         with Hooks(registry.hooks, registry.concerns) as hooks:
             dispatcher = Dispatcher(store, registry, [hooks.tell])
-            with Worker(store, work or "", jobs_of(dispatcher, settings) if work else ()) as worker:
+            with Worker(store, work or "", jobs_of(dispatcher, settings) if work else (), settings.lease) as worker:
                 dispatcher.listeners.append(worker.tell)
                 yield dispatcher
                 dispatcher.finish()

@@ -22,8 +22,6 @@ from engine.store.records import Transaction
 from engine.store.stores import Store
 from engine.types import Change
 
-LEASE = timedelta(seconds=15)
-"""How long a process may be silent until others take its work over."""
 RENEWALS = 3
 """How often a lease is renewed before it would end."""
 PATIENCE = 3.0
@@ -53,9 +51,12 @@ class Job(Protocol):
 
 
 class Worker:
-    """Does jobs, each in a thread of its own, for as long as its block lasts. `kind` is `serve` or `stdio`."""
+    """Does jobs, each in a thread of its own, for as long as its block lasts. `kind` is `serve` or `stdio`.
 
-    def __init__(self, store: Store, kind: str, jobs: Iterable[Job], lease: timedelta = LEASE) -> None:
+    `lease` is how long the process may be silent until others take its work over.
+    """
+
+    def __init__(self, store: Store, kind: str, jobs: Iterable[Job], lease: timedelta) -> None:
         self._store = store
         self._kind = kind
         self._lease = lease
