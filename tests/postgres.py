@@ -48,9 +48,9 @@ class PostgresServer:
         return self._programs
 
     def fresh(self, *, template: str = "template1", name: str | None = None) -> str:
-        """The url of a new database."""
+        """The url of a new database: by a copy of files, which takes half as long here as one through the log."""
         name = name or f"test_{uuid.uuid4().hex}"
-        self._execute(f"create database {name} template {template}")
+        self._execute(f"create database {name} template {template} strategy file_copy")
         return self.url(name)
 
     def drop(self, url: str) -> None:
