@@ -6,9 +6,10 @@ from itertools import pairwise
 from typing import Any
 
 from engine.actions import Action, Guard, build_guard
-from engine.charts import DONE, ROOT, Chart, Condition, Content, Kind, Node, Transition
+from engine.charts import DONE, DUE, ROOT, Chart, Condition, Content, Delay, Kind, Node, Transition
 from engine.errors import DefinitionError
 from engine.states import ONLY_STATE, Places
+from engine.timers import event_of
 from engine.transitions import Automatic, Crossing, marks_of
 
 Method = Callable[..., Any]
@@ -69,31 +70,48 @@ def _of_methods(cls: type, methods: list[Method]) -> Iterator[Transition]:
                 for source in mark.sources:
                     yield Transition(
                         source=str(source),
-                        events=() if mark.on is None else (mark.on,),
+                        events=_events(method, mark, str(source)),
                         targets=() if mark.target is None else (str(mark.target),),
                         guard=_condition(guards) if guards else None,
                         content=_content(method),
                         internal=mark.internal,
-                        exact=mark.on is not None and mark.on.startswith(DONE),
+                        exact=mark.after is not None or (mark.on or "").startswith(DONE),
                         label=method.__name__,
                         conditions=tuple(guard.name for guard in guards),
                     )
 
 
+def _events(method: Method, mark: Automatic, source: str) -> tuple[str, ...]:
+    if mark.after is not None:
+        return (_due(method, source),)
+    return () if mark.on is None else (mark.on,)
+
+
+def _due(method: Method, source: str) -> str:
+    """The event of a delayed transition: each source has one of its own, lest it ends the wait of another."""
+    return event_of(f"{DUE}{method.__name__}", source)
+
+
 def _with_own(node: Node, methods: list[Method]) -> Node:
-    """A state with what is done on its entry and exit."""
-    crossings = [(mark, method) for method in methods for mark in marks_of(method) if isinstance(mark, Crossing)]
-    own = [(mark.entering, _content(method)) for mark, method in crossings if node.name in mark.states]
+    """A state with what is done on its entry and exit, and what it waits for."""
+    marks = [(mark, method) for method in methods for mark in marks_of(method)]
+    crossings = [(mark, method) for mark, method in marks if isinstance(mark, Crossing) and node.name in mark.states]
+    delays = tuple(
+        Delay(_due(method, node.name), mark.after)
+        for mark, method in marks
+        if isinstance(mark, Automatic) and mark.after is not None and node.name in mark.sources
+    )
     return replace(
         node,
-        on_entry=tuple(content for entering, content in own if entering),
-        on_exit=tuple(content for entering, content in own if not entering),
+        on_entry=tuple(_content(method, node.name) for mark, method in crossings if mark.entering),
+        on_exit=tuple(_content(method) for mark, method in crossings if not mark.entering),
+        delays=delays,
     )
 
 
-def _content(method: Method) -> Content:
+def _content(method: Method, entering: str | None = None) -> Content:
     def carry_out(acting: Any, moment: Any) -> None:
-        with acting.at(moment) as world:
+        with acting.at(moment, entering=entering) as world:
             method(world)
 
     return carry_out
@@ -135,6 +153,11 @@ def _insist_on_event(label: str, places: Places, actions: list[Action], mark: Au
             hint="Write on=done(…) for when a state that holds others is done, or @on_enter for when one is entered.",
         )
     name = (mark.on or "").partition(".")[0]
+    if f"{name}." == DUE:
+        raise DefinitionError(
+            f"{label}: on={mark.on!r} is for what is due, and nobody raises it.",
+            hint="Write @transition(source=…, after=timedelta(…)), or choose another name for the event.",
+        )
     if any(action.read_only for action in actions if action.name == name):
         raise DefinitionError(
             f"{label}: on={mark.on!r} is the name of a read-only action, which takes no transitions.",

@@ -17,6 +17,9 @@ ROOT = ""
 DONE = "done.state."
 """What the name of a state that is done comes after, in the event that says so (SCXML, section 3.7)."""
 
+DUE = "timer."
+"""What the names of a delayed transition and its source come after, in the event that is due then."""
+
 
 class Kind(StrEnum):
     """What a state is made of. The histories are no states that one can be in, but targets that stand for some."""

@@ -22,6 +22,7 @@ def settle(transaction: Transaction, definition: Definition, record: Record, pri
     world = opened.world(tuple(definition.chart.node))
     definition.on_copy(world)
     done = opened.done(world, None, opened.move(world), undo_top=None)
-    if (done.state, done.data, done.rows, done.shared) == (record.state, record.data, (), ()):
+    same = done.timers is None or done.timers == opened.waiting
+    if same and (done.state, done.data, done.rows, done.shared) == (record.state, record.data, (), ()):
         return None
     return write(opened, done, ON_COPY, "{}", transaction.ensure_person(principal), None)

@@ -27,6 +27,7 @@ from engine.shared_rows import Seed, SharedRow, check_shared
 from engine.signatures import refuse_async, refuse_secrets, signature_model
 from engine.soundness.faults import Problem, problems
 from engine.states import Given, placed
+from engine.timers import LONGEST
 from engine.transitions import CHART_MARK
 from engine.types import Principal
 from engine.upgrades import Upgrades, build_upgrades
@@ -44,10 +45,12 @@ TOOL_NAMES = (
 )
 """What every endpoint offers beside the worlds' actions."""
 
-OPERATION_NAMES = ("start", "undo", "redo", "fork", "import", "share", "end", "on_copy")
+OPERATION_NAMES = ("start", "undo", "redo", "fork", "import", "share", "end", "on_copy", "timer")
 """What the journal may hold beside the worlds' actions."""
 
 OWN_NAMES = (
+    "after",
+    "cancel_timers",
     "data",
     "definition",
     "enter",
@@ -64,9 +67,6 @@ OWN_NAMES = (
     "unchanged",
 )
 """What a World object has of its own: no marked method may be called so."""
-
-LONGEST = timedelta(days=36_500)
-"""How long a session may be idle at most, if it expires at all."""
 
 Table = TypeVar("Table", Row, SharedRow)
 

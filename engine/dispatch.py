@@ -1,8 +1,8 @@
 """The dispatcher: the only writer. Every change, from any door, is one call of `dispatch` or `start`.
 
 The order is the design's: parse; find the session, then role, then scope;
-replay; revision; state and guards; the method; the transition; journal;
-commit. Only then are listeners told.
+replay; timers that are due; revision; state and guards; the method; the transition;
+journal; commit. Only then are listeners told.
 """
 
 import dataclasses
@@ -12,17 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from engine import firing
 from engine.ahead import written_ahead
 from engine.arguments import canonical, parsed
 from engine.batches import delete
 from engine.checks import allow, at_large, check_key, check_revision, find, need, possible, role_of
 from engine.configurations import shown
 from engine.definition import Definition
+from engine.errors import Conflict, InvalidArguments, LimitExceeded, Refused, StoreError
 from engine.expiry import check_open, expired_at
 from engine.failpoints import reach
 from engine.files.contents import Contents
 from engine.files.opening import open_file
 from engine.files.writing import owner_hash
+from engine.firing import Due
 from engine.forking import Fork, TooLarge, fork, fork_ahead
 from engine.history import WriteAhead
 from engine.importing import IMPORT, Import, not_yours, publish, written, written_rows
@@ -41,11 +44,14 @@ from engine.store.groups import Member
 from engine.store.hidden import hide
 from engine.store.records import Record, Transaction
 from engine.store.stores import Store
-from engine.types import LOCAL, Change, Json, Outcome, Principal, Role
+from engine.timers import Timer
+from engine.types import LOCAL, TIMER, Change, Json, Outcome, Principal, Role
 from engine.upgrading import upgrade_ahead
 
 T = TypeVar("T")
 Listener = Callable[[Change], None]
+Later = WriteAhead | Large | Due
+"""What a transaction ends with that cannot do it all itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +112,8 @@ class Dispatcher(Reader):
         done = self._pending.counted(done)
 
         def answered(member: Member[Kept]) -> None:
-            if isinstance(member.error, WriteAhead | Large):
-                # It goes on for longer than the writer has time.
+            if isinstance(member.error, Later):
+                # It goes on for longer than the writer has time, or something goes before it.
                 self._begin_ahead(call, member.error, line, done)
                 return
             outcome = None if member.result is None else member.result.outcome
@@ -202,7 +208,11 @@ class Dispatcher(Reader):
                 session=record.handle,
                 prepared=done,
             )
-            return self._commit(lambda tx: self._carry_out(tx, definition, IMPORT, call, arguments, request))
+            return self._in_time(
+                lambda punctual: self._commit(
+                    lambda tx: self._carry_out(tx, definition, IMPORT, call, arguments, request, punctual)
+                )
+            )
 
     def _publish(self, transaction: Transaction, done: Import, handle: str | None) -> Kept:
         self._check_room(transaction, done.batch.owner_id)
@@ -234,8 +244,83 @@ class Dispatcher(Reader):
 
         return self._commit(work, lane=_main_lane(principal, definition.name)).session
 
+    def fire(self, session: str, most: int = firing.AT_ONCE) -> int:
+        """Do what is due in a session, each timer as a change of its own; how many it were, `most` at most.
+
+        Harmless where another process was faster, or the session is gone. Raises StoreError, Refused where the session
+        as a whole cannot be used.
+        """
+        for fired in range(most):
+            if not self._fire_first(session):
+                return fired
+        return most
+
+    def _fire_first(self, session: str) -> bool:
+        """Do what is due first in a session, if anything is; what it raises is held against that timer alone."""
+        tried: list[Timer] = []
+        try:
+            return self._changed(session, lambda tx: self._fired(tx, session, tried))
+        except (StoreError, Conflict):
+            raise
+        except (Exception, SystemExit) as error:  # an action's exit, too, is that timer's alone
+            if not tried:
+                raise
+            timer, why = tried[-1], error
+        return self._changed(session, lambda tx: self._not_fired(tx, session, timer, why))
+
+    def _changed(self, session: str, work: Callable[[Transaction], Change | None]) -> bool:
+        def kept(transaction: Transaction) -> tuple[Change, ...]:
+            change = work(transaction)
+            return () if change is None else (change,)
+
+        try:
+            return bool(self.store.write(kept, self._hear, lane=session))
+        except Large as large:
+            upgrade_ahead(self.store, large)
+            return bool(self.store.write(kept, self._hear, lane=session))
+
+    def _fired(self, transaction: Transaction, session: str, tried: list[Timer]) -> Change | None:
+        tried.clear()
+        record = transaction.session(session)
+        definition = None if record is None else self.registry.definition(record.world)
+        if record is None or definition is None:
+            return None
+        bring(transaction, definition, record)
+        timer = firing.next_timer(transaction, record)
+        if timer is None:
+            return None
+        person = transaction.ensure_person(TIMER)
+        tried.append(timer)
+        return firing.fire(transaction, definition, record, timer, person)
+
+    def _not_fired(self, transaction: Transaction, session: str, timer: Timer, why: BaseException) -> Change | None:
+        """Note what became of a timer that could not be done, unless it is over already."""
+        record = transaction.session(session)
+        definition = None if record is None else self.registry.definition(record.world)
+        if record is None or definition is None:
+            return None
+        bring(transaction, definition, record)
+        if firing.next_timer(transaction, record) != timer:
+            return None
+        person = transaction.ensure_person(TIMER)
+        if isinstance(why, Refused | InvalidArguments) and not _is_too_long(why):
+            return firing.refuse(transaction, definition, record, timer, person, why)
+        return firing.fail(transaction, definition, record, timer, person, why)
+
+    def _in_time(self, attempt: Callable[[bool], Outcome]) -> Outcome:
+        """What an attempt gives once nothing is due before it, or enough was done; it is told whether to look."""
+        left = firing.AT_ONCE
+        while left > 0:
+            try:
+                return attempt(True)
+            except Due as due:
+                left -= max(1, self.fire(due.session, left))
+        return attempt(False)
+
     def _carried_out(self, call: Call) -> Outcome:
-        return self._commit(self._work(call), _lane(call), _caller(call.principal))
+        return self._in_time(
+            lambda punctual: self._commit(self._work(call, punctual=punctual), _lane(call), _caller(call.principal))
+        )
 
     def _written_ahead(self, call: Call, needed: WriteAhead) -> Outcome:
         definition = self._definition(call.world, call.principal)
@@ -243,13 +328,13 @@ class Dispatcher(Reader):
             self.store, definition, needed, lambda ahead: self._carried_out(dataclasses.replace(call, prepared=ahead))
         )
 
-    def _begin_ahead(self, call: Call, needed: WriteAhead | Large, line: Line, done: Callable[[Answer], None]) -> None:
+    def _begin_ahead(self, call: Call, needed: Later, line: Line, done: Callable[[Answer], None]) -> None:
         try:
             threading.Thread(target=self._answer_ahead, args=(call, needed, line, done)).start()
         except RuntimeError as error:  # no thread is to be had
             _answer(Answer(None, error), line, done)
 
-    def _answer_ahead(self, call: Call, needed: WriteAhead | Large, line: Line, done: Callable[[Answer], None]) -> None:
+    def _answer_ahead(self, call: Call, needed: Later, line: Line, done: Callable[[Answer], None]) -> None:
         try:
             if isinstance(needed, WriteAhead):
                 outcome = self._written_ahead(call, needed)
@@ -260,14 +345,14 @@ class Dispatcher(Reader):
             answer = Answer(None, error)
         _answer(answer, line, done)
 
-    def _work(self, call: Call) -> Callable[[Transaction], Kept]:
+    def _work(self, call: Call, *, punctual: bool = True) -> Callable[[Transaction], Kept]:
         """What a call does in its transaction; its arguments are parsed here, by who calls."""
         definition = self._definition(call.world, call.principal)
         operation = self._operation(definition, call.action, call.principal)
         arguments = parsed(operation.parameters, call.arguments)
         request = canonical(operation.parameters, arguments, self.limits)
         check_key(call.key)
-        return lambda tx: self._carry_out(tx, definition, operation, call, arguments, request)
+        return lambda tx: self._carry_out(tx, definition, operation, call, arguments, request, punctual)
 
     def _commit(self, work: Callable[[Transaction], Kept], lane: object = None, caller: object = None) -> Outcome:
         try:
@@ -277,7 +362,10 @@ class Dispatcher(Reader):
             return self.store.write(work, self._tell, lane=lane, caller=caller).outcome
 
     def _tell(self, kept: Kept) -> None:
-        for change in kept.changes:
+        self._hear(kept.changes)
+
+    def _hear(self, changes: tuple[Change, ...]) -> None:
+        for change in changes:
             for listener in self.listeners:
                 listener(change)
 
@@ -289,7 +377,9 @@ class Dispatcher(Reader):
         call: Call,
         arguments: Mapping[str, Any],
         request: str,
+        punctual: bool,
     ) -> Kept:
+        """What a call does. Raises Due, if it is to be `punctual`, where something is due in the session before it."""
         person = transaction.ensure_person(call.principal)
         record, role, started = self._find_or_start(transaction, definition, call.session, call.principal)
         need(role, operation.role)
@@ -299,6 +389,8 @@ class Dispatcher(Reader):
             before := replayed(transaction, definition, record, person, call, operation.parameters, request)
         ) is not None:
             return Kept(before)
+        if punctual and firing.is_due(transaction, record):
+            raise Due(record)
         # Who has seen no session yet may say 0 for the one that was just made.
         seen = 1 if started is not None and call.if_revision == 0 else call.if_revision
         check_revision(record, seen, lambda since: transaction.entries(record.id, after=since, limit=5))
@@ -380,6 +472,11 @@ class Dispatcher(Reader):
             request=request,
         )
         return _kept(fork(transaction, wanted, self.limits.at_once))
+
+
+def _is_too_long(why: BaseException) -> bool:
+    """Whether something was refused for the time that it took, which is no rule of its world."""
+    return isinstance(why, LimitExceeded) and why.rule == "action_too_long"
 
 
 def _kept(outcome: Outcome) -> Kept:

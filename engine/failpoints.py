@@ -16,6 +16,7 @@ NAMES = frozenset(
         "after_begin",
         "after_guards",
         "after_method",
+        "timer_applied",
         "before_journal",
         "after_journal",
         "mid_group",

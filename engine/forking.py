@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
@@ -15,11 +16,12 @@ from engine.errors import NotFound
 from engine.history import entry_at, stacks
 from engine.operations import opened_world
 from engine.pasts import shown_by
-from engine.present import bring, document_at, state
+from engine.present import bring, document_at, state, timers_at
 from engine.starting import begun_before
 from engine.store import hidden
-from engine.store.records import Record, Transaction
+from engine.store.records import Entry, Record, Transaction
 from engine.store.stores import Store
+from engine.timers import Timer, next_due, read, text_of
 from engine.types import Message, Outcome, Principal
 
 T = TypeVar("T")
@@ -51,6 +53,7 @@ class Beginning:
     data: str | None
     undo_top: int | None
     redo_top: int | None
+    timers: tuple[Timer, ...]
 
 
 class TooLarge(Exception):
@@ -108,7 +111,17 @@ def _beginning(source: Transaction, wanted: Fork, batch_id: int, add: Callable[[
         data=document_at(source, definition, origin, revision),
         undo_top=undo_top,
         redo_top=redo_top,
+        timers=_timers(source, wanted, then),
     )
+
+
+def _timers(source: Transaction, wanted: Fork, then: Entry) -> tuple[Timer, ...]:
+    """The timers of the fork: as they are, or of the past, with as much left as there was then."""
+    definition, origin = wanted.definition, wanted.origin
+    if then.revision == origin.revision:
+        return read(origin.timers)
+    by = source.now - datetime.fromisoformat(then.at)
+    return tuple(timer.later(by) for timer in timers_at(source, definition, origin, then.revision))
 
 
 def _published_once(transaction: Transaction, wanted: Fork, batch_id: int, begun: Beginning) -> Outcome:
@@ -130,7 +143,9 @@ def _published(transaction: Transaction, wanted: Fork, batch_id: int, begun: Beg
     made.undo_top, made.redo_top = begun.undo_top, begun.redo_top
     made.forked_from, made.forked_at = origin.handle, wanted.revision
     made.copied_to = wanted.revision
+    made.timers, made.due_at = text_of(begun.timers), next_due(begun.timers)
     hidden.publish(transaction, made)
+    hidden.keep_timers(transaction, made)
     change = settle(transaction, wanted.definition, made, wanted.principal)
     if wanted.key is not None:
         person = transaction.ensure_person(wanted.principal)

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 
 from engine.definition import Definition
 from engine.errors import NotFound, Refused
-from engine.present import changes, document_at, model_of, shown_state, state
+from engine.present import changes, document_at, model_of, shown_state, state, timers_at
 from engine.rows import Rows
 from engine.store.records import Entry, Images, Record, Transaction
+from engine.timers import Timer, restored
 from engine.types import Json, RowChange
 
+BESIDE = ("share", "end", "timer")
+"""What is beside the undo and redo stacks: it neither is on them nor ends them."""
 ON_COPY = "on_copy"
 """The change that a copied session begins with, beyond the past it has from its original: undo stops there."""
 
@@ -28,6 +31,8 @@ class Reversal:
     target: int
     state: str
     data: str | None
+    timers: tuple[Timer, ...]
+    """As they were then; those that are over since have their whole delay anew."""
     rows: tuple[RowChange, ...]
     undo_top: int | None
     redo_top: int | None
@@ -124,6 +129,7 @@ def undo(desk: Desk) -> Reversal:
         target=entry.revision,
         state=state(desk.definition, before.version, before.state),
         data=document_at(transaction, desk.definition, record, before.revision),
+        timers=_timers(desk, before.revision),
         rows=written,
         undo_top=entry.below,
         redo_top=record.revision + 1,
@@ -149,12 +155,17 @@ def redo(desk: Desk) -> Reversal:
         target=entry.revision,
         state=state(desk.definition, entry.version, entry.state),
         data=document_at(transaction, desk.definition, record, entry.revision),
+        timers=_timers(desk, entry.revision),
         rows=written,
         undo_top=entry.revision,
         redo_top=undone.below,
         below=undone.below,
         adopted=adopted,
     )
+
+
+def _timers(desk: Desk, revision: int) -> tuple[Timer, ...]:
+    return restored(timers_at(desk.transaction, desk.definition, desk.record, revision), desk.transaction.now)
 
 
 def _taken_back(desk: Desk, entry: Entry) -> tuple[tuple[RowChange, ...], int | None]:
@@ -213,7 +224,7 @@ def _write(transaction: Transaction, definition: Definition, rows: Rows, changes
 
 def stacks(transaction: Transaction, record: Record, entry: Entry) -> tuple[int | None, int | None]:
     """The undo and redo stacks as an entry left them; what is beside them, such as a share, is passed over."""
-    while entry.action in ("share", "end"):
+    while entry.action in BESIDE:
         if entry.revision <= record.floor:
             return None, None
         entry = entry_at(transaction, record, entry.revision - 1)

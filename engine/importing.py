@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
@@ -24,6 +25,7 @@ from engine.references import in_circle
 from engine.store import hidden
 from engine.store.records import Entry, Record, Transaction
 from engine.store.stores import Store
+from engine.timers import Timer, next_due, text_of
 from engine.types import Json, Message, Outcome, Principal, Role
 
 T = TypeVar("T")
@@ -37,6 +39,13 @@ class Import:
     batch: batches.Batch
     rows_id: int
     stored: int
+    timers: tuple[Timer, ...]
+    exported_at: datetime
+
+    def timers_now(self, now: datetime) -> tuple[Timer, ...]:
+        """What the session waits for, with as much left as there was when the file was made."""
+        by = max(timedelta(), now - self.exported_at)
+        return tuple(timer.later(by) for timer in self.timers)
 
 
 class ImportArguments(BaseModel):
@@ -62,7 +71,7 @@ def written(store: Store, contents: Contents, owner: Principal) -> Iterator[Impo
                 batch.put(_row_pieces(contents, None if number == shown else number, rows_id))
             people = batch.write(_people(contents, owner))
             batch.put(_journal_pieces(contents, people, into))
-        yield Import(contents.head, batch, into[shown], stored)
+        yield Import(contents.head, batch, into[shown], stored, contents.timers, contents.exported_at)
 
 
 @contextmanager
@@ -71,7 +80,8 @@ def written_rows(store: Store, contents: Contents, record: Record) -> Iterator[I
     with batches.begun(store, contents.definition, record.owner_id) as batch:
         with _held_against(contents):
             batch.put(_row_pieces(contents, None, batch.id))
-        yield Import(contents.head, batch, batch.id, contents.weight(earlier=False))
+        weight_now = contents.weight(earlier=False)
+        yield Import(contents.head, batch, batch.id, weight_now, contents.timers, contents.exported_at)
 
 
 def publish(transaction: Transaction, done: Import, handle: str | None) -> Outcome:
@@ -87,7 +97,10 @@ def publish(transaction: Transaction, done: Import, handle: str | None) -> Outco
     made.copied_to = made.revision
     made.rows_id = None if done.rows_id == made.id else done.rows_id
     made.stored = done.stored
+    timers = done.timers_now(transaction.now)
+    made.timers, made.due_at = text_of(timers), next_due(timers)
     hidden.publish(transaction, made)
+    hidden.keep_timers(transaction, made)
     owner = transaction.principal(made.owner_id)
     change = settle(transaction, definition, made, owner)
     view = partial(opened_world, transaction, definition, made, owner)
@@ -121,6 +134,7 @@ def _import(opened: Opened) -> Done:
         content=(Text(text).block(),),
         state=head["state"],
         data=head["data"],
+        timers=done.timers_now(opened.transaction.now),
         undo_top=opened.record.revision + 1,
         below=opened.record.undo_top,
         adopted=done.rows_id if has_rows else None,

@@ -14,14 +14,15 @@ from engine.definition import Definition
 from engine.errors import Conflict, InvalidArguments, Refused
 from engine.expiry import expired_at
 from engine.failpoints import reach
-from engine.limits import check_result, check_stored, size
+from engine.limits import check_result, check_stored, check_timers, size
 from engine.operations import Call, Done, Opened, opened_world
 from engine.pasts import keep_snapshot
 from engine.store.hidden import adopt
 from engine.store.records import Entry, Record, Transaction
+from engine.timers import next_due, text_of
 from engine.types import Change, Json, Message, Outcome, Principal, RowChange, dumped
 
-FREEING = ("undo", "end", "share")
+FREEING = ("undo", "end", "share", "timer")
 """What stays possible in a session that is full."""
 
 
@@ -37,6 +38,9 @@ def write(opened: Opened, done: Done, action: str, request: str, person: int, ke
     if action not in FREEING:
         check_stored(record.stored, transaction.limits)
     record.state, record.data = done.state, done.data
+    if done.timers is not None:
+        check_timers(len(done.timers), transaction.limits)
+        record.timers, record.due_at = text_of(done.timers), next_due(done.timers)
     record.version = opened.definition.version
     record.revision = entry.revision
     record.undo_top, record.redo_top = done.undo_top, done.redo_top
@@ -53,7 +57,11 @@ def write(opened: Opened, done: Done, action: str, request: str, person: int, ke
 
 def weight(entry: Entry) -> int:
     """The bytes of what an entry keeps."""
-    return sum(size(text) for text in (entry.arguments, entry.result, entry.data, entry.rows, entry.shared) if text)
+    return sum(size(text) for text in _kept(entry) if text)
+
+
+def _kept(entry: Entry) -> tuple[str | None, ...]:
+    return entry.arguments, entry.result, entry.data, entry.rows, entry.shared, entry.timers
 
 
 def _entry(opened: Opened, done: Done, action: str, request: str, person: int, key: str | None) -> tuple[Entry, int]:
@@ -79,8 +87,16 @@ def _entry(opened: Opened, done: Done, action: str, request: str, person: int, k
         at=max(opened.transaction.at, opened.record.updated_at),
         adopted=done.adopted,
         shared=_images(done.shared)[0],
+        timers=_timers(opened.record, done),
     )
     return entry, grown
+
+
+def _timers(record: Record, done: Done) -> str | None:
+    """The timers as the journal keeps them; None if they stayed the same."""
+    if done.timers is None or (text := text_of(done.timers)) == record.timers:
+        return None
+    return text or "null"
 
 
 def _change(opened: Opened, entry: Entry, state_before: str, done: Done) -> Change:
@@ -100,6 +116,7 @@ def _change(opened: Opened, entry: Entry, state_before: str, done: Done) -> Chan
         main_of=opened.record.main_of,
         adopted=entry.adopted is not None,
         parted=done.parted,
+        due_at=opened.record.due_at,
     )
 
 

@@ -30,6 +30,8 @@ class Limits:
     """Sessions that a principal may own."""
     stored: int = 256 * 1024 * 1024
     """Of a session's journal and rows together."""
+    timers: int = 64
+    """Timers that a session may have at once."""
 
     @property
     def unbounded(self) -> "Limits":
@@ -114,4 +116,16 @@ def check_stored(received: int, limits: Limits) -> None:
             hint="It can still be read, undone, forked and shared. Start another one, or end or erase this one.",
             received=received,
             allowed=limits.stored,
+        )
+
+
+def check_timers(received: int, limits: Limits) -> None:
+    """Insist that a session does not wait for too much. Raises LimitExceeded."""
+    if received > limits.timers:
+        raise LimitExceeded(
+            "too_many_timers",
+            f"The session would have {received:,} timers; at most {limits.timers:,} are kept.",
+            hint="Let some come to their end, or cancel them: self.cancel_timers(…) in an action. Nothing was changed.",
+            received=received,
+            allowed=limits.timers,
         )

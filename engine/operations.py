@@ -15,7 +15,7 @@ from engine import statechart
 from engine.actions import Action
 from engine.charts import Configuration, Event
 from engine.checks import check_possible, is_enabled
-from engine.configurations import configuration_of, text_of
+from engine.configurations import configuration_of, innermost, text_of
 from engine.content import Block, Text, rendered
 from engine.definition import Definition
 from engine.errors import DefinitionError, Refused
@@ -23,6 +23,7 @@ from engine.failpoints import reach
 from engine.limits import check_data, check_result
 from engine.rows import Rows
 from engine.store.records import Record, Transaction
+from engine.timers import Inactive, Timer, read, settled, without
 from engine.types import Json, Principal, Role, RowChange, dumped
 from engine.world import Acting, Situation, World
 
@@ -62,6 +63,8 @@ class Done:
     """The people who have no part in the session any more, by internal id."""
     grown: int = 0
     """By how many bytes that makes its rows more."""
+    timers: tuple[Timer, ...] | None = None
+    """What the session waits for from now on, unless that stays the same."""
     unchanged: bool = False
 
 
@@ -86,12 +89,18 @@ class Opened:
         self.rows = Rows(transaction, record.rows_at)
         self.configuration = configuration_of(definition.chart, record.state)
         self._situation: Situation | None = None
+        self._step: statechart.Step | None = None
+        self._fired: Timer | None = None
+
+    def consume(self, timer: Timer) -> None:
+        """Have the change that is made be what a timer was set for: it is over by that."""
+        self._fired = timer
 
     def view(self) -> World:
         """The session to look at: what guards see."""
         return opened_world(self.transaction, self.definition, self.record, self.principal)
 
-    def world(self, targets: tuple[str, ...]) -> World:
+    def world(self, targets: tuple[str, ...], *, sets_timers: bool = True) -> World:
         """The session to change: what the action's method gets."""
         self._situation = Situation(
             self.record,
@@ -100,6 +109,7 @@ class Opened:
             lambda: nullcontext(self.rows),
             self.configuration,
             targets,
+            asked=[] if sets_timers else None,
         )
         world: World = self.definition.cls(self._situation)
         return world
@@ -124,6 +134,12 @@ class Opened:
             return step
 
         return self._at_rest(take)
+
+    def fall_due(self, event: str, world: World) -> str | None:
+        """The state that a delayed transition leads to; None if the chart takes none at its event. Raises Refused."""
+        chart, acting = self.definition.chart, self._acting(world)
+        state = self._at_rest(lambda: statechart.send(chart, self._before, Event(event), acting))
+        return state if self._step is not None and any(way.hears(event) for way in self._step.taken) else None
 
     def _insist_on_chosen(self, action: str, step: statechart.Step) -> None:
         """Insist that what self.enter chose was there already, or was entered by the transitions of the action."""
@@ -158,12 +174,46 @@ class Opened:
 
     def _at_rest(self, take: Callable[[], statechart.Step]) -> str:
         try:
-            return text_of(self.definition.chart, take().configuration)
+            self._step = take()
+            return text_of(self.definition.chart, self._step.configuration)
         except statechart.Apart as apart:
             raise Refused(
                 "states_apart",
                 f"It cannot be done as the session was left: {apart}.",
                 hint="Its author can have self.enter choose the history alone, or one state in each region.",
+            ) from None
+
+    @property
+    def waiting(self) -> tuple[Timer, ...]:
+        """What the session waits for before the change, but for what the change is."""
+        found = read(self.record.timers)
+        return found if self._fired is None else without(found, self._fired)
+
+    @property
+    def timers(self) -> tuple[Timer, ...] | None:
+        """What the session waits for after the change; None if that stays the same. Raises DefinitionError."""
+        situation, step = self._situation, self._step
+        asked = [] if situation is None or situation.asked is None else situation.asked
+        effects = [*asked, *(() if step is None else step.effects)]
+        before = self.waiting
+        if self._fired is None and not before and all(isinstance(effect, statechart.Cancel) for effect in effects):
+            return None
+        configuration = self.configuration if step is None else step.configuration
+        chart, active = self.definition.chart, configuration.active
+        try:
+            return settled(
+                before,
+                effects,
+                version=self.definition.version,
+                now=self.transaction.now,
+                around=innermost(chart, active),
+                active=active,
+            )
+        except Inactive as inactive:
+            raise DefinitionError(
+                f"{self.definition.cls.__name__}: self.after(…, {inactive.setting.action!r}, within=…):"
+                f" {inactive.setting.state!r} is not active after this change.",
+                hint=f"Active then: {', '.join(chart.in_order(active))}; or leave within= out.",
             ) from None
 
     @property
@@ -181,10 +231,13 @@ class Opened:
         data = stored(world, self.record.data)
         if data is not None and data != self.record.data:
             check_data(data, self.transaction.limits)
+        timers = self.timers
         unchanged = self._situation is not None and self._situation.unchanged
         if unchanged:
             check_result(dumped(value), dumped(content), self.transaction.limits)
-        if unchanged and (changes or shared or world.data != self.view().data or state != self.record.state):
+        changes_timers = timers is not None and timers != self.waiting
+        other = changes or shared or changes_timers
+        if unchanged and (other or world.data != self.view().data or state != self.record.state):
             raise TypeError(f"{self.definition.name}: the action called self.unchanged(), but it changed something")
         return Done(
             value=value,
@@ -193,6 +246,7 @@ class Opened:
             data=data,
             rows=changes,
             shared=shared,
+            timers=timers,
             unchanged=unchanged,
             seed=self.seed,
             undo_top=undo_top,

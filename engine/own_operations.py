@@ -1,4 +1,4 @@
-"""What can be done to a session of any world: undo, redo, share, end."""
+"""What can be done to a session of any world: undo, redo, share, end, set failed timers going again."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,6 +9,7 @@ from engine import history
 from engine.compensating import check_redo, compensate
 from engine.content import Text
 from engine.operations import Done, Opened, Operation, as_it_was
+from engine.resuming import RESUME
 from engine.shares import SHARE
 from engine.types import Role
 
@@ -21,7 +22,7 @@ class NoArguments(BaseModel):
 
 def _undo(opened: Opened) -> Done:
     parts = opened.transaction, opened.definition, opened.record, opened.rows
-    shared = compensate(*parts, lambda: opened.world(()))
+    shared = compensate(*parts, lambda: opened.world((), sets_timers=False))
     done = _reversed(opened, history.undo(_desk(opened)), "Undone")
     return replace(done, shared=shared, seed=opened.seed)
 
@@ -39,6 +40,7 @@ def _reversed(opened: Opened, reversal: history.Reversal, word: str) -> Done:
         content=(Text(text).block(),),
         state=reversal.state,
         data=reversal.data,
+        timers=reversal.timers,
         rows=reversal.rows,
         undo_top=reversal.undo_top,
         redo_top=reversal.redo_top,
@@ -51,7 +53,8 @@ def _reversed(opened: Opened, reversal: history.Reversal, word: str) -> Done:
 def _end(opened: Opened) -> Done:
     opened.record.ended_at = opened.transaction.at
     opened.record.main_of = None
-    return as_it_was(opened, "The session has ended. It can still be read and forked.")
+    done = as_it_was(opened, "The session has ended. It can still be read and forked.")
+    return replace(done, timers=())
 
 
 def _desk(opened: Opened) -> history.Desk:
@@ -68,6 +71,7 @@ OPERATIONS: Mapping[str, Operation] = {
         Operation("redo", NoArguments, Role.EDITOR, lambda definition: definition.write_scope, _redo),
         SHARE,
         Operation("end", NoArguments, Role.OWNER, lambda definition: definition.write_scope, _end),
+        RESUME,
     )
 }
 """What can be done to a session of any world."""

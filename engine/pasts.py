@@ -13,10 +13,11 @@ from sqlalchemy import Select, func, insert, literal, select
 from engine import configurations
 from engine.definition import Definition
 from engine.history import entry_at, images
-from engine.present import bring, document_at, image, model_of, state
+from engine.present import bring, document_at, image, model_of, state, timers_at
 from engine.rows import Row, table_of
 from engine.store.hidden import JOURNAL, SNAPSHOT
 from engine.store.records import Images, Record, Transaction
+from engine.timers import Timer
 from engine.types import Json, RowChange
 
 T = TypeVar("T")
@@ -46,6 +47,8 @@ class Past:
     active: frozenset[str]
     data: str | None
     rows: dict[str, list[Json]]
+    timers: tuple[Timer, ...] = ()
+    """What it waited for then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,8 @@ def past(transaction: Transaction, definition: Definition, record: Record, revis
     document = document_at(transaction, definition, record, revision)
     text = state(definition, entry.version, entry.state)
     active = configurations.configuration_of(definition.chart, text).active
-    return Past(revision, configurations.shown(text), active, document, rows)
+    timers = timers_at(transaction, definition, record, revision)
+    return Past(revision, configurations.shown(text), active, document, rows, timers)
 
 
 def shown_by(transaction: Transaction, record: Record) -> Shown:

@@ -8,6 +8,7 @@ first, which is no change of the session and has no entry of its own.
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -33,6 +34,8 @@ from engine.rows import Row, table_of
 from engine.store.hidden import row_sets_of
 from engine.store.records import Entry, Images, Record, Transaction
 from engine.store.sqlite import SQLITE
+from engine.timers import Timer, next_due, read
+from engine.timers import text_of as timers_text
 from engine.types import Json, RowChange, elements
 from engine.upgrades import DOCUMENT, STATE
 
@@ -64,6 +67,8 @@ def bring(transaction: Transaction, definition: Definition, record: Record) -> N
     if version == definition.version:
         return
     record.data, record.version = document(definition, version, record.data), definition.version
+    found = timers(definition, record.timers)
+    record.timers, record.due_at = timers_text(found), next_due(found)
     changed = any(definition.upgrades.after(version, table) for table in definition.tables)
     if transaction.writable:
         if changed and _is_large(transaction, definition, record):
@@ -140,6 +145,24 @@ def document_at(transaction: Transaction, definition: Definition, record: Record
         return None
     stored, version = transaction.data_at(record.id, revision)
     return document(definition, version, stored)
+
+
+def timers(definition: Definition, stored: str | None) -> tuple[Timer, ...]:
+    """Timers in the present version: those of a state of which nothing became are no more. Raises Refused."""
+    found = (_timer(definition, timer) for timer in read(stored))
+    return tuple(timer for timer in found if timer is not None)
+
+
+def _timer(definition: Definition, timer: Timer) -> Timer | None:
+    if timer.version == definition.version:
+        return timer
+    name = timer.state and _stepped(definition, timer.version, STATE, timer.state, str)
+    return None if name is None else replace(timer, state=name, version=definition.version)
+
+
+def timers_at(transaction: Transaction, definition: Definition, record: Record, revision: int) -> tuple[Timer, ...]:
+    """The timers as they were set after a revision, in the present version. Raises Refused."""
+    return timers(definition, transaction.timers_at(record.id, revision))
 
 
 def changes(definition: Definition, entry: Entry | Images) -> tuple[RowChange, ...]:

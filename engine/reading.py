@@ -32,7 +32,8 @@ from engine.rows import Rows
 from engine.store.offers import handed
 from engine.store.records import Record, Transaction
 from engine.store.stores import Store
-from engine.types import Json, Outcome, Principal, Role, dumped
+from engine.timers import read as timers_of
+from engine.types import Json, Message, Outcome, Principal, Role, dumped
 from engine.world import Situation, World
 
 T = TypeVar("T")
@@ -338,9 +339,19 @@ def _seen(transaction: Transaction, record: Record, definition: Definition, view
         shown(record.state),
         tuple(name for name, no in answers.items() if no is None),
         None,
+        messages=_overdue(transaction, record),
         refused_actions={name: no for name, no in answers.items() if no is not None},
         expired_at=expired_at(record, definition, transaction.now),
     )
+
+
+def _overdue(transaction: Transaction, record: Record) -> tuple[Message, ...]:
+    """What tells who only looks that something is due, and not done yet."""
+    if record.due_at is None or record.due_at > transaction.at:
+        return ()
+    due = [timer for timer in timers_of(record.timers) if timer.failed is None and timer.due_at <= transaction.now]
+    named = ", ".join(f"{timer.action} since {timer.plain['due_at']}" for timer in due)
+    return (Message("info", "overdue", f"Due, and done before the next change: {named}."),)
 
 
 def _same(record: Record, revision: int) -> None:

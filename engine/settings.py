@@ -67,6 +67,7 @@ class Settings(BaseSettings):
     limit_waiting: int = Field(default=DEFAULT.waiting, ge=1)
     limit_sessions: int = Field(default=DEFAULT.sessions, ge=1)
     limit_stored: int = Field(default=DEFAULT.stored, ge=1)
+    limit_timers: int = Field(default=DEFAULT.timers, ge=1)
 
     @property
     def limits(self) -> Limits:

@@ -33,18 +33,24 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True)
 class Cancel:
-    """The effect of leaving it: `event` is due no longer."""
+    """The effect of leaving a state, whatever was set while it was active: that is due no longer."""
 
     state: str
-    event: str
 
 
-Effect = Schedule | Cancel
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The effect that something carried out asked for: what it is, is the caller's."""
+
+    what: Any
+
+
+Effect = Schedule | Cancel | Asked
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What came of an event: where the chart is now, and what is to be done about delays, in order."""
+    """What came of an event: where the chart is now, and what is to be done about time, in order."""
 
     configuration: Configuration
     effects: tuple[Effect, ...] = ()
@@ -141,6 +147,10 @@ class Moment:
     def raise_event(self, event: Event) -> None:
         """Hand an internal event back: it is heard when no transition without an event is possible any more."""
         self._pending.append(event)
+
+    def ask(self, what: Any) -> None:
+        """Hand something back as an effect, at its place among the others."""
+        self._effects.append(Asked(what))
 
     def result(self) -> Step:
         """What was done so far."""
@@ -279,7 +289,7 @@ class Moment:
             node = self.chart.node[state]
             for content in () if quietly else node.on_exit:
                 content(self.context, self)
-            self._effects += [Cancel(state, delay.event) for delay in node.delays]
+            self._effects.append(Cancel(state))
             self.active.remove(state)
 
     def _recalled(self, history: str, state: str) -> frozenset[str]:

@@ -6,6 +6,7 @@ The decorators only mark a method; the class statement of its world makes the ch
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
@@ -13,6 +14,7 @@ from engine.actions import GuardFunction, plural
 from engine.charts import DONE
 from engine.errors import DefinitionError
 from engine.signatures import insist_on_method, refuse_async
+from engine.timers import LONGEST
 
 CHART_MARK = "__turnkeeper_chart__"
 Method = TypeVar("Method", bound=Callable[[Any], None])
@@ -20,13 +22,14 @@ Method = TypeVar("Method", bound=Callable[[Any], None])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Automatic:
-    """A transition that is taken at an event from within, or as soon as its guards allow."""
+    """A transition that is taken at an event from within, after a time, or as soon as its guards allow."""
 
     sources: tuple[StrEnum, ...]
     target: StrEnum | None
     on: str | None
     guards: tuple[GuardFunction | str, ...]
     internal: bool
+    after: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +45,27 @@ def transition(
     source: StrEnum | Iterable[StrEnum],
     target: StrEnum | None = None,
     on: str | None = None,
+    after: timedelta | None = None,
     guards: GuardFunction | Iterable[GuardFunction | str] = (),
     internal: bool = False,
 ) -> Callable[[Method], Method]:
     """Make a method a transition that the session takes by itself, as a part of the change that brought it about.
 
-    At the event `on`: `done(State.…)`, one raised by `self.raise_event`, or the name of an action. Without `on`, as
-    soon as `source` is active and the `guards`, which see the world and nothing else, all answer None. The method is
-    carried out between leaving and entering. Without `target` nothing is left or entered; `internal` does not leave
-    `source` for a target within.
+    At the event `on`: `done(State.…)`, one raised by `self.raise_event`, or the name of an action. Or when `source`
+    was active for as long as `after` says, as a change of its own. Without either, as soon as `source` is active and
+    the `guards`, which see the world and nothing else, all answer None. The method is carried out between leaving and
+    entering. Without `target` nothing is left or entered; `internal` does not leave `source` for a target within.
     """
+    if on is not None and after is not None:
+        raise DefinitionError(
+            f"@transition: on={on!r} and after={after!r} exclude each other.",
+            hint="Write a @transition for each: what an event does, and what happens when a time is over.",
+        )
+    if after is not None and not (isinstance(after, timedelta) and timedelta() < after <= LONGEST):
+        raise DefinitionError(
+            f"@transition: after={after!r} is no time that a state can last.",
+            hint=f"Give a timedelta such as timedelta(minutes=15), of {LONGEST.days:,} days at most.",
+        )
     if on is not None and not (isinstance(on, str) and on and on.split() == [on]):
         raise DefinitionError(
             f"@transition: on={on!r} names no event.",
@@ -63,6 +77,7 @@ def transition(
         on=on,
         guards=plural("@transition", "guards", guards),
         internal=internal,
+        after=after,
     )
     return _marking("transition", mark)
 

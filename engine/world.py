@@ -12,16 +12,18 @@ from typing import Any, ClassVar, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from engine.actions import Contract, Predicate
-from engine.charts import Configuration, Event
+from engine.charts import DUE, Configuration, Event
 from engine.configurations import innermost
 from engine.definition import Definition, define
 from engine.errors import DefinitionError, Refused
 from engine.rows import Row, Rows, RowSet
+from engine.scheduling import action_named, asked_for
 from engine.shared_rows import Seed, SharedRow, SharedSet
-from engine.statechart import Moment, can_be_together
+from engine.statechart import Asked, Effect, Moment, can_be_together
 from engine.states import Given
 from engine.store.records import Record
-from engine.types import Principal
+from engine.timers import Dropping, Setting
+from engine.types import Json, Principal
 
 AnyRow = TypeVar("AnyRow", bound=Row)
 AnyShared = TypeVar("AnyShared", bound=SharedRow)
@@ -71,11 +73,24 @@ class Situation:
     unchanged: bool = False
     seed: str | None = None
     random: Random | None = None
+    asked: list[Effect] | None = None
+    """What the method asked for about timers; None where nothing may be."""
+    entering: str | None = None
+    """The state whose entry is under way."""
 
     @property
     def active(self) -> Collection[str]:
         """The states that are active now."""
         return self.configuration.active if self.moment is None else self.moment.active
+
+    def ask(self, call: str, what: Setting | Dropping) -> None:
+        """Keep what a call asks about timers, at its place among what happens. Raises TypeError."""
+        if self.asked is None or self.reading:
+            raise TypeError(f"{call}: timers are for where something is done; this only reads, or takes something back")
+        if self.moment is None:
+            self.asked.append(Asked(what))
+        else:
+            self.moment.ask(what)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +101,9 @@ class Acting:
     situation: Situation
 
     @contextmanager
-    def at(self, moment: Moment, *, reading: bool = False) -> Iterator["World"]:
+    def at(self, moment: Moment, *, reading: bool = False, entering: str | None = None) -> Iterator["World"]:
         """The world, which sees this step from within; who is only `reading` writes nothing. Raises TypeError."""
-        self.situation.moment, self.situation.reading = moment, reading
+        self.situation.moment, self.situation.reading, self.situation.entering = moment, reading, entering
         with self.situation.rows() as rows:
             writable, rows.writable = rows.writable, rows.writable and not reading
             before = _plain(self.world) if reading else None
@@ -236,6 +251,8 @@ class World:
                 f"self.raise_event({name!r}): {action!r} is an action, and only a call takes it."
                 f" Choose another name, or say @transition(on={action!r}) to have something done when it was taken"
             )
+        if f"{action}." == DUE:
+            raise TypeError(f"self.raise_event({name!r}): {DUE}… is for what is due by the clock; choose another name")
         situation = self._situation
         if situation.reading:
             raise TypeError(f"self.raise_event({name!r}): guards only read; raise it where something is done")
@@ -243,6 +260,31 @@ class World:
             situation.raised = (*situation.raised, Event(name))
         else:
             situation.moment.raise_event(Event(name))
+
+    def after(
+        self,
+        delay: timedelta,
+        action: str | Callable[..., Any],
+        /,
+        *,
+        within: StrEnum | type[StrEnum] | None = None,
+        **arguments: Json,
+    ) -> None:
+        """Have an action of this session done when `delay` is over: `self.after(timedelta(minutes=15), Cart.release)`.
+
+        It is done once, by the principal `timer`, as a change of its own; a state or guard that refuses it then ends
+        it. It is cancelled when the state is left that it is set in: the one that is entered, in @on_enter; else the
+        innermost that is active after this change, with all within it. `within` names one around that; the world's
+        enumeration itself stands for the whole session. Raises DefinitionError for what could never be done, TypeError
+        in a guard, and where the session is only looked at.
+        """
+        setting = asked_for(self.definition, delay, action, arguments, within=within, entering=self._situation.entering)
+        self._situation.ask(f"self.after(…, {setting.action!r})", setting)
+
+    def cancel_timers(self, action: str | Callable[..., Any]) -> None:
+        """Cancel all that `self.after` set of an action, in whichever state. Raises like `after`."""
+        name = action_named(self.definition, "cancel_timers", action).name
+        self._situation.ask(f"self.cancel_timers({name!r})", Dropping(name))
 
     def unchanged(self) -> None:
         """Say that this call changed nothing: it makes no revision, and a repeat of it is decided anew.

@@ -1,5 +1,6 @@
 """Which jobs a process has, of the worlds and hooks that it loaded."""
 
+from engine.background.clock import Clock
 from engine.background.worker import Job
 from engine.dispatch import Dispatcher
 from engine.settings import Settings
@@ -7,4 +8,4 @@ from engine.settings import Settings
 
 def jobs_of(dispatcher: Dispatcher, settings: Settings) -> list[Job]:
     """The jobs of a process, each of which takes only what it has loaded."""
-    return []
+    return [Clock(dispatcher)]

@@ -19,6 +19,7 @@ from engine.cli.personal import delete_person, export_person
 from engine.cli.play import play_world
 from engine.cli.reporting import reporting
 from engine.cli.serve import serve_http, serve_stdio
+from engine.cli.timers import list_timers, resume_timers
 from engine.cli.tokens import create_token, list_tokens, revoke_token
 from engine.settings import own_version
 
@@ -50,6 +51,9 @@ class Group:
 
 
 GROUPS: Mapping[str, Mapping[str, Group]] = {
+    "Care": {
+        "timers": Group("What sessions wait for.", {"list": list_timers, "resume": resume_timers}),
+    },
     "Who may": {
         "user": Group(
             "People: their accounts, and what is held about them.",

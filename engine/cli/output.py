@@ -60,6 +60,14 @@ def shown_time(at: str | None) -> str:
     return "" if at is None else at[:19].replace("T", " ") + "Z"
 
 
+def timer_line(timer: Json) -> str:
+    """A timer on one line: what, with what, when, and how long it may."""
+    given = "" if timer["arguments"] == {} else f" {compact(timer['arguments'])}"
+    within = f" while {timer['state']}" if timer["state"] else ""
+    failed = f" · failed: {timer['failed']}" if "failed" in timer else ""
+    return safe(f"{timer['action']}{given} at {shown_time(timer['due_at'])}{within}{failed}")
+
+
 def table(*columns: str, whole: Iterable[str] = ()) -> Table:
     """An empty table; the columns named in `whole` are never wrapped."""
     made = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
@@ -145,6 +153,8 @@ def print_past(console: Console, past: Json) -> None:
         for name, no in past["refused_actions"].items():
             said = " ".join(part for part in (no["reason"], no["hint"]) if part)
             console.print(Text.assemble(("not now  ", "cyan"), f"{name}: ", (safe(said), "dim")), soft_wrap=True)
+    for timer in past["timers"]:
+        console.print(Text.assemble(("timer    ", "cyan"), timer_line(timer)), soft_wrap=True)
     if past["data"] is not None:
         console.print(Text("data", "cyan"), indented(past["data"]), sep="\n", soft_wrap=True)
     for name, rows in past["rows"].items():
@@ -218,3 +228,19 @@ def _block_text(block: Mapping[str, Json]) -> str:
             return f"[{block['name']}: {block['uri']}]"
         case kind:
             return f"[{kind}, {block.get('mimeType')}, {len(block.get('data', '')) * 3 // 4:,} bytes]"
+
+
+def print_timers(console: Console, timers: Sequence[Json]) -> None:
+    """A table of timers, by session; what failed is marked."""
+    made = table("session", "world", "action", "arguments", "while", "due", "failed", whole=("session", "due"))
+    for timer in timers:
+        made.add_row(
+            timer["session"],
+            timer["world"],
+            Text(safe(timer["action"]), "bold"),
+            Text("" if timer["arguments"] == {} else compact(timer["arguments"])),
+            Text(safe(timer["state"])),
+            shown_time(timer["due_at"]),
+            Text(safe(timer.get("failed", "")), "red"),
+        )
+    console.print(made if timers else Text("No timers.", "dim"))

@@ -95,6 +95,7 @@ def past_json(dispatcher: Dispatcher, record: Record, at: int | None, principal:
             "latest_revision": now.revision,
             "state": then.state,
             "data": _loaded(then.data),
+            "timers": [timer.shown for timer in then.timers],
             "rows": {
                 table.name: [_in_order(table, row) for row in then.rows.get(table.name, [])]
                 for table in map(table_of, definition.rows)

@@ -14,12 +14,13 @@ from engine.copying import paced
 from engine.definition import Definition
 from engine.errors import Refused
 from engine.files.opening import SessionFile, explaining, newer
-from engine.files.shapes import JOURNAL, PERSON, SESSION, SNAPSHOT, parsed_json
-from engine.limits import Limits, check_data, size
-from engine.present import document, image, model_of, state
+from engine.files.shapes import PERSON, SESSION, SNAPSHOT, parsed_json
+from engine.limits import Limits, check_data, check_timers, size
+from engine.present import document, image, model_of, state, timers
 from engine.references import Placed, table_groups
 from engine.rows import values_of
 from engine.store.records import Entry
+from engine.timers import Timer, read
 from engine.types import Json, dumped, elements
 
 HANDLE = re.compile(r"ses_[A-Za-z0-9_-]{8,64}")
@@ -44,11 +45,14 @@ class Contents:
         with explaining(self.file.path):
             _check_head(self._stored, self.file.about, self.definition)
             check_data(self.head["data"] or "", self.limits)
+            check_timers(len(self.timers), self.limits)
             for entry in self.entries():
                 known = _is_state(self.definition, entry.version, entry.state)
                 _insist(known, f"there is no state {entry.state!r:.60}, of revision {entry.revision}")
                 self._document(entry.version, entry.data)
                 self._check_images(entry)
+                for timer in read(entry.timers):
+                    _check_timer(self.definition, timer, entry)
             for table in self._own_tables:
                 for found in self._images_now(table):
                     self._values(table, version, found)
@@ -61,6 +65,21 @@ class Contents:
         found, version = dict(self._stored), self.file.about["world_version"]
         found["state"] = state(self.definition, version, found["state"])
         return found | {"data": self._document(version, found["data"])}
+
+    @property
+    def timers(self) -> tuple[Timer, ...]:
+        """What the session waited for when the file was made, in the world's present version."""
+        if "timers" not in (name for name, _ in self.file.journal.columns) or self._stored["ended_at"] is not None:
+            return ()
+        found = self.file.connection.execute(
+            "select timers from journal where timers is not null order by revision desc limit 1"
+        ).fetchone()
+        return () if found is None else timers(self.definition, found[0])
+
+    @property
+    def exported_at(self) -> datetime:
+        """When the file was made."""
+        return datetime.fromisoformat(self.file.about["exported_at"])
 
     @property
     def _own_tables(self) -> list[str]:
@@ -85,8 +104,8 @@ class Contents:
         """The journal, oldest first: `person_id` and `adopted` are numbers of the file, `session_id` is 0."""
         people, head, stacks = self.people, self._stored, _Chain()
         before = None
-        for row in self.file.rows(JOURNAL):
-            values = dict(zip((name for name, _ in JOURNAL.columns), row, strict=True))
+        for row in self.file.rows(self.file.journal):
+            values = dict(zip((name for name, _ in self.file.journal.columns), row, strict=True))
             person = values.pop("by")
             _insist(person in people, f"nobody did revision {values['revision']}")
             entry = Entry(session_id=0, person_id=person, key=None, **values)
@@ -203,6 +222,7 @@ def _check_head(head: Mapping[str, Json], about: Mapping[str, Json], definition:
     same = {"handle": "handle", "world": "world", "version": "world_version", "revision": "revision"}
     _insist(all(head[here] == about[there] for here, there in same.items()), "it does not agree with itself")
     _insist(HANDLE.fullmatch(head["handle"]) is not None, "its handle is none")
+    _insist(_is_time(about["exported_at"]), "when it was made is no time")
     _insist(isinstance(head["floor"], int) and 1 <= head["floor"] <= head["revision"], "its first revision is none")
     known = isinstance(head["state"], str) and _is_state(definition, head["version"], head["state"])
     _insist(known, f"there is no state {head['state']!r:.60}")
@@ -228,6 +248,13 @@ def _check_entry(entry: Entry, version: int, limits: Limits) -> None:
     _insist(size(entry.arguments) <= limits.arguments, f"the arguments of {place} are too large")
     _insist(size(entry.result) <= 2 * limits.result + 64, f"the result of {place} is too large")
     _insist(size(entry.data or "") <= limits.data, f"the document of {place} is too large")
+
+
+def _check_timer(definition: Definition, timer: Timer, entry: Entry) -> None:
+    place = f"a timer of revision {entry.revision}"
+    _insist(1 <= timer.version <= entry.version, f"{place} has no version")
+    known = timer.version < definition.version or timer.state in definition.chart.node
+    _insist(known, f"{place} is of no state: {timer.state!r:.60}")
 
 
 def _is_state(definition: Definition, version: int, text: str) -> bool:

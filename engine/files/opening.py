@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from engine.copying import paced
 from engine.errors import NotFound, Refused
-from engine.files.shapes import BOOLEAN, FILE, FIXED, INTEGER, JSON, KINDS, REAL, TEXT, Shape, quoted, shape_in
-from engine.files.writing import APPLICATION_ID, FORMAT, digest_of
+from engine.files.shapes import BOOLEAN, FILE, FORMATS, INTEGER, JSON, KINDS, REAL, TEXT, Shape, quoted, shape_in
+from engine.files.writing import APPLICATION_ID, digest_of
 from engine.store.sqlite import SQLITE
 from engine.types import Json
 
@@ -37,6 +37,8 @@ class SessionFile:
     about: dict[str, Json]
     worlds: dict[str, Shape]
     """The world's tables, by name."""
+    journal: Shape
+    """The journal's, which is not the same in each format."""
 
     def rows(self, shape: Shape) -> Iterator[tuple[Any, ...]]:
         """The rows of a table as SQLite has them, a little at a time."""
@@ -59,8 +61,13 @@ def open_file(path: Path) -> Iterator[SessionFile]:
             _limit_time(connection)
             if (said := connection.execute("pragma quick_check(1)").fetchone()[0]) != "ok":
                 raise damaged(path, str(said).strip())
+            fixed = FORMATS[connection.execute("pragma user_version").fetchone()[0]]
             found = SessionFile(
-                path, connection, worlds=_plain_tables(path, connection), about=_about(path, connection)
+                path,
+                connection,
+                worlds=_plain_tables(path, connection, fixed),
+                about=_about(path, connection),
+                journal=next(shape for shape in fixed if shape.name == "journal"),
             )
             connection.set_progress_handler(None, 0)
         yield found
@@ -114,8 +121,8 @@ def _check_header(path: Path) -> None:
     (version,), (application,) = struct.unpack(">i", header[60:64]), struct.unpack(">i", header[68:72])
     if application != APPLICATION_ID:
         raise _foreign(path)
-    if version > FORMAT:
-        raise newer(path, f"a newer Turnkeeper: its format is {version}", str(FORMAT))
+    if version > max(FORMATS):
+        raise newer(path, f"a newer Turnkeeper: its format is {version}", str(max(FORMATS)))
     if version < 1:
         raise damaged(path, f"its format is {version}")
     page, pages = struct.unpack(">H", header[16:18])[0], struct.unpack(">I", header[28:32])[0]
@@ -136,7 +143,7 @@ def _limit_time(connection: Any) -> None:
     connection.set_progress_handler(lambda: time.monotonic() > until, STEPS)
 
 
-def _plain_tables(path: Path, connection: Any) -> dict[str, Shape]:
+def _plain_tables(path: Path, connection: Any, fixed: tuple[Shape, ...]) -> dict[str, Shape]:
     """The world's tables, after all were held to the SQL that an export would write."""
     found = {}
     for kind, name, table, sql in connection.execute("select type, name, tbl_name, sql from sqlite_master"):
@@ -148,10 +155,10 @@ def _plain_tables(path: Path, connection: Any) -> dict[str, Shape]:
     for name, sql in found.items():
         if sql != shapes[name].sql or not {kind for _, kind in shapes[name].columns} <= set(KINDS):
             raise damaged(path, f"its table {name!r:.60} is not as an export makes it")
-    for shape in FIXED:
+    for shape in fixed:
         if shapes.pop(shape.name, None) != shape:
             raise damaged(path, f"its table {shape.name!r} is not as an export makes it")
-    for shape in (*FIXED, *shapes.values()):
+    for shape in (*fixed, *shapes.values()):
         _check_types(path, connection, shape)
     return shapes
 

@@ -6,7 +6,7 @@ be held to it word for word: no trigger, view, default or expression fits in.
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Boolean, Column, Date, DateTime, Enum, Float, Integer, String, Time, TypeDecorator, Uuid
@@ -136,16 +136,24 @@ JOURNAL = Shape(
         ("target", INTEGER),
         ("below", INTEGER),
         ("adopted", INTEGER),
+        ("timers", JSON),
     ),
     ("revision",),
     (Reference(("by",), "person", ("id",)),),
 )
 """What happened, oldest first."""
 
+JOURNAL_1 = replace(JOURNAL, columns=JOURNAL.columns[:-1])
+"""The same of a session that never waited for anything, as all were before there were timers."""
+
 SNAPSHOT = Shape("snapshot", (("row_set", INTEGER), ("table", TEXT), ("row", JSON)))
 """Rows that the session no longer shows, for the revisions at which it did: `journal.adopted` names row sets."""
 
-FIXED = (FILE, PERSON, SESSION, JOURNAL, SNAPSHOT)
+FORMATS = {
+    1: (FILE, PERSON, SESSION, JOURNAL_1, SNAPSHOT),
+    2: (FILE, PERSON, SESSION, JOURNAL, SNAPSHOT),
+}
+"""The fixed tables by the number of the file's format. The lowest is written that holds it all, for older readers."""
 
 
 def shape_of(model: type[SQLModel]) -> Shape:

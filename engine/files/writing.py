@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from engine.copying import paced
 from engine.definition import Definition
 from engine.errors import Refused, StoreError
-from engine.files.shapes import FILE, FIXED, JOURNAL, JSON, PERSON, SESSION, SNAPSHOT, Shape, encoded, quoted, shape_of
+from engine.files.shapes import FILE, FORMATS, JSON, PERSON, SESSION, SNAPSHOT, Shape, encoded, quoted, shape_of
 from engine.files.shared import SharedCopies
 from engine.pasts import shown_by
 from engine.rows import Row, table_of
@@ -27,8 +27,6 @@ from engine.types import Json, Principal, dumped
 
 APPLICATION_ID = 0x544B4652
 """What SQLite files of this kind say they are (`TKFR`)."""
-FORMAT = 1
-"""The number of the file's format; a reader refuses higher ones."""
 NOTHING = '{"value":null,"content":[]}'
 """The result of an entry of which only the document is kept."""
 PAGE = 500
@@ -61,20 +59,28 @@ def write_file(
 def fill(path: Path, transaction: Transaction, definition: Definition, record: Record) -> tuple[int, int]:
     """Write a session into an empty SQLite file; how many journal entries and rows it has."""
     connection: Any = SQLITE.connect(str(path), isolation_level=None)
+    form = _form(transaction, record)
     try:
         for pragma in (
             "journal_mode = off",
             "synchronous = off",
             f"application_id = {APPLICATION_ID}",
-            f"user_version = {FORMAT}",
+            f"user_version = {form}",
         ):
             connection.execute(f"pragma {pragma}")
         connection.execute("begin")
-        written = _Writing(connection, transaction, definition, record).all()
+        written = _Writing(connection, transaction, definition, record, FORMATS[form]).all()
         connection.execute("commit")
         return written
     finally:
         connection.close()
+
+
+def _form(transaction: Transaction, record: Record) -> int:
+    """The lowest format that holds all of a session."""
+    own = JOURNAL_TABLE.c
+    waited = select(1).where(own.session_id == record.id, own.timers.is_not(None)).limit(1)
+    return 1 if transaction.run(waited).first() is None else 2
 
 
 def digest_of(connection: Any) -> str:
@@ -96,8 +102,17 @@ def owner_hash(handle: str, issuer: str, subject: str) -> str:
 class _Writing:
     """One session on its way into one file; people get numbers as they are met."""
 
-    def __init__(self, connection: Any, transaction: Transaction, definition: Definition, record: Record) -> None:
+    def __init__(
+        self,
+        connection: Any,
+        transaction: Transaction,
+        definition: Definition,
+        record: Record,
+        fixed: tuple[Shape, ...],
+    ) -> None:
         self._connection = connection
+        self._fixed = fixed
+        self._journal = next(shape for shape in fixed if shape.name == JOURNAL_TABLE.name)
         self._transaction = transaction
         self._definition = definition
         self._record = record
@@ -110,10 +125,10 @@ class _Writing:
         """Write everything; how many journal entries and rows that was."""
         worlds = [(model, shape_of(model)) for model in self._definition.rows]
         copies = {name: shape_of(model) for name, model in self._shared.models.items()}
-        for shape in (*FIXED, *(shape for _, shape in worlds), *copies.values()):
+        for shape in (*self._fixed, *(shape for _, shape in worlds), *copies.values()):
             self._connection.execute(shape.sql)
         self._session()
-        entries = self._add(JOURNAL, map(self._entry, paced(self._entries())))
+        entries = self._add(self._journal, map(self._entry, paced(self._entries())))
         now = self._record.rows_at
         rows = sum(self._add(shape, map(shape.row, self._images(model, now))) for model, shape in worlds)
         for rows_id in (found for found in self._sets if found != now):
@@ -152,8 +167,8 @@ class _Writing:
             "shared": self._shared.seen(entry),
         }
         if entry.revision < self._record.floor:
-            own |= {"arguments": "{}", "result": NOTHING, "rows": None, "shared": None}
-        return tuple(own[name] if name in own else getattr(entry, name) for name, _ in JOURNAL.columns)
+            own |= {"arguments": "{}", "result": NOTHING, "rows": None, "shared": None, "timers": None}
+        return tuple(own[name] if name in own else getattr(entry, name) for name, _ in self._journal.columns)
 
     def _earlier(self, model: type[Row], rows_id: int) -> Iterator[tuple[Any, ...]]:
         number, table = self._sets[rows_id], table_of(model).name

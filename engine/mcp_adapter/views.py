@@ -132,6 +132,7 @@ def _state(dispatcher: Dispatcher, principal: Principal, world: Definition, hand
         "allowed_actions": list(now.allowed_actions),
         "refused_actions": now.refusals,
         "expired_at": now.expired_at,
+        **({"messages": [message.as_json() for message in now.messages]} if now.messages else {}),
     } | part_of(past, dispatcher.limits.result)
 
 
@@ -145,6 +146,8 @@ def part_of(past: Past, room: int, offset: int | None = None) -> dict[str, Json]
         head["data"] = None if past.data is None else json.loads(past.data)
         if weight(head) + 2 * AROUND > room:
             head = without(head, ("data",), weight(head))
+        if past.timers:
+            head["timers"] = [timer.shown for timer in past.timers]
     rows = [(table, row) for table, found in past.rows.items() for row in found]
     taken = weight(head)
     some, more = (

@@ -189,7 +189,7 @@ def _delays(chart: Chart) -> Iterator[Problem]:
                 yield in_state(node.name, what, "keep one of them, or give each an action of its own")
             if not any(way.hears(event) and _meet(chart, way.source, node.name) for way in chart.transitions):
                 what = f"waits for {event!r}, which nothing hears there"
-                remedy = f"write an @action(source={node.name!r}, after=…) for what is due, or remove the delay"
+                remedy = f"write a @transition(source={node.name!r}, after=…) for what is due, or remove the delay"
                 yield in_state(node.name, what, remedy)
 
 

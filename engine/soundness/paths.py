@@ -12,7 +12,7 @@ from itertools import combinations, islice
 
 import networkx
 
-from engine.charts import DONE, ROOT, Chart, Configuration, Event, Transition
+from engine.charts import DONE, DUE, ROOT, Chart, Configuration, Event, Transition
 from engine.soundness.structure import in_transition
 from engine.statechart import Apart, Moment, Step, can_be_together
 
@@ -275,6 +275,8 @@ class _Exploration:
             if delay.event == name
         ]
         after = f"(after {_spoken(min(waits))}) " if waits else ""
+        if name.startswith(DUE):
+            name = next((way.label for way in originals if way.label), name)
         return after + name + (f" ({', '.join(chosen)})" if chosen else "")
 
 

@@ -63,6 +63,13 @@ def publish(transaction: Transaction, record: Record) -> None:
         raise _given_up()
 
 
+def keep_timers(transaction: Transaction, record: Record) -> None:
+    """Have the journal of a copy end with the timers that it begins with, if it has any: they count from now."""
+    if record.timers is not None:
+        last = (JOURNAL.c.session_id == record.id, JOURNAL.c.revision == record.revision)
+        transaction.run(update(JOURNAL).where(*last).values(timers=record.timers))
+
+
 def adopt(transaction: Transaction, record: Record, rows_id: int) -> None:
     """Have a session show another row set: its own, an earlier one or a batch. Raises Conflict if it was given up."""
     if rows_id != record.id:
@@ -170,7 +177,7 @@ def delete_row(transaction: Transaction, session_id: int) -> None:
 def size_of(transaction: Transaction, session_id: int, revision: int, most: int) -> tuple[int, int]:
     """Entries and characters of a journal up to a revision, counted up to `most` entries."""
     own = JOURNAL.c
-    parts = (own.arguments, own.result, func.coalesce(own.data, ""), func.coalesce(own.rows, ""))
+    parts = (own.arguments, own.result, *(func.coalesce(part, "") for part in (own.data, own.rows, own.timers)))
     length = sum((func.length(part) for part in parts[1:]), func.length(parts[0]))
     some = (
         select(length.label("length")).where(own.session_id == session_id, own.revision <= revision).limit(most)

@@ -40,14 +40,17 @@ def horizon(transaction: Transaction, record: Record, before: datetime) -> int:
 
 
 def raise_floor(transaction: Transaction, record: Record, floor: Entry) -> None:
-    """Let a session's kept past begin with an entry, which then says what the document and the row set were."""
+    """Let a session's kept past begin with an entry, which then says what document, row set and timers were."""
     data, version = transaction.data_at(record.id, floor.revision)
     values: dict[str, object] = {"rows": None, "shared": None}
+    if floor.timers is None and (timers := transaction.timers_at(record.id, floor.revision)) is not None:
+        values["timers"] = timers
     if version in (0, floor.version):
         values["data"] = ("null" if data is None else data) if version else None
     else:
         holder = _with_document(transaction, record, floor.revision)
-        transaction.run(update(JOURNAL).where(*_is(record.id, holder)).values(rows=None, shared=None))
+        emptied = update(JOURNAL).where(*_is(record.id, holder)).values(rows=None, shared=None, timers=None)
+        transaction.run(emptied)
     rows_id = transaction.rows_at(record.id, floor.revision)
     if rows_id != record.id:
         values["adopted"] = rows_id
@@ -65,9 +68,9 @@ def empty(transaction: Transaction, record: Record) -> int:
     )
     revisions = list(transaction.run(chosen.order_by(entry.revision).limit(AT_ONCE)).scalars())
     if revisions:
-        _change_stored(transaction, record, revisions, (entry.data, entry.rows, entry.shared))
+        _change_stored(transaction, record, revisions, (entry.data, entry.rows, entry.shared, entry.timers))
         empty_them = update(JOURNAL).where(entry.session_id == record.id, entry.revision.in_(revisions))
-        transaction.run(empty_them.values(data=None, rows=None, shared=None))
+        transaction.run(empty_them.values(data=None, rows=None, shared=None, timers=None))
     return len(revisions)
 
 
@@ -107,9 +110,8 @@ def _with_document(transaction: Transaction, record: Record, floor: int) -> int:
 
 def _to_empty(floor: "ColumnElement[int] | int") -> ColumnElement[bool]:
     entry = JOURNAL.c
-    return and_(
-        entry.revision < floor, or_(entry.data.is_not(None), entry.rows.is_not(None), entry.shared.is_not(None))
-    )
+    full = (column.is_not(None) for column in (entry.data, entry.rows, entry.shared, entry.timers))
+    return and_(entry.revision < floor, or_(*full))
 
 
 def _change_stored(

@@ -474,10 +474,22 @@ class Transaction:
         ).fetchone()
         return (None, 0) if row is None else (None if row[0] == "null" else row[0], row[1])
 
+    def timers_at(self, session_id: int, revision: int) -> str | None:
+        """The timers as they were set after a revision, as text."""
+        row = self._execute(
+            "select timers from journal where session_id = ? and revision <= ? and timers is not null"
+            " order by revision desc limit 1",
+            (session_id, revision),
+        ).fetchone()
+        return None if row is None or row[0] == "null" else str(row[0])
+
     def store_present(self, record: Record, version: int) -> bool:
-        """Write a session's state and document as the world's version has them now, unless another did; whether."""
-        statement = "update session set state = ?, data = ?, version = ? where id = ? and version = ?"
-        values = (record.state, record.data, record.version, record.id, version)
+        """Write a session's state, document and timers as the world's version has them, unless another did; whether."""
+        statement = (
+            "update session set state = ?, data = ?, timers = ?, due_at = ?, version = ? where id = ? and version = ?"
+        )
+        present = (record.state, record.data, record.timers, record.due_at)
+        values = (*present, record.version, record.id, version)
         return bool(self._execute(statement, values).rowcount == 1)
 
     def rows_at(self, session_id: int, revision: int) -> int:

@@ -16,6 +16,6 @@ Large = BigInteger().with_variant(Integer(), "sqlite")
 """Integers of 64 bits on every database."""
 
 
-def partial_index(where: str, *columns: str, unique: bool = False) -> Index:
-    """An index of the few rows that fit a condition."""
-    return Index(None, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
+def partial_index(where: str, *columns: str, unique: bool = False, name: str | None = None) -> Index:
+    """An index of the few rows that fit a condition; two of the same columns need names of their own."""
+    return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))

@@ -90,6 +90,7 @@ class JournalRow(SQLModel, table=True):
         partial_index("target is not null", "session_id", "target", "revision"),
         partial_index("adopted is not null", "session_id", "revision"),
         partial_index("shared is not null", "at"),
+        partial_index("timers is not null", "session_id", "revision", name="ix_journal_timers"),
     )
     session_id: int = Field(primary_key=True, foreign_key="session.id", ondelete="CASCADE")
     revision: int = Field(primary_key=True)

@@ -597,7 +597,7 @@ def test_delay_has_an_action() -> None:
         (
             "state 'a'",
             "waits for 'due', which nothing hears there",
-            "write an @action(source='a', after=…) for what is due, or remove the delay",
+            "write a @transition(source='a', after=…) for what is due, or remove the delay",
         )
     ]
 

@@ -83,19 +83,24 @@ def test_chart_that_is_stored_between_microsteps_goes_the_same_way(chart: Chart,
 @given(CHARTS, SENT)
 @settings(deadline=None)
 def test_due_is_just_what_belongs_to_active_states(chart: Chart, events: list[str]) -> None:
-    due: Counter[tuple[str, str]] = Counter()
+    due: Counter[str] = Counter()
+    active: frozenset[str] = frozenset()
     for step in steps(chart, events):
+        left = {effect.state for effect in step.effects if isinstance(effect, Cancel)}
+        assert active - step.configuration.active <= left
         for effect in step.effects:
-            due[key(effect)] += 1 if isinstance(effect, Schedule) else -1
-            assert due[key(effect)] in (0, 1)
-        assert {state for (state, _), count in due.items() if count} == {
-            state for state in step.configuration.active if chart.node[state].delays
-        }
+            due = told(due, effect)
+        active = step.configuration.active
+        assert {state for state, count in due.items() if count} == {s for s in active if chart.node[s].delays}
 
 
-def key(effect: Effect) -> tuple[str, str]:
+def told(due: Counter[str], effect: Effect) -> Counter[str]:
+    """How often each state waits after an effect, which is once at most."""
     assert isinstance(effect, Schedule | Cancel)
-    return effect.state, effect.event
+    if isinstance(effect, Schedule):
+        assert not due[effect.state]
+        return due + Counter([effect.state])
+    return due - Counter({effect.state: due[effect.state]})
 
 
 @given(CHARTS, SENT, st.integers(min_value=0, max_value=12))

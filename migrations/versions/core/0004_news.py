@@ -28,6 +28,8 @@ INDEXES = (
     ("session", "world,id", "news is not null"),
 )
 """Indexes: table, columns, and which rows they have if not all."""
+TIMERS = "timers is not null"
+"""The rows of an index whose columns another one has, too, and which has a name of its own therefore."""
 
 Large = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
@@ -163,10 +165,14 @@ def upgrade() -> None:
     for table, columns, where in INDEXES:
         wanted = sa.text(where) if where else None
         op.create_index(_index(table, columns), table, columns.split(","), sqlite_where=wanted, postgresql_where=wanted)
+    wanted = sa.text(TIMERS)
+    columns = ["session_id", "revision"]
+    op.create_index("ix_journal_timers", "journal", columns, sqlite_where=wanted, postgresql_where=wanted)
 
 
 def downgrade() -> None:
     """Take the change back."""
+    op.drop_index("ix_journal_timers", "journal")
     for table, columns, _ in INDEXES:
         op.drop_index(_index(table, columns), table)
     for table in reversed(TABLES):
