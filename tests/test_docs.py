@@ -3,12 +3,14 @@
 import re
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from engine.background.clock import advance
 from engine.dispatch import Call, Dispatcher
 from engine.errors import Forbidden, NotFound, Refused
 from engine.migrate import upgrade
@@ -157,6 +159,43 @@ def test_the_order_of_the_docs_is_paid_and_packed_side_by_side(tmp_path: Path) -
     assert state(dispatcher, "order") == "due + packed"
     call(dispatcher, "order", "cancel")
     assert state(dispatcher, "order") == "cancelled"
+
+
+def test_the_lift_of_the_docs_shuts_and_goes_down_by_itself(tmp_path: Path) -> None:
+    dispatcher = charted(tmp_path, "delayed")
+    call(dispatcher, "lift", "call")
+    advance(dispatcher, timedelta(seconds=8))
+    call(dispatcher, "lift", "press")
+    advance(dispatcher, timedelta(seconds=8))
+    assert state(dispatcher, "lift") == "open"
+    advance(dispatcher, timedelta(seconds=3))
+    assert state(dispatcher, "lift") == "shut"
+    call(dispatcher, "lift", "undo")
+    advance(dispatcher, timedelta(seconds=9))
+    assert state(dispatcher, "lift") == "open"
+    call(dispatcher, "lift", "block")
+    advance(dispatcher, timedelta(minutes=4))
+    assert state(dispatcher, "lift") == "open"
+    advance(dispatcher, timedelta(minutes=1))
+    assert state(dispatcher, "lift") == "down"
+    history = dispatcher.history(LOCAL, dispatcher.main(LOCAL, "lift"))
+    assert [entry["action"] for entry in history if entry["by"] == "timer"] == [
+        "timer.shut",
+        "timer",
+        "timer.go_down",
+    ]
+
+
+def test_the_seat_of_the_docs_is_tested_as_they_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "seats.py").write_text(blocks("docs/worlds.md", "python timers")[0])
+    monkeypatch.syspath_prepend(tmp_path)
+    tests: dict[str, Any] = {}
+    exec(blocks("docs/worlds.md", "python timers test")[0], tests)
+    found = [test for name, test in tests.items() if name.startswith("test_")]
+    for test in found:
+        test()
+    assert len(found) == 2
+    monkeypatch.delitem(sys.modules, "seats")
 
 
 def test_the_story_of_the_docs_goes_on_where_it_was_left(tmp_path: Path) -> None:

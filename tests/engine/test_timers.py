@@ -9,14 +9,17 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from engine import World, action, transition, upgrade
+from engine import Compound, World, action, transition, upgrade
 from engine.background.clock import advance
+from engine.definition import doubts
 from engine.dispatch import Answer, Dispatcher
+from engine.drawing.mermaid import mermaid
 from engine.errors import Conflict, DefinitionError, LimitExceeded, Refused
 from engine.firing import AT_ONCE
 from engine.limits import Limits
 from engine.operations import Call
 from engine.retention import prune
+from engine.soundness.paths import shortest
 from engine.types import LOCAL, OPERATOR, Change
 from tests.engine.stalls import (
     HOUR,
@@ -629,3 +632,43 @@ def test_the_clock_of_a_test_moves_from_one_timer_to_the_next(dispatcher_of: Mak
     times = [entry["at"] for entry in dispatcher.history(LOCAL, session)][3:]
     minutes = [round((datetime.fromisoformat(at) - began) / MINUTE) for at in times]
     assert minutes == [10, 20] and round((dispatcher.store.now() - began) / MINUTE) == 60
+
+
+# what a chart with delays is drawn and checked as
+
+
+def test_a_delayed_transition_is_drawn_with_its_time_and_is_a_step_of_a_way() -> None:
+    chart = Mill.definition.chart
+    drawn = mermaid(chart)
+    assert "warm --> cold: cool after 30 min\n" in drawn and "cold --> hot: heat after 10 min [guarded]\n" in drawn
+    assert shortest(chart)["hot"] == ("enter_mill", "(after 30 min) cool", "(after 10 min) heat [is_open]")
+    assert doubts(Mill.definition) == []
+
+
+def test_delays_of_states_around_each_other_do_not_end_each_other(dispatcher_of: Make) -> None:
+    class Room(StrEnum):
+        HOUSE = "house"
+        HALL = "hall"
+        ATTIC = "attic"
+        STREET = "street"
+
+    class Visit(World, name="visit", states=[Compound(Room.HOUSE, Room.HALL, Room.ATTIC), Room.STREET]):
+        @action(source=Room.STREET, target=Room.HOUSE)
+        def knock(self) -> None: ...
+
+        @transition(source=[Room.HOUSE, Room.HALL], target=Room.STREET, after=HOUR)
+        @transition(source=Room.ATTIC, target=Room.HALL, after=MINUTE)
+        def tire(self) -> None: ...
+
+        @action(source=Room.HALL, target=Room.ATTIC)
+        def climb(self) -> None: ...
+
+    dispatcher = dispatcher_of(Visit)
+    session = dispatcher.start(LOCAL, "visit").session
+    advance(dispatcher, 30 * MINUTE)
+    act(dispatcher, session, "climb")
+    assert waits(dispatcher, session) == [("timer.tire", "house", 30.0), ("timer.tire", "attic", 1.0)]
+    advance(dispatcher, 2 * MINUTE)
+    assert waits(dispatcher, session) == [("timer.tire", "house", 28.0), ("timer.tire", "hall", 59.0)]
+    advance(dispatcher, 28 * MINUTE)
+    assert dispatcher.now(LOCAL, session).state == "street" and waits(dispatcher, session) == []
