@@ -61,7 +61,7 @@ class Placed(
 class Standing:
     """The context of a chart that is asked by itself: it gives its guards nothing to look at."""
 
-    def at(self, moment: object, *, reading: bool = False) -> "Standing":
+    def at(self, moment: object, *, reading: bool = False, entering: str | None = None) -> "Standing":
         return self
 
     def __enter__(self) -> None: ...

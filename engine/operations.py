@@ -196,7 +196,8 @@ class Opened:
         asked = [] if situation is None or situation.asked is None else situation.asked
         effects = [*asked, *(() if step is None else step.effects)]
         before = self.waiting
-        if self._fired is None and not before and all(isinstance(effect, statechart.Cancel) for effect in effects):
+        ends = all(isinstance(effect, statechart.Cancel) for effect in effects)
+        if self._fired is None and (not effects or (ends and not before)):
             return None
         configuration = self.configuration if step is None else step.configuration
         chart, active = self.definition.chart, configuration.active

@@ -266,8 +266,15 @@ class Transaction:
         if principal.is_known:
             raise _deleted()
         values = (principal.issuer, principal.subject, principal.name)
-        row = self._execute("insert into person (issuer, subject, name) values (?, ?, ?) returning id", values)
-        return int(row.fetchone()[0])
+        made = self._execute(
+            "insert into person (issuer, subject, name) values (?, ?, ?) on conflict (issuer, subject) do nothing"
+            " returning id",
+            values,
+        ).fetchone()
+        found = self.person_id(principal) if made is None else int(made[0])  # another transaction was faster
+        if found is None:
+            raise StoreError(f"The person {principal.subject!r} came and went while it was looked for.")
+        return found
 
     def lock_person(self, person_id: int) -> None:
         """Have others wait who count what this person owns. Raises Unauthenticated for one deleted meanwhile."""
