@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import Any
 
@@ -26,6 +26,8 @@ from engine.types import Json, dumped, elements
 HANDLE = re.compile(r"ses_[A-Za-z0-9_-]{8,64}")
 NAME = 200
 """Characters of a person's name at most."""
+SKEW = timedelta(days=1)
+"""How far the clocks of two machines may differ that wrote one session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Contents:
                 self._document(entry.version, entry.data)
                 self._check_images(entry)
                 for timer in read(entry.timers):
-                    _check_timer(self.definition, timer, entry)
+                    _check_timer(self.definition, timer, entry, self.exported_at)
             for table in self._own_tables:
                 for found in self._images_now(table):
                     self._values(table, version, found)
@@ -250,8 +252,9 @@ def _check_entry(entry: Entry, version: int, limits: Limits) -> None:
     _insist(size(entry.data or "") <= limits.data, f"the document of {place} is too large")
 
 
-def _check_timer(definition: Definition, timer: Timer, entry: Entry) -> None:
+def _check_timer(definition: Definition, timer: Timer, entry: Entry, exported_at: datetime) -> None:
     place = f"a timer of revision {entry.revision}"
+    _insist(timer.set_at - exported_at <= SKEW, f"{place} was set after the file was made")
     _insist(1 <= timer.version <= entry.version, f"{place} has no version")
     known = timer.version < definition.version or timer.state in definition.chart.node
     _insist(known, f"{place} is of no state: {timer.state!r:.60}")

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from contextlib import closing
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -15,12 +16,14 @@ from engine.definition import doubts
 from engine.dispatch import Answer, Dispatcher
 from engine.drawing.mermaid import mermaid
 from engine.errors import Conflict, DefinitionError, LimitExceeded, Refused
+from engine.files.writing import digest_of
 from engine.firing import AT_ONCE
 from engine.limits import Limits
 from engine.operations import Call
 from engine.retention import prune
 from engine.soundness.paths import shortest
-from engine.types import LOCAL, OPERATOR, Change
+from engine.store.sqlite import SQLITE
+from engine.types import LOCAL, OPERATOR, Change, Json
 from tests.engine.stalls import (
     HOUR,
     MINUTE,
@@ -503,6 +506,54 @@ def test_a_session_without_timers_is_written_in_the_older_format(dispatcher_of: 
     assert [int.from_bytes(file.read_bytes()[60:64]) for file in (plain, timed)] == [1, 2]
     assert waits(dispatcher, dispatcher.import_file(LOCAL, plain).session) == []
     assert waits(dispatcher, dispatcher.import_file(LOCAL, timed).session) == [("ring", "", 10.0)]
+
+
+WHOLE = {
+    "action": "ring",
+    "arguments": {},
+    "state": "free",
+    "version": 1,
+    "set_at": "2026-01-01T00:00:00.000000+00:00",
+    "due_at": "2026-01-01T01:00:00.000000+00:00",
+}
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    "timers",
+    [
+        {"ring": 1},
+        [1],
+        [{"action": "ring"}],
+        [{**WHOLE, "more": 1}],
+        [{**WHOLE, "state": "nowhere"}],
+        [{**WHOLE, "version": 2}],
+        [{**WHOLE, "arguments": []}],
+        [{**WHOLE, "due_at": WHOLE["set_at"]}],
+        [{**WHOLE, "due_at": "2026-01-01T01:00:00"}],
+        [{**WHOLE, "set_at": 5}],
+        [{**WHOLE, "set_at": "9999-12-31T22:00:00+00:00", "due_at": "9999-12-31T23:00:00+00:00"}],
+    ],
+)
+def test_a_file_whose_timers_are_not_whole_is_refused(dispatcher_of: Make, tmp_path: Path, timers: Json) -> None:
+    dispatcher, file = dispatcher_of(Stall), tmp_path / "stall.db"
+    session = stall(dispatcher)
+    act(dispatcher, session, "bell")
+    dispatcher.export(LOCAL, session, file)
+    edit(file, [WHOLE])
+    copy = dispatcher.import_file(LOCAL, file).session
+    assert [name for name, *_ in waits(dispatcher, copy)] == ["ring"]
+    edit(file, timers)
+    with pytest.raises(Refused) as refused:
+        dispatcher.import_file(LOCAL, file)
+    assert refused.value.rule == "damaged_file"
+
+
+def edit(file: Path, timers: Json) -> None:
+    """Put other timers into a session file, and make it whole again."""
+    with closing(SQLITE.connect(str(file), isolation_level=None)) as connection:
+        connection.execute("update journal set timers = ? where revision = 2", (json.dumps(timers),))
+        connection.execute("update turnkeeper set digest = ?", (digest_of(connection),))
 
 
 def test_a_copy_may_set_timers_of_its_own(dispatcher_of: Make) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from engine.dispatch import Dispatcher
 from engine.errors import Refused
 from engine.files.opening import CELL
+from engine.files.shapes import FORMATS
 from engine.files.writing import APPLICATION_ID, digest_of
 from engine.migrate import upgrade
 from engine.registry import Registry
@@ -148,8 +149,14 @@ def test_other_tables_under_our_name_are_damaged(shed: Shed, tmp_path: Path) -> 
 
 def test_newer_format_is_refused(shed: Shed) -> None:
     file = bytearray(shed.file)
-    file[60:64] = struct.pack(">i", 2)
+    file[60:64] = struct.pack(">i", max(FORMATS) + 1)
     assert shed.refused(bytes(file)) == "newer_file"
+
+
+def test_file_that_says_it_is_of_another_format_is_damaged(shed: Shed) -> None:
+    file = bytearray(shed.file)
+    file[60:64] = struct.pack(">i", 2)
+    assert shed.refused(bytes(file)) == "damaged_file"
 
 
 def test_newer_world_is_refused(shed: Shed) -> None:
