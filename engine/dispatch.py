@@ -257,29 +257,36 @@ class Dispatcher(Reader):
 
     def _fire_first(self, session: str) -> bool:
         """Do what is due first in a session, if anything is; what it raises is held against that timer alone."""
-        tried: list[Timer] = []
+        tried: list[tuple[Timer, Line]] = []
         try:
-            return self._changed(session, lambda tx: self._fired(tx, session, tried))
+            change = self._changed(session, lambda tx: self._fired(tx, session, tried))
         except (StoreError, Conflict):
             raise
         except (Exception, SystemExit) as error:  # an action's exit, too, is that timer's alone
             if not tried:
                 raise
-            timer, why = tried[-1], error
-        return self._changed(session, lambda tx: self._not_fired(tx, session, timer, why))
+            (timer, line), why = tried[-1], error
+            line.failed(why)
+            return self._changed(session, lambda tx: self._not_fired(tx, session, timer, why)) is not None
+        for _, line in tried:
+            line.done(change)
+        return change is not None
 
-    def _changed(self, session: str, work: Callable[[Transaction], Change | None]) -> bool:
+    def _changed(self, session: str, work: Callable[[Transaction], Change | None]) -> Change | None:
+        """Make a change of a session that nobody called for, and tell of it; None if there was none to make."""
+
         def kept(transaction: Transaction) -> tuple[Change, ...]:
             change = work(transaction)
             return () if change is None else (change,)
 
         try:
-            return bool(self.store.write(kept, self._hear, lane=session))
+            changes = self.store.write(kept, self._hear, lane=session)
         except Large as large:
             upgrade_ahead(self.store, large)
-            return bool(self.store.write(kept, self._hear, lane=session))
+            changes = self.store.write(kept, self._hear, lane=session)
+        return changes[0] if changes else None
 
-    def _fired(self, transaction: Transaction, session: str, tried: list[Timer]) -> Change | None:
+    def _fired(self, transaction: Transaction, session: str, tried: list[tuple[Timer, Line]]) -> Change | None:
         tried.clear()
         record = transaction.session(session)
         definition = None if record is None else self.registry.definition(record.world)
@@ -290,7 +297,7 @@ class Dispatcher(Reader):
         if timer is None:
             return None
         person = transaction.ensure_person(TIMER)
-        tried.append(timer)
+        tried.append((timer, Line(f"{definition.name}.{timer.action}", session)))
         return firing.fire(transaction, definition, record, timer, person)
 
     def _not_fired(self, transaction: Transaction, session: str, timer: Timer, why: BaseException) -> Change | None:

@@ -4,7 +4,6 @@ One that a rule refuses is over by a change that says so; one that fails in an u
 bug holds no session up and nothing is lost.
 """
 
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -13,7 +12,7 @@ from engine.definition import Definition
 from engine.errors import EngineError, Refused
 from engine.failpoints import reach
 from engine.journal import write
-from engine.logs import trace
+from engine.logs import explained
 from engine.operations import Done, Opened, as_it_was, operation_of
 from engine.resuming import TIMER_CHANGE
 from engine.store.records import Record, Transaction
@@ -24,8 +23,6 @@ AT_ONCE = 100
 """Timers of a session that are done before an action, at most; the rest is left for the next time."""
 REASON = 200
 """Characters of a reason, at most."""
-
-logger = logging.getLogger(__name__)
 
 
 class Due(Exception):
@@ -73,9 +70,8 @@ def refuse(
 def fail(
     transaction: Transaction, definition: Definition, record: Record, timer: Timer, person: int, why: BaseException
 ) -> Change:
-    """Have a timer stay that failed, and be due no more."""
-    logger.error("the timer of %s.%s in %s failed: %s", record.world, timer.action, record.handle, trace(why))
-    failed = replace(timer, failed=type(why).__name__[:FAILED])
+    """Have a timer stay that failed, and be due no more: the log explains why, under the number that it gets."""
+    failed = replace(timer, failed=f"{type(why).__name__[:FAILED]}, error {explained(why)}")
     timers = list(read(record.timers))
     timers[timers.index(timer)] = failed
     said = {"action": timer.action, "outcome": "failed", "reason": failed.failed}

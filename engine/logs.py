@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from engine.errors import Busy, EngineError, NotFound, StoreError
-from engine.types import Outcome
+from engine.types import Change, Outcome
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -48,7 +48,9 @@ class Line:
         """Log that it was accepted."""
         if not logger.isEnabledFor(logging.INFO):
             return
-        if not isinstance(outcome, Outcome):
+        if isinstance(outcome, Change):
+            self._log("session=%s revision=%d outcome=done", outcome.session, outcome.revision)
+        elif not isinstance(outcome, Outcome):
             self._log("session=%s outcome=done", shown(self._session))
         else:
             how = "done" if outcome.replayed is None else "replayed"

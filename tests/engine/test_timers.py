@@ -1,6 +1,7 @@
 """Timers: what is due is done once, in order, as long as its state is active; undo, copies and upgrades keep it so."""
 
 import json
+import re
 import threading
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -66,6 +67,22 @@ def test_what_is_due_is_done_once_by_the_timer_as_a_change_of_its_own(dispatcher
         ("release", 3, True),
     ]
     assert heard[-1].arguments == {"by": "late"} and heard[-1].state == "free"
+
+
+def test_the_log_has_a_line_of_what_was_due(dispatcher_of: Make, caplog: pytest.LogCaptureFixture) -> None:
+    dispatcher = dispatcher_of(Stall)
+    session = stall(dispatcher)
+    for name in ("hold", "mine", "nod"):
+        act(dispatcher, session, name)
+    pass_by(dispatcher, 20)
+    with caplog.at_level("INFO"):
+        dispatcher.fire(session)
+    lines = [line.partition(" ms=")[0] for line in caplog.messages if line.startswith("action=")]
+    assert re.sub("error=[0-9a-f]{8}", "error=1", "\n".join(lines)).splitlines() == [
+        f"action=stall.burst session={session} outcome=failed error=1",
+        f"action=stall.idle session={session} outcome=refused rule=unchanged",
+        f"action=stall.release session={session} revision=7 outcome=done",
+    ]
 
 
 def test_the_next_action_does_first_what_is_due(dispatcher_of: Make) -> None:
@@ -394,8 +411,9 @@ def test_a_bug_locks_no_session_and_loses_no_timer(dispatcher_of: Make, caplog: 
     assert [name for _, name in told(dispatcher, session)[3:]] == ["timer", "ring", "mend"]
     assert document(dispatcher, session)["rung"] == 1
     then, now = dispatcher.past(LOCAL, session)
-    assert [(timer.action, timer.failed) for timer in then.timers] == [("burst", "RuntimeError")]
-    assert now.messages == () and "RuntimeError" in caplog.text
+    (failed,) = then.timers
+    assert failed.action == "burst" and (failed.failed or "").startswith("RuntimeError, error ")
+    assert now.messages == () and f"{(failed.failed or '').partition(', ')[2]}: RuntimeError" in caplog.text
     with pytest.raises(Refused, match="No timer of 'ring' failed"):
         resume(dispatcher, session, "ring")
     resume(dispatcher, session, "burst")
