@@ -19,7 +19,7 @@ from engine.batches import delete
 from engine.checks import allow, at_large, check_key, check_revision, find, need, possible, role_of
 from engine.configurations import shown
 from engine.definition import Definition
-from engine.errors import Conflict, InvalidArguments, LimitExceeded, Refused, StoreError
+from engine.errors import Conflict, StoreError
 from engine.expiry import check_open, expired_at
 from engine.failpoints import reach
 from engine.files.contents import Contents
@@ -45,7 +45,7 @@ from engine.store.hidden import hide
 from engine.store.records import Record, Transaction
 from engine.store.stores import Store
 from engine.timers import Timer
-from engine.types import LOCAL, TIMER, Change, Json, Outcome, Principal, Role
+from engine.types import LOCAL, Change, Json, Outcome, Principal, Role
 from engine.upgrading import upgrade_ahead
 
 T = TypeVar("T")
@@ -259,7 +259,7 @@ class Dispatcher(Reader):
         """Do what is due first in a session, if anything is; what it raises is held against that timer alone."""
         tried: list[tuple[Timer, Line]] = []
         try:
-            change = self._changed(session, lambda tx: self._fired(tx, session, tried))
+            change = self._changed(session, lambda tx: firing.fire_first(tx, self.registry, session, tried))
         except (StoreError, Conflict):
             raise
         except (Exception, SystemExit) as error:  # an action's exit, too, is that timer's alone
@@ -267,7 +267,8 @@ class Dispatcher(Reader):
                 raise
             (timer, line), why = tried[-1], error
             line.failed(why)
-            return self._changed(session, lambda tx: self._not_fired(tx, session, timer, why)) is not None
+            noted = self._changed(session, lambda tx: firing.note(tx, self.registry, session, timer, why))
+            return noted is not None
         for _, line in tried:
             line.done(change)
         return change is not None
@@ -285,34 +286,6 @@ class Dispatcher(Reader):
             upgrade_ahead(self.store, large)
             changes = self.store.write(kept, self._hear, lane=session)
         return changes[0] if changes else None
-
-    def _fired(self, transaction: Transaction, session: str, tried: list[tuple[Timer, Line]]) -> Change | None:
-        tried.clear()
-        record = transaction.session(session)
-        definition = None if record is None else self.registry.definition(record.world)
-        if record is None or definition is None:
-            return None
-        bring(transaction, definition, record)
-        timer = firing.next_timer(transaction, record)
-        if timer is None:
-            return None
-        person = transaction.ensure_person(TIMER)
-        tried.append((timer, Line(f"{definition.name}.{timer.action}", session)))
-        return firing.fire(transaction, definition, record, timer, person)
-
-    def _not_fired(self, transaction: Transaction, session: str, timer: Timer, why: BaseException) -> Change | None:
-        """Note what became of a timer that could not be done, unless it is over already."""
-        record = transaction.session(session)
-        definition = None if record is None else self.registry.definition(record.world)
-        if record is None or definition is None:
-            return None
-        bring(transaction, definition, record)
-        if firing.next_timer(transaction, record) != timer:
-            return None
-        person = transaction.ensure_person(TIMER)
-        if isinstance(why, Refused | InvalidArguments) and not _is_too_long(why):
-            return firing.refuse(transaction, definition, record, timer, person, why)
-        return firing.fail(transaction, definition, record, timer, person, why)
 
     def _in_time(self, attempt: Callable[[bool], Outcome]) -> Outcome:
         """What an attempt gives once nothing is due before it, or enough was done; it is told whether to look."""
@@ -479,11 +452,6 @@ class Dispatcher(Reader):
             request=request,
         )
         return _kept(fork(transaction, wanted, self.limits.at_once))
-
-
-def _is_too_long(why: BaseException) -> bool:
-    """Whether something was refused for the time that it took, which is no rule of its world."""
-    return isinstance(why, LimitExceeded) and why.rule == "action_too_long"
 
 
 def _kept(outcome: Outcome) -> Kept:

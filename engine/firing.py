@@ -9,11 +9,13 @@ from dataclasses import replace
 
 from engine.arguments import canonical, parsed
 from engine.definition import Definition
-from engine.errors import EngineError, Refused
+from engine.errors import InvalidArguments, Refused
 from engine.failpoints import reach
 from engine.journal import write
-from engine.logs import explained
+from engine.logs import Line, explained
 from engine.operations import Done, Opened, as_it_was, operation_of
+from engine.present import bring
+from engine.registry import Registry
 from engine.resuming import TIMER_CHANGE
 from engine.store.records import Record, Transaction
 from engine.timers import FAILED, Timer, first_due, read, without
@@ -23,6 +25,8 @@ AT_ONCE = 100
 """Timers of a session that are done before an action, at most; the rest is left for the next time."""
 REASON = 200
 """Characters of a reason, at most."""
+TOO_LONG = "action_too_long"
+"""What is refused for its time: no rule of a world, so that the timer is not over by it."""
 
 
 class Due(Exception):
@@ -38,13 +42,19 @@ def is_due(transaction: Transaction, record: Record) -> bool:
     return record.due_at is not None and record.due_at <= transaction.at
 
 
-def next_timer(transaction: Transaction, record: Record) -> Timer | None:
-    """The timer that goes first, if any is due."""
-    return first_due(read(record.timers), transaction.now)
+def fire_first(
+    transaction: Transaction, registry: Registry, session: str, tried: list[tuple[Timer, Line]]
+) -> Change | None:
+    """Do what is due first in a session, if anything is: `tried` is then that timer, with its line of the log.
 
-
-def fire(transaction: Transaction, definition: Definition, record: Record, timer: Timer, person: int) -> Change:
-    """Do what a timer was set for. Raises what its action raises; Refused where it is possible no more."""
+    Raises what its action raises; Refused where it is possible no more.
+    """
+    tried.clear()
+    if (found := _found(transaction, registry, session)) is None:
+        return None
+    definition, record, timer = found
+    person = transaction.ensure_person(TIMER)
+    tried.append((timer, Line(f"{definition.name}.{timer.action}", session)))
     opened = Opened(transaction, definition, record, TIMER, {}, None)
     opened.consume(timer)
     _insist_on_state(opened, timer)
@@ -59,33 +69,40 @@ def fire(transaction: Transaction, definition: Definition, record: Record, timer
     return change
 
 
-def refuse(
-    transaction: Transaction, definition: Definition, record: Record, timer: Timer, person: int, why: EngineError
-) -> Change:
-    """Have a timer be over that was refused."""
-    said = {"action": timer.action, "outcome": "refused", "rule": why.rule, "reason": why.reason[:REASON]}
-    return _noted(transaction, definition, record, person, said, without(read(record.timers), timer))
-
-
-def fail(
-    transaction: Transaction, definition: Definition, record: Record, timer: Timer, person: int, why: BaseException
-) -> Change:
-    """Have a timer stay that failed, and be due no more: the log explains why, under the number that it gets."""
+def note(transaction: Transaction, registry: Registry, session: str, timer: Timer, why: BaseException) -> Change | None:
+    """Say what became of a timer that could not be done, unless another process was faster."""
+    found = _found(transaction, registry, session)
+    if found is None or found[2] != timer:
+        return None
+    definition, record, _ = found
+    if isinstance(why, Refused | InvalidArguments) and why.rule != TOO_LONG:
+        said = {"action": timer.action, "outcome": "refused", "rule": why.rule, "reason": why.reason[:REASON]}
+        return _noted(transaction, definition, record, said, without(read(record.timers), timer))
     failed = replace(timer, failed=f"{type(why).__name__[:FAILED]}, error {explained(why)}")
-    timers = list(read(record.timers))
-    timers[timers.index(timer)] = failed
-    said = {"action": timer.action, "outcome": "failed", "reason": failed.failed}
-    return _noted(transaction, definition, record, person, said, tuple(timers))
+    said = {"action": timer.action, "outcome": "failed", "reason": failed.failed or ""}
+    timers = [failed if one == timer else one for one in read(record.timers)]
+    return _noted(transaction, definition, record, said, tuple(timers))
+
+
+def _found(transaction: Transaction, registry: Registry, session: str) -> tuple[Definition, Record, Timer] | None:
+    """What is due first in a session of a world that is here, brought to its version."""
+    record = transaction.session(session)
+    definition = None if record is None else registry.definition(record.world)
+    if record is None or definition is None:
+        return None
+    bring(transaction, definition, record)
+    timer = first_due(read(record.timers), transaction.now)
+    return None if timer is None else (definition, record, timer)
 
 
 def _noted(
     transaction: Transaction,
     definition: Definition,
     record: Record,
-    person: int,
     said: Mapping[str, str | None],
     timers: tuple[Timer, ...],
 ) -> Change:
+    person = transaction.ensure_person(TIMER)
     opened = Opened(transaction, definition, record, TIMER, {}, None)
     done = replace(as_it_was(opened, ""), timers=timers)
     change = write(opened, done, TIMER_CHANGE, dumped(dict(said)), person, None)

@@ -39,8 +39,10 @@ def write(opened: Opened, done: Done, action: str, request: str, person: int, ke
         check_stored(record.stored, transaction.limits)
     record.state, record.data = done.state, done.data
     if done.timers is not None:
-        check_timers(len(done.timers), transaction.limits)
-        record.timers, record.due_at = text_of(done.timers), next_due(done.timers)
+        text = text_of(done.timers)
+        if action not in FREEING and len(text or "") > len(record.timers or ""):
+            check_timers(len(done.timers), text or "", transaction.limits)
+        record.timers, record.due_at = text, next_due(done.timers)
     record.version = opened.definition.version
     record.revision = entry.revision
     record.undo_top, record.redo_top = done.undo_top, done.redo_top

@@ -119,8 +119,17 @@ def check_stored(received: int, limits: Limits) -> None:
         )
 
 
-def check_timers(received: int, limits: Limits) -> None:
-    """Insist that a session does not wait for too much. Raises LimitExceeded."""
+def check_timers(received: int, text: str, limits: Limits) -> None:
+    """Insist that a session does not wait for too much: so many timers, which are that text. Raises LimitExceeded."""
+    if (length := size(text)) > limits.data:
+        raise LimitExceeded(
+            "timers_too_large",
+            f"The session's timers would be {length:,} bytes long with their arguments; at most {limits.data:,} are"
+            " kept.",
+            hint="Set them with short arguments, and keep the rest in the session. Nothing was changed.",
+            received=length,
+            allowed=limits.data,
+        )
     if received > limits.timers:
         raise LimitExceeded(
             "too_many_timers",

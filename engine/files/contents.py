@@ -20,7 +20,7 @@ from engine.present import document, image, model_of, state, timers
 from engine.references import Placed, table_groups
 from engine.rows import values_of
 from engine.store.records import Entry
-from engine.timers import Timer, read
+from engine.timers import Timer, read, text_of
 from engine.types import Json, dumped, elements
 
 HANDLE = re.compile(r"ses_[A-Za-z0-9_-]{8,64}")
@@ -47,7 +47,7 @@ class Contents:
         with explaining(self.file.path):
             _check_head(self._stored, self.file.about, self.definition)
             check_data(self.head["data"] or "", self.limits)
-            check_timers(len(self.timers), self.limits)
+            check_timers(len(self.timers), text_of(self.timers) or "", self.limits)
             for entry in self.entries():
                 known = _is_state(self.definition, entry.version, entry.state)
                 _insist(known, f"there is no state {entry.state!r:.60}, of revision {entry.revision}")

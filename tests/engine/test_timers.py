@@ -370,6 +370,24 @@ def test_there_are_only_so_many(dispatcher_of: Make) -> None:
     assert exceeded.value.rule == "too_many_timers" and len(waits(dispatcher, session)) == 2
 
 
+def test_they_take_only_so_much_room(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Stall, limits=Limits(data=1000))
+    with pytest.raises(LimitExceeded) as exceeded:
+        act(dispatcher, stall(dispatcher), "hold", by="x" * 1000)
+    assert exceeded.value.rule == "timers_too_large"
+
+
+def test_a_lower_limit_does_not_touch_what_is_there(dispatcher_of: Make) -> None:
+    before, after = dispatcher_of(Stall), dispatcher_of(Stall, limits=Limits(timers=1))
+    session = stall(before)
+    for name in ("hold", "mine", "bell", "bell"):
+        act(before, session, name)
+    pass_by(after, 12)
+    act(after, session, "sell")
+    assert [name for _, name in told(after, session)[5:]] == ["timer", "ring", "ring", "sell"]
+    assert [name for name, *_ in waits(after, session)] == []
+
+
 # refused and failed
 
 
