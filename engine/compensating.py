@@ -3,18 +3,15 @@
 Others have changed the shared rows since, so an old image of one would undo their work, too.
 """
 
-import json
 from collections.abc import Callable
-from datetime import datetime
 
-from engine.configurations import shown
 from engine.definition import Definition
 from engine.errors import Refused
 from engine.history import entry_at
-from engine.present import changes
+from engine.retelling import change_of, shared_images
 from engine.rows import Rows
 from engine.store.records import Entry, Record, Transaction
-from engine.types import Change, RowChange
+from engine.types import RowChange
 from engine.world import World
 
 
@@ -40,7 +37,8 @@ def compensate(
         )
     world = opened()
     document = world.data.model_copy(deep=True) if definition.data is not None else None
-    action.compensate(world, _change(transaction, definition, record, entry))
+    before = entry_at(transaction, record, entry.revision - 1)
+    action.compensate(world, change_of(transaction, definition, record, entry, before))
     found = rows.shared_changes()
     if rows.changes() or world.data != document:
         raise TypeError(
@@ -63,26 +61,5 @@ def check_redo(transaction: Transaction, record: Record) -> None:
         )
 
 
-def shared_images(entry: Entry) -> tuple[RowChange, ...]:
-    """The images of the shared rows that an entry touched, as it was written."""
-    return tuple(RowChange(*parts) for parts in json.loads(entry.shared or "[]"))
-
-
 def _tables(entry: Entry) -> str:
     return ", ".join(sorted({change.table for change in shared_images(entry)}))
-
-
-def _change(transaction: Transaction, definition: Definition, record: Record, entry: Entry) -> Change:
-    return Change(
-        session=record.handle,
-        world=definition.name,
-        revision=entry.revision,
-        action=entry.action,
-        arguments=json.loads(entry.arguments),
-        principal=transaction.principal(entry.person_id),
-        at=datetime.fromisoformat(entry.at),
-        state_before=shown(entry_at(transaction, record, entry.revision - 1).state),
-        state=shown(entry.state),
-        rows=changes(definition, entry),
-        shared=shared_images(entry),
-    )
