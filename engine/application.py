@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from engine.background.hooked import make_known
 from engine.background.jobs import jobs_of
 from engine.background.worker import Worker
 from engine.dispatch import Dispatcher
 from engine.errors import StoreError
-from engine.hooks import Hooks
 from engine.keys import keys_of
 from engine.migrate import upgrade
 from engine.registry import Registry, load
@@ -64,7 +64,7 @@ def _postgres(settings: Settings) -> Store:
 
 @contextmanager
 def opened(settings: Settings, registry: Registry | None = None, *, work: str | None = None) -> Iterator[Dispatcher]:
-    """A dispatcher on an upgraded database with hooks running, for as long as the block lasts.
+    """A dispatcher on an upgraded database that knows the hooks which are loaded, for as long as the block lasts.
 
     `work` says as which kind of worker the process does what is to be done after commits, if it does.
     Raises DefinitionError, StoreError.
@@ -73,11 +73,11 @@ def opened(settings: Settings, registry: Registry | None = None, *, work: str | 
     store = open_store(settings)
     try:
         upgrade(store, registry.worlds.values())
-        with Hooks(registry.hooks, registry.concerns) as hooks:
-            dispatcher = Dispatcher(store, registry, [hooks.tell])
-            with Worker(store, work or "", jobs_of(dispatcher, settings) if work else (), settings.lease) as worker:
-                dispatcher.listeners.append(worker.tell)
-                yield dispatcher
-                dispatcher.finish()
+        make_known(store, registry)
+        dispatcher = Dispatcher(store, registry)
+        with Worker(store, work or "", jobs_of(dispatcher, settings) if work else (), settings.lease) as worker:
+            dispatcher.listeners.append(worker.tell)
+            yield dispatcher
+            dispatcher.finish()
     finally:
         store.close()

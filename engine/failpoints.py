@@ -24,6 +24,8 @@ NAMES = frozenset(
         "after_commit",
         "before_reply",
         "mid_batch",
+        "hook_called",
+        "news_finished",
     }
 )
 

@@ -1,57 +1,62 @@
-"""Hooks: functions told of changes after the commit, in order; they cannot refuse.
+"""Hooks: functions told of changes after the commit, at least once and in order; they cannot refuse.
 
-One thread a process tells them, so that an answer never waits for a hook and
-a hook that fails harms nobody but itself. A hook that writes dispatches again.
+How far each is in a session is kept under its name (`engine.background` tells
+them). A hook that writes dispatches again.
 """
 
 import inspect
-import logging
-import queue
-import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Self, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from engine.actions import MARK
 from engine.errors import DefinitionError
-from engine.logs import trace
 from engine.types import Change
 
 HookFunction = Callable[[Change], None]
 Function = TypeVar("Function", bound=HookFunction)
 
 HOOK_MARK = "__turnkeeper_hook__"
-PATIENCE = 2.0
-"""Seconds that hooks get to hear of the last changes when the process ends."""
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A function to tell, and what of: the action's method, or the world's class; neither means all."""
+    """A function to tell, and what of: the action's method, or the world's class; neither means all.
+
+    Its name is under which it is remembered how far it is: one of another name is another hook.
+    """
 
     name: str
     function: HookFunction
     method: Callable[..., Any] | None = None
     world: type | None = None
+    from_start: bool = False
 
 
-def after(method: Callable[..., Any]) -> Callable[[Function], Function]:
-    """Tell the decorated function of every change that this action made."""
+def after(
+    method: Callable[..., Any], *, from_start: bool = False, name: str | None = None
+) -> Callable[[Function], Function]:
+    """Tell the decorated function of every change that this action made, from now on.
+
+    `from_start` tells it of all that there are, too. `name` is under which it is remembered how far the function is,
+    by default its module and name: with another one it is a new hook, and starts at the present again.
+    """
     if not hasattr(method, MARK):
         raise DefinitionError(f"@after({getattr(method, '__qualname__', method)!s}): that is not an action.")
-    return lambda function: _marked(function, Hook(_named(function), function, method=method))
+    return lambda function: _marked(function, Hook(name or _named(function), function, method, from_start=from_start))
 
 
 @overload
 def on_change(function: Function, /) -> Function: ...
 @overload
-def on_change(world: type | None = None) -> Callable[[Function], Function]: ...
-def on_change(world: Any = None) -> Any:
-    """Tell the decorated function of every change of a world's sessions, or of all worlds'.
+def on_change(
+    world: type | None = None, *, from_start: bool = False, name: str | None = None
+) -> Callable[[Function], Function]: ...
+def on_change(world: Any = None, *, from_start: bool = False, name: str | None = None) -> Any:
+    """Tell the decorated function of every change of a world's sessions, or of all worlds', from now on.
 
-    Written `@on_change(Cart)` for one world; `@on_change` or `@on_change()` for all.
+    Written `@on_change(Cart)` for one world; `@on_change` or `@on_change()` for all. `from_start` and `name` are as
+    those of `@after`.
     """
     if inspect.isfunction(world):
         return _marked(world, Hook(_named(world), world))
@@ -59,47 +64,23 @@ def on_change(world: Any = None) -> Any:
         raise DefinitionError(
             f"@on_change({world!r}): that is not a world.", hint="Name the world's class, or nothing for all worlds."
         )
-    return lambda function: _marked(function, Hook(_named(function), function, world=world))
+    return lambda function: _marked(
+        function, Hook(name or _named(function), function, world=world, from_start=from_start)
+    )
 
 
-class Hooks:
-    """Tells hooks of changes, in the order of their commits, from a thread of its own."""
-
-    def __init__(self, hooks: Iterable[Hook], concerns: Callable[[Hook, Change], bool]) -> None:
-        self._hooks = tuple(hooks)
-        self._concerns = concerns
-        self._queue: queue.SimpleQueue[Change | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="turnkeeper-hooks", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._queue.put(None)
-        self._thread.join(PATIENCE)
-        if self._thread.is_alive():
-            logger.error("a hook is still at work after %g s; it is not waited for", PATIENCE)
-
-    def tell(self, change: Change) -> None:
-        """Have the hooks that it concerns told; returns at once."""
-        if any(self._concerns(hook, change) for hook in self._hooks):
-            self._queue.put(change)
-
-    def _run(self) -> None:
-        while (change := self._queue.get()) is not None:
-            for hook in self._hooks:
-                if self._concerns(hook, change):
-                    _tell(hook, change)
-
-
-def _tell(hook: Hook, change: Change) -> None:
-    try:
-        hook.function(change)
-    except BaseException as error:  # even SystemExit: the one thread has to live
-        logger.error(
-            "hook %s failed on revision %d of %s: %s", hook.name, change.revision, change.session, trace(error)
-        )
+def by_name(hooks: Iterable[Hook]) -> dict[str, tuple[Hook, ...]]:
+    """Hooks by their names: one function may be told of several things. Raises DefinitionError."""
+    found: dict[str, tuple[Hook, ...]] = {}
+    for hook in hooks:
+        others = found.get(hook.name, ())
+        if any(other.function is not hook.function for other in others):
+            raise DefinitionError(
+                f"Two hooks are named {hook.name!r}.",
+                hint="Give one of them another name: `@after(…, name=…)` or `@on_change(…, name=…)`.",
+            )
+        found[hook.name] = (*others, hook)
+    return found
 
 
 def _named(function: HookFunction) -> str:

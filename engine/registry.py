@@ -14,7 +14,7 @@ from typing import Any
 import worlds
 from engine.definition import TOOL_NAMES, Definition
 from engine.errors import DefinitionError
-from engine.hooks import HOOK_MARK, Hook
+from engine.hooks import HOOK_MARK, Hook, by_name
 from engine.resources import uri_shape
 from engine.types import Change
 from engine.upgrades import UPGRADE_MARK
@@ -27,11 +27,11 @@ PROMPTS = ("start", "resume")
 
 
 class Registry:
-    """The worlds of this process by name, in stable order, and their hooks."""
+    """The worlds of this process by name, in stable order, and the hooks by theirs."""
 
     def __init__(self, classes: Iterable[type[World]], hooks: Iterable[Hook] = ()) -> None:
         self.worlds: Mapping[str, Definition] = _by_name(cls.definition for cls in classes)
-        self.hooks = tuple(hooks)
+        self.hooks: Mapping[str, tuple[Hook, ...]] = by_name(hooks)
         check_names(self.worlds.values())
 
     def definition(self, world: str) -> Definition | None:
@@ -45,6 +45,16 @@ class Registry:
             action = definition.actions.get(change.action)
             return action is not None and action.method is hook.method
         return hook.world is None or issubclass(definition.cls, hook.world)
+
+    def worlds_of(self, hook: Hook) -> set[str]:
+        """The worlds of whose changes a hook may want to hear."""
+        if hook.method is None:
+            return {name for name, found in self.worlds.items() if issubclass(found.cls, hook.world or World)}
+        return {
+            name
+            for name, found in self.worlds.items()
+            if any(action.method is hook.method for action in found.actions.values())
+        }
 
 
 def load(path: str | None = None) -> Registry:

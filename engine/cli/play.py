@@ -38,7 +38,7 @@ def play_world(
     typing = sys.stdin.isatty() and sys.stdout.isatty()
     folder = _folder(settings)
     _log_to(folder)
-    with opened(settings) as dispatcher:
+    with opened(settings, work="stdio") as dispatcher:
         definition = reading.world_named(dispatcher.registry, world)
         history = None if folder is None else folder / f"play-{world}.history"
         player = Player(dispatcher, definition, Keyboard(history) if typing else Pipe(), output.stdout())

@@ -51,7 +51,7 @@ def register(transaction: Transaction, name: str, kind: str, world: str | None, 
 def registered(transaction: Transaction) -> list[Registered]:
     """Every consumer, by name."""
     found = transaction.execute("select name, kind, world, since, from_start from consumer order by name").fetchall()
-    return [Registered(*row[:4], from_start=bool(row[4])) for row in found]
+    return [Registered(name, kind, world, since, bool(start)) for name, kind, world, since, start in found]
 
 
 def forget(transaction: Transaction, name: str) -> bool:

@@ -51,7 +51,10 @@ class HeardRow(SQLModel, table=True):
     """
 
     __tablename__ = "heard"
-    __table_args__ = (partial_index("due_at is not null", "due_at"), partial_index("parked_at is not null", "consumer"))
+    __table_args__ = (
+        partial_index("due_at is not null", "consumer", "due_at"),
+        partial_index("parked_at is not null", "consumer"),
+    )
     consumer: str = Field(primary_key=True, foreign_key="consumer.name", ondelete="CASCADE")
     session_id: int = Field(primary_key=True, foreign_key="session.id", ondelete="CASCADE", index=True)
     revision: int
@@ -145,6 +148,14 @@ class DeliveryAttemptRow(SQLModel, table=True):
     error: str | None = None
 
 
+class ProgressRow(SQLModel, table=True):
+    """Where something that goes through all sessions, a little at a time, is to go on: beyond that id."""
+
+    __tablename__ = "progress"
+    name: str = Field(primary_key=True)
+    at: int = Field(sa_type=Large)
+
+
 TABLES = (
     WorkerRow,
     ClaimRow,
@@ -154,4 +165,5 @@ TABLES = (
     WebhookRow,
     DeliveryRow,
     DeliveryAttemptRow,
+    ProgressRow,
 )

@@ -9,7 +9,7 @@ down_revision = "0003_access"
 branch_labels = None
 depends_on = None
 
-TABLES = ("worker", "claim", "consumer", "heard", "effect", "webhook", "delivery", "delivery_attempt")
+TABLES = ("worker", "claim", "consumer", "heard", "effect", "webhook", "delivery", "delivery_attempt", "progress")
 """Each after those it refers to."""
 INDEXES = (
     ("claim", "worker_id", None),
@@ -21,7 +21,7 @@ INDEXES = (
     ("effect", "session_id", "state = 'parked'"),
     ("effect", "worker_id", None),
     ("heard", "consumer", "parked_at is not null"),
-    ("heard", "due_at", "due_at is not null"),
+    ("heard", "consumer,due_at", "due_at is not null"),
     ("heard", "session_id", None),
     ("journal", "at", "shared is not null"),
     ("session", "due_at", "due_at is not null"),
@@ -162,6 +162,7 @@ def upgrade() -> None:
         refers("delivery_attempt", "delivery_id", "delivery.id"),
         keyed("delivery_attempt", "delivery_id", "number"),
     )
+    op.create_table("progress", text("name"), number("at", large=True), keyed("progress", "name"))
     for table, columns, where in INDEXES:
         wanted = sa.text(where) if where else None
         op.create_index(_index(table, columns), table, columns.split(","), sqlite_where=wanted, postgresql_where=wanted)
