@@ -196,7 +196,7 @@ class Transaction:
     def part(self) -> Iterator[None]:
         """A part of the transaction, which is taken back alone if the block raises."""
         written, people = len(self.wrote), dict(self._people)
-        self._execute("SAVEPOINT inner", ())
+        self._execute("SAVEPOINT part", ())
         try:
             yield
         except BaseException as error:
@@ -204,13 +204,13 @@ class Transaction:
             del self.wrote[written:]
             self._people = people
             try:
-                self._execute("ROLLBACK TO inner", ())
-                self._execute("RELEASE inner", ())
+                self._execute("ROLLBACK TO part", ())
+                self._execute("RELEASE part", ())
             except Exception:  # the database dropped the whole transaction, which the error itself tells
                 raise error from None
             raise
         self._let_go_of_rows()
-        self._execute("RELEASE inner", ())
+        self._execute("RELEASE part", ())
 
     def _let_go_of_rows(self) -> None:
         """Close the ORM session, so that what comes next reads its rows anew."""
