@@ -120,8 +120,8 @@ def _read(
         serving = kinds.get(consumer.kind)
         served = None if serving is None else serving(consumer)
         if at.revision >= record.revision:
-            if known is None and consumer.from_start:
-                steps.append(Step(consumer, at, at))
+            if at.due_at is not None or (known is None and consumer.from_start):
+                steps.append(Step(consumer, at, Heard(at.revision)))
         elif at.parked_at is not None or (at.due_at is not None and (served is None or at.due_at > transaction.at)):
             continue
         elif served is None:

@@ -98,8 +98,9 @@ class News:
             return 0.0
         if self._under_way:
             self._came.wait(WAIT)
-            return 0.0
-        return found.pause
+        elif not told:
+            return found.pause
+        return 0.0
 
     def let_go(self) -> None:
         """Forget what is under way: what comes of it is not noted."""

@@ -32,7 +32,8 @@ def due(transaction: Transaction, consumer: str, versions: Mapping[str, int], li
     here = " or ".join(["(world = ? and version <= ?)"] * len(versions))
     statement = (
         "select session_id from heard join session on session.id = session_id"
-        f" where consumer = ? and due_at is not null and due_at <= ? and ({here}) and {_FREE} order by due_at limit ?"
+        f" where consumer = ? and heard.due_at is not null and heard.due_at <= ? and ({here}) and {_FREE}"
+        " order by heard.due_at limit ?"
     )
     worlds = [value for pair in versions.items() for value in pair]
     values = (consumer, transaction.at, *worlds, limit)

@@ -2,16 +2,17 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
 from engine import Change, World, action, after, on_change
 from engine.dispatch import Dispatcher
 from engine.errors import DefinitionError, Refused
-from engine.hooks import HOOK_MARK, Hook, HookFunction, Hooks
+from engine.hooks import HookFunction
 from engine.operations import Call
-from engine.registry import Registry
 from engine.types import LOCAL, Outcome
+from tests.hearing import Process, hooks_of, passing
 
 
 def is_positive(world: "Meter", amount: int) -> str | None:
@@ -43,24 +44,16 @@ Running = Callable[..., Dispatcher]
 
 @pytest.fixture
 def running(dispatcher_of: Callable[..., Dispatcher]) -> Iterator[tuple[Running, Callable[[], None]]]:
-    """A dispatcher that tells hooks, and how to have all of them told."""
-    opened: list[Hooks] = []
+    """A dispatcher whose hooks are told by a process, and how to have all of them told."""
+    told: list[Process] = []
+    with ExitStack() as stack:
 
-    def run(*functions: HookFunction) -> Dispatcher:
-        registry = Registry([Meter, Bell], [hook for function in functions for hook in hooks_of(function)])
-        opened.append(Hooks(registry.hooks, registry.concerns).__enter__())
-        return dispatcher_of(Meter, Bell, listeners=[opened[-1].tell])
+        def run(*functions: HookFunction) -> Dispatcher:
+            dispatcher = dispatcher_of(Meter, Bell, hooks=hooks_of(*functions))
+            told.append(stack.enter_context(passing(dispatcher)))
+            return dispatcher
 
-    def finish() -> None:
-        while opened:
-            opened.pop().__exit__(None, None, None)
-
-    yield run, finish
-    finish()
-
-
-def hooks_of(function: HookFunction) -> tuple[Hook, ...]:
-    return tuple(getattr(function, HOOK_MARK))
+        yield run, lambda: told[-1].finish()
 
 
 def call(dispatcher: Dispatcher, action: str, world: str = "meter", key: str | None = None, **given: int) -> Outcome:
@@ -128,8 +121,9 @@ def test_failing_hook_is_logged_and_harms_nobody(
     assert call(dispatcher, "tick").revision == 3
     finish()
     assert heard == [1, 2, 3]
-    assert "stumble failed on revision 2 of ses_" in caplog.text and "ZeroDivisionError" in caplog.text
-    assert {record.levelno for record in caplog.records if record.name == "engine.hooks"} == {logging.ERROR}
+    assert "stumble failed on revision 1 of ses_" in caplog.text and "ZeroDivisionError" in caplog.text
+    found = {record.levelno for record in caplog.records if record.name == "engine.background.hearing"}
+    assert found == {logging.ERROR}
 
 
 def test_hook_after_an_action_hears_of_that_action_only(running: tuple[Running, Callable[[], None]]) -> None:
@@ -271,4 +265,4 @@ def test_hook_that_ends_its_thread_is_logged_and_the_next_are_told(
     dispatcher = run(leave, note)
     call(dispatcher, "tick")
     finish()
-    assert heard == [1, 2] and "leave failed on revision 2" in caplog.text
+    assert heard == [1, 2] and "leave failed on revision 1" in caplog.text

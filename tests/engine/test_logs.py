@@ -18,13 +18,13 @@ from sqlmodel import CheckConstraint, Field
 from engine import Change, Row, World, action, on_change, prompt, resource
 from engine.dispatch import Dispatcher
 from engine.errors import InvalidArguments, NotFound, Refused, StoreError
-from engine.hooks import HOOK_MARK, Hooks
 from engine.logs import LogFormatter, explained, trace
 from engine.mcp_adapter.catalog import Endpoint
 from engine.mcp_adapter.server import build_server
 from engine.mcp_adapter.subscriptions import Hub
 from engine.operations import Call
 from engine.types import LOCAL, Json, Principal
+from tests.hearing import hooks_of, passing
 
 ANN = Principal("test", "ann", "Ann")
 LINE = re.compile(
@@ -277,7 +277,7 @@ def test_nothing_that_callers_send_is_in_the_log_whatever_comes_of_it(
     dispatcher_of: Callable[..., Dispatcher], data: st.DataObject, number: int
 ) -> None:
     marker = f"Mark er{number}!"
-    dispatcher = dispatcher_of(Secret, file=f"{number}.db")
+    dispatcher = dispatcher_of(Secret, file=f"{number}.db", hooks=hooks_of(tell))
     shapes: list[Json] = [
         {"text": marker},
         {"text": [marker]},
@@ -291,14 +291,14 @@ def test_nothing_that_callers_send_is_in_the_log_whatever_comes_of_it(
         {},
     ]
     drawn = {tool: data.draw(st.sampled_from(shapes)) for tool in (*ACTIONS, "get_session", "share_session")}
-    with logged() as said, Hooks(getattr(tell, HOOK_MARK), dispatcher.registry.concerns) as hooks:
-        dispatcher.listeners.append(hooks.tell)
+    with logged() as said, passing(dispatcher) as process:
         for shape in ({"text": marker}, None):
             anyio.run(_everything, dispatcher, marker, lambda tool, s=shape: s or drawn.get(tool, {"text": marker}))
         for action in ("keep", "fail", "leave"):
             for options in ({"key": f"{marker} {action}"}, {"session": marker}):
                 with pytest.raises(BaseException) if action != "keep" or "session" in options else _nothing():
                     act(dispatcher, action, arguments={"text": marker}, **options)
+        process.finish()
     assert "Mark er" not in said.getvalue() and str(number) not in re.sub(r"error[ =]\w{8}", "", said.getvalue())
     assert "outcome=done" in said.getvalue() and "outcome=failed" in said.getvalue() and "hook" in said.getvalue()
     assert all(LINE.fullmatch(line) for line in lines(said))

@@ -13,10 +13,9 @@ import pytest
 import worlds.counter
 from engine.dispatch import Dispatcher
 from engine.errors import InvalidArguments
-from engine.hooks import Hooks
 from engine.operations import Call
-from engine.registry import collect
 from engine.types import LOCAL, Outcome
+from tests.hearing import hooks_of, passing
 from worlds.counter import Counter
 
 
@@ -70,9 +69,10 @@ def test_no_add_of_many_clients_is_lost(dispatcher_of: Callable[..., Dispatcher]
 
 
 def test_changes_are_logged(dispatcher_of: Callable[..., Dispatcher], caplog: pytest.LogCaptureFixture) -> None:
-    registry = collect([worlds.counter])
-    with caplog.at_level(logging.INFO, logger="worlds.counter"), Hooks(registry.hooks, registry.concerns) as hooks:
-        session = call(dispatcher_of(Counter, listeners=[hooks.tell]), "add", a=5).session
+    dispatcher = dispatcher_of(Counter, hooks=hooks_of(worlds.counter.log_change))
+    with caplog.at_level(logging.INFO, logger="worlds.counter"), passing(dispatcher) as process:
+        session = call(dispatcher, "add", a=5).session
+        process.finish()
     assert f"{session} is at revision 2" in caplog.text
 
 
