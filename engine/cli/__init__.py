@@ -10,6 +10,7 @@ from engine.cli.change import fork_session, redo_last, undo_last
 from engine.cli.checks import check_world
 from engine.cli.clients import add_client, list_clients, remove_client, renew_secret
 from engine.cli.files import export_session, import_session, query_session
+from engine.cli.hooks import forget_hook, list_hooks, resume_hook, show_hook, skip_change
 from engine.cli.inspect import list_sessions, list_worlds, show_difference, show_history, show_session
 from engine.cli.keeping import backup_database
 from engine.cli.keys import drop_old_keys, forget_secrets, rotate_keys
@@ -44,15 +45,23 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Commands about one thing, such as `turnkeeper token list`."""
+    """Commands about one thing, such as `turnkeeper token list`; `alone` is what its name alone does, if anything."""
 
     about: str
     commands: Mapping[str, Command]
+    alone: Command | None = None
 
 
 GROUPS: Mapping[str, Mapping[str, Group]] = {
     "Care": {
         "timers": Group("What sessions wait for.", {"list": list_timers, "resume": resume_timers}),
+    },
+    "After the commit": {
+        "hooks": Group(
+            "Hooks: which there are, and where they wait, fail or are parked.",
+            {"show": show_hook, "resume": resume_hook, "skip": skip_change, "forget": forget_hook},
+            alone=list_hooks,
+        ),
     },
     "Who may": {
         "user": Group(
@@ -107,7 +116,9 @@ for panel, commands in COMMANDS.items():
 
 for panel, groups in GROUPS.items():
     for title, group in groups.items():
-        inner = typer.Typer(help=group.about, no_args_is_help=True, pretty_exceptions_enable=False)
+        inner = typer.Typer(help=group.about, no_args_is_help=group.alone is None, pretty_exceptions_enable=False)
+        if group.alone is not None:
+            inner.callback(invoke_without_command=True, help=group.about)(reporting(group.alone))
         for name, command in group.commands.items():
             inner.command(name)(reporting(command))
         app.add_typer(inner, name=title, rich_help_panel=panel)
