@@ -19,6 +19,7 @@ from engine.auth.people import invitations
 from engine.auth.sweeping import sweep_access
 from engine.auth.upstream.allowing import allowing_of
 from engine.auth.upstream.providers import providers_of
+from engine.background.sweeping import Task
 from engine.dispatch import Dispatcher
 from engine.errors import NotFound, Refused, Unauthenticated
 from engine.mcp_adapter.catalog import Endpoint
@@ -28,7 +29,6 @@ from engine.mcp_adapter.server import PIPE, build_server
 from engine.mcp_adapter.subscriptions import Hub
 from engine.registry import Registry
 from engine.settings import Settings
-from engine.sweeping import Sweeper, tasks_of
 from engine.types import LOCAL
 from engine.web.app import build_app
 from engine.web.guarded import guarded_app
@@ -89,14 +89,7 @@ def serve(settings: Settings, announce: Callable[[Settings, Registry, str | None
     with (
         _listening(settings) as listener,
         gone_within(STOP_SECONDS) as clock,
-        opened(settings, work="serve") as dispatcher,
-        Sweeper(
-            tasks_of(dispatcher, settings.journal_retention)
-            | {
-                "connections": lambda go_on: sweep(dispatcher),
-                "access": lambda go_on: sweep_access(dispatcher.store, go_on),
-            }
-        ),
+        opened(settings, work="serve", sweeping=_swept) as dispatcher,
     ):
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         app = build(settings, dispatcher)
@@ -118,6 +111,14 @@ def serve(settings: Settings, announce: Callable[[Settings, Registry, str | None
             app.state.end_streams()
 
         GentleServer(config, stop).run(sockets=[listener])
+
+
+def _swept(dispatcher: Dispatcher) -> dict[str, Task]:
+    """What a server tidies up beside sessions."""
+    return {
+        "connections": lambda go_on: sweep(dispatcher),
+        "access": lambda go_on: sweep_access(dispatcher.store, go_on),
+    }
 
 
 def first_link(settings: Settings, dispatcher: Dispatcher) -> str | None:

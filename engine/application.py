@@ -2,12 +2,13 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from engine.background.hooked import make_known
 from engine.background.jobs import jobs_of
+from engine.background.sweeping import Task
 from engine.background.worker import Worker
 from engine.dispatch import Dispatcher
 from engine.errors import StoreError
@@ -63,10 +64,17 @@ def _postgres(settings: Settings) -> Store:
 
 
 @contextmanager
-def opened(settings: Settings, registry: Registry | None = None, *, work: str | None = None) -> Iterator[Dispatcher]:
+def opened(
+    settings: Settings,
+    registry: Registry | None = None,
+    *,
+    work: str | None = None,
+    sweeping: Callable[[Dispatcher], Mapping[str, Task]] = lambda dispatcher: {},
+) -> Iterator[Dispatcher]:
     """A dispatcher on an upgraded database that knows the hooks which are loaded, for as long as the block lasts.
 
-    `work` says as which kind of worker the process does what is to be done after commits, if it does.
+    `work` says as which kind of worker the process does what is to be done after commits, if it does; `sweeping` what
+    it tidies up then beside sessions.
     Raises DefinitionError, StoreError.
     """
     registry = registry or load(settings.worlds_path)
@@ -75,7 +83,8 @@ def opened(settings: Settings, registry: Registry | None = None, *, work: str | 
         upgrade(store, registry.worlds.values())
         make_known(store, registry)
         dispatcher = Dispatcher(store, registry)
-        with Worker(store, work or "", jobs_of(dispatcher, settings) if work else (), settings.lease) as worker:
+        jobs = jobs_of(dispatcher, settings, sweeping(dispatcher)) if work else ()
+        with Worker(store, work or "", jobs, settings.lease) as worker:
             dispatcher.listeners.append(worker.tell)
             yield dispatcher
             dispatcher.finish()

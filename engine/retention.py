@@ -3,32 +3,34 @@
 A session's present is never removed. Of its past, `floor` is the first revision
 kept; of those before it, images and documents go at once, and the entries with
 their keys, arguments and results 48 hours later, so that a late retry is
-answered and not done again.
+answered and not done again. What is still needed for what is to come after the
+commit (`engine.store.owed`) stays.
 """
 
 from collections.abc import Callable
 from datetime import timedelta
 
 from engine.store import pruning
+from engine.store.progress import through
 from engine.store.records import Record, Transaction
 from engine.store.stores import Store
 
 KEYS_FOR = timedelta(hours=48)
 """How long keys outlive the past."""
-PAGE = 200
-"""Sessions that are looked for at once."""
 
 
 def prune(store: Store, retention: timedelta, go_on: Callable[[], bool] = lambda: True) -> int:
-    """Remove what is older than that, for as long as `go_on` says; of how many sessions something was removed."""
-    now, pruned, last = store.now(), 0, 0
+    """Remove what is older than that, for as long as `go_on` says; of how many sessions something was removed.
+
+    The next call goes on where this one stopped. What a consumer, an effect or a webhook still needs stays.
+    """
+    now, pruned = store.now(), 0
     before, keys_before = now - retention, now - retention - KEYS_FOR
-    while go_on():
+
+    def bite(after: int, until: int) -> None:
+        nonlocal pruned
         with store.snapshot(unbounded=True) as transaction:
-            found = pruning.old(transaction, before, keys_before, last, PAGE)
-        if not found:
-            break
-        last = found[-1]
+            found = pruning.old(transaction, before, keys_before, after, until)
         for session_id in found:
             pruned += _prune_session(
                 store,
@@ -38,6 +40,8 @@ def prune(store: Store, retention: timedelta, go_on: Callable[[], bool] = lambda
                 pruning.empty,
                 lambda tx, record: pruning.forget(tx, record, keys_before),
             )
+
+    through(store, "journals", bite, go_on)
     return pruned
 
 

@@ -56,6 +56,7 @@ class Settings(BaseSettings):
     database_writers: int = Field(default=8, ge=1)
     database_readers: int = Field(default=8, ge=1)
     journal_retention: timedelta | None = Field(default=None, gt=timedelta())
+    expired_for: timedelta | None = Field(default=None, ge=timedelta())
     lease: timedelta = Field(default=timedelta(seconds=15), ge=timedelta(seconds=1))
     limit_arguments: int = Field(default=DEFAULT.arguments, ge=1)
     limit_result: int = Field(default=DEFAULT.result, ge=1024)

@@ -22,6 +22,7 @@ from engine.logs import trace
 from engine.registry import Registry
 from engine.store import news
 from engine.store.consumers import Heard, Registered, keep, next_due, registered
+from engine.store.progress import SPAN, last_id
 from engine.store.records import Transaction
 from engine.store.stores import Store
 from engine.types import Change
@@ -38,9 +39,6 @@ PATIENCE = 2.0
 """Seconds that hooks get to end when the process does."""
 REST_AFTER_ERROR = 5.0
 """Seconds that a session is let be which could not be passed on."""
-SPAN = 2_000
-"""Ids of sessions among which is looked at once for those of which a consumer from the start has not heard."""
-
 logger = logging.getLogger(__name__)
 
 
@@ -180,7 +178,7 @@ class News:
             unheard = partial(news.unheard, consumer=consumer, after=after, until=after + SPAN)
             if sessions := self._store.read(unheard):
                 self._store.write(partial(news.mark, sessions=sessions))
-            self._walked[key] = None if after + SPAN >= self._store.read(news.last_id) else after + SPAN
+            self._walked[key] = None if after + SPAN >= self._store.read(last_id) else after + SPAN
             return True
         return False
 

@@ -77,11 +77,6 @@ def clear(transaction: Transaction, session_id: int, revision: int) -> None:
     transaction.execute(statement, (session_id, revision))
 
 
-def last_id(transaction: Transaction) -> int:
-    """The id of the newest session, 0 if there is none."""
-    return int(transaction.execute("select coalesce(max(id), 0) from session").fetchone()[0])
-
-
 def unheard(transaction: Transaction, consumer: Registered, after: int, until: int) -> list[int]:
     """Sessions of which a consumer that is told from the start may never have heard, without a mark, by id.
 

@@ -5,7 +5,9 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select, update
 
+from engine.store.consumers import last_before
 from engine.store.hidden import JOURNAL, SESSION, SNAPSHOT, START_KEY
+from engine.store.owed import highest_floor
 from engine.store.records import Entry, Record, Transaction
 
 NOTHING = '{"value":null,"content":[]}'
@@ -14,29 +16,23 @@ AT_ONCE = 200
 """Entries that one transaction empties or deletes at most."""
 
 
-def old(transaction: Transaction, before: datetime, keys_before: datetime, after: int, limit: int) -> list[int]:
-    """Sessions beyond an id of which something is to be removed, by id."""
+def old(transaction: Transaction, before: datetime, keys_before: datetime, after: int, until: int) -> list[int]:
+    """Sessions of which something is to be removed, by id: those with ids beyond `after`, up to `until`."""
     entry = JOURNAL.c
     mine = entry.session_id == SESSION.c.id
     floor_rises = select(1).where(mine, entry.revision == SESSION.c.floor + 1, entry.at <= _text(before)).exists()
     emptied = select(1).where(mine, _to_empty(SESSION.c.floor)).exists()
     forgotten = select(1).where(mine, entry.revision < SESSION.c.floor, entry.at <= _text(keys_before)).exists()
     below = and_(SESSION.c.floor > 1, or_(emptied, forgotten))
-    chosen = select(SESSION.c.id).where(SESSION.c.hidden.is_(None), SESSION.c.id > after, or_(floor_rises, below))
-    return list(transaction.run(chosen.order_by(SESSION.c.id).limit(limit)).scalars())
+    within = and_(SESSION.c.hidden.is_(None), SESSION.c.id > after, SESSION.c.id <= until)
+    chosen = select(SESSION.c.id).where(within, or_(floor_rises, below))
+    return list(transaction.run(chosen.order_by(SESSION.c.id)).scalars())
 
 
 def horizon(transaction: Transaction, record: Record, before: datetime) -> int:
-    """The last revision that is as old as that, or the floor: times do not fall from one revision to the next."""
-    low, high = record.floor, record.revision
-    while low < high:
-        middle = (low + high + 1) // 2
-        found = transaction.entry(record.id, middle)
-        if found is not None and found.at <= _text(before):
-            low = middle
-        else:
-            high = middle - 1
-    return low
+    """The last revision that is as old as that and no longer needed, or the floor."""
+    old_enough = last_before(transaction, record, _text(before), record.floor)
+    return max(record.floor, min(old_enough, highest_floor(transaction, record)))
 
 
 def raise_floor(transaction: Transaction, record: Record, floor: Entry) -> None:

@@ -1,6 +1,6 @@
 """Retention: what is older than it is kept goes, the rest stays whole, and a late retry is still answered."""
 
-import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from sqlmodel import Field
 
 from engine import Row, World, action
+from engine.background.sweeping import BITE_SECONDS, Sweeping, tasks_of
 from engine.batches import sweep
 from engine.dispatch import Dispatcher
 from engine.errors import Refused
@@ -20,7 +21,6 @@ from engine.operations import Call
 from engine.retention import KEYS_FOR, prune
 from engine.rows import table_of
 from engine.store.records import Entry
-from engine.sweeping import Sweeper, tasks_of
 from engine.types import OPERATOR, Outcome, Principal
 
 ANN = Principal("test", "ann", "Ann")
@@ -302,7 +302,7 @@ def test_a_long_past_goes_in_short_transactions(dispatcher_of: Callable[..., Dis
     assert len(entries(dispatcher, session)) == 1 and len(dispatcher.past(ANN, session)[0].rows) == 1
 
 
-def test_the_sweeper_carries_out_what_it_is_for_and_survives_what_fails(
+def test_sweeping_carries_out_what_it_is_for_and_survives_what_fails(
     dispatcher_of: Callable[..., Dispatcher], caplog: pytest.LogCaptureFixture
 ) -> None:
     dispatcher = dispatcher_of(Book)
@@ -311,22 +311,27 @@ def test_the_sweeper_carries_out_what_it_is_for_and_survives_what_fails(
     def fail(go_on: Callable[[], bool]) -> None:
         raise ValueError("".join(("sec", "ret")))
 
-    Sweeper({"failing": fail} | tasks_of(dispatcher, None)).sweep()
+    def sweep(retention: timedelta | None) -> None:
+        sweeping = Sweeping({"failing": fail} | tasks_of(dispatcher, retention, None), begins=0.0)
+        while sweeping.look("wrk") == 0.0:
+            pass
+
+    sweep(None)
     assert dispatcher.past(ANN, session, 1)[0].revision == 1
-    Sweeper({"failing": fail} | tasks_of(dispatcher, KEPT)).sweep()
+    sweep(KEPT)
     removed(lambda: dispatcher.past(ANN, session, 1))
     assert "sweeping failing failed: ValueError" in caplog.text and "secret" not in caplog.text
 
 
-def test_the_sweeper_runs_by_itself_and_ends_at_once() -> None:
-    ran, ended = threading.Event(), threading.Event()
+def test_a_task_that_is_not_done_is_cut_off_and_goes_on_at_the_next_look() -> None:
+    bites: list[float] = []
 
     def task(go_on: Callable[[], bool]) -> None:
-        ran.set()
-        while go_on():
+        began = time.monotonic()
+        while len(bites) < 2 and go_on():
             pass
-        ended.set()
+        bites.append(time.monotonic() - began)
 
-    with Sweeper({"task": task}, every=0.001):
-        assert ran.wait(10)
-    assert ended.is_set()
+    sweeping = Sweeping({"task": task}, begins=0.0)
+    assert [sweeping.look("wrk") > 0 for _ in range(3)] == [False, False, True] and len(bites) == 3
+    assert max(bites) < 10 * BITE_SECONDS
