@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from engine.cli.change import fork_session, redo_last, undo_last
 from engine.cli.checks import check_world
@@ -45,11 +46,11 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Commands about one thing, such as `turnkeeper token list`; `alone` is what its name alone does, if anything."""
+    """Commands about one thing, such as `turnkeeper token list`; if it `lists`, the word `list` may be left out."""
 
     about: str
     commands: Mapping[str, Command]
-    alone: Command | None = None
+    lists: bool = False
 
 
 GROUPS: Mapping[str, Mapping[str, Group]] = {
@@ -59,8 +60,8 @@ GROUPS: Mapping[str, Mapping[str, Group]] = {
     "After the commit": {
         "hooks": Group(
             "Hooks: which there are, and where they wait, fail or are parked.",
-            {"show": show_hook, "resume": resume_hook, "skip": skip_change, "forget": forget_hook},
-            alone=list_hooks,
+            {"list": list_hooks, "show": show_hook, "resume": resume_hook, "skip": skip_change, "forget": forget_hook},
+            lists=True,
         ),
     },
     "Who may": {
@@ -92,6 +93,16 @@ GROUPS: Mapping[str, Mapping[str, Group]] = {
 }
 """Groups of commands, likewise."""
 
+
+class Listing(TyperGroup):
+    """A group of commands that lists where no command of it is named."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take what names no command for what `list` gets."""
+        named = args and (args[0] in self.commands or args[0] in ctx.help_option_names)
+        return super().parse_args(ctx, args if named else ["list", *args])
+
+
 app = typer.Typer(name="turnkeeper", no_args_is_help=True, pretty_exceptions_enable=False)
 
 
@@ -116,9 +127,12 @@ for panel, commands in COMMANDS.items():
 
 for panel, groups in GROUPS.items():
     for title, group in groups.items():
-        inner = typer.Typer(help=group.about, no_args_is_help=group.alone is None, pretty_exceptions_enable=False)
-        if group.alone is not None:
-            inner.callback(invoke_without_command=True, help=group.about)(reporting(group.alone))
+        inner = typer.Typer(
+            cls=Listing if group.lists else None,
+            help=group.about,
+            no_args_is_help=not group.lists,
+            pretty_exceptions_enable=False,
+        )
         for name, command in group.commands.items():
             inner.command(name)(reporting(command))
         app.add_typer(inner, name=title, rich_help_panel=panel)

@@ -26,10 +26,8 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="A hook's name; `turnk
 SESSION = "A session's handle, or enough of its beginning"
 
 
-def list_hooks(context: typer.Context, as_json: AsJson = False) -> None:
+def list_hooks(as_json: AsJson = False) -> None:
     """List the hooks that were ever loaded: what they hear of, and in how many sessions they wait, fail, are parked."""
-    if context.invoked_subcommand is not None:
-        return
     with opened(settings_from()) as dispatcher:
         found = dispatcher.store.read(
             lambda tx: [_hook_json(dispatcher, hook, positions.standing(tx, hook)) for hook in _hooks(tx)]
