@@ -33,6 +33,8 @@ THREADS = 8
 """Sessions that are passed on at a time."""
 PAUSE = 1.0
 """Seconds until the next look where nothing is known to be due: another process may have changed something."""
+PACE = 0.02
+"""Seconds from one transaction of this job to the next, so that changes in quick succession are noted together."""
 WAIT = 0.25
 """Seconds that a look waits for what is under way, at most."""
 PATIENCE = 2.0
@@ -69,6 +71,7 @@ class News:
         self._holder: str | None = None
         self._era = 0
         self._ends = False
+        self._next_at = 0.0
         self._consumers: Sequence[Registered] | None = None
         self._after: dict[str, int] = {}
         self._turns = 0
@@ -87,6 +90,7 @@ class News:
         if holder != self._holder:
             self.let_go()
             self._holder = holder
+        time.sleep(max(0.0, self._next_at - time.monotonic()))
         self._came.clear()
         told = self._taken()
         found = self._store.read(self._found)
@@ -185,7 +189,10 @@ class News:
     # passing on
 
     def _turn(self, holder: str, told: Sequence[Told], sessions: Sequence[int]) -> None:
-        """Note what was told and claim the next sessions, and have those passed on."""
+        """Note what was told and claim the next sessions, and have those passed on.
+
+        One that changed meanwhile is claimed again at once, unless others wait for their turn.
+        """
         try:
             claimed = self._store.write(lambda tx: self._noted(tx, holder, told, sessions))
         except Exception:
@@ -193,15 +200,18 @@ class News:
             raise
         if told:
             reach("news_finished")
+        self._next_at = time.monotonic() + (PACE if len(claimed) < SESSIONS // 2 else 0.0)
         self._end(told)
         for session_id in claimed:
             self._under_way.add(session_id)
             self._threads.submit(partial(self._pass_on, session_id, self._era))
 
     def _noted(self, transaction: Transaction, holder: str, told: Sequence[Told], sessions: Sequence[int]) -> list[int]:
-        for one in sorted(told, key=lambda one: one.session_id):
-            _note(transaction, holder, one)
-        return news.claim(transaction, holder, sessions) if sessions else []
+        changed = [
+            one.session_id for one in sorted(told, key=lambda one: one.session_id) if _note(transaction, holder, one)
+        ]
+        wanted = [*sessions, *changed] if len(sessions) < SESSIONS - len(self._under_way) else sessions
+        return news.claim(transaction, holder, wanted) if wanted else []
 
     def _note_each(self, holder: str, told: Sequence[Told]) -> None:
         """Note one by one what could not be noted together, so that one harms no other."""
@@ -239,14 +249,16 @@ class News:
         self._under_way.difference_update(one.session_id for one in told)
 
 
-def _note(transaction: Transaction, holder: str, told: Told) -> None:
-    """Note how far consumers are in a session, and that it has no news, if it is still this worker's to say so."""
+def _note(transaction: Transaction, holder: str, told: Told) -> bool:
+    """Note how far consumers are in a session, and that it has no news, if it is still this worker's to say so.
+
+    Whether it has news again.
+    """
     if not news.release(transaction, holder, told.session_id) or told.record is None:
-        return
+        return False
     for step in told.steps:
         keep(transaction, step.consumer.name, told.session_id, _spread(transaction, told, step))
-    if told.whole:
-        news.clear(transaction, told.session_id, told.record.revision)
+    return told.whole and not news.clear(transaction, told.session_id, told.record.revision)
 
 
 def _spread(transaction: Transaction, told: Told, step: Step) -> Heard:

@@ -62,8 +62,8 @@ def release(transaction: Transaction, worker: str, session_id: int) -> bool:
     return bool(transaction.execute(statement, (session_id, worker)).rowcount == 1)
 
 
-def clear(transaction: Transaction, session_id: int, revision: int) -> None:
-    """Take the mark from a session that has not changed since a revision.
+def clear(transaction: Transaction, session_id: int, revision: int) -> bool:
+    """Take the mark from a session that has not changed since a revision; whether it was taken.
 
     One that is being changed is let be: the change marks it anyway, and nobody has to wait for it here.
     """
@@ -74,7 +74,7 @@ def clear(transaction: Transaction, session_id: int, revision: int) -> None:
         )
     else:
         statement = "update session set news = null where id = ? and revision = ?"
-    transaction.execute(statement, (session_id, revision))
+    return bool(transaction.execute(statement, (session_id, revision)).rowcount == 1)
 
 
 def unheard(transaction: Transaction, consumer: Registered, after: int, until: int) -> list[int]:
