@@ -49,6 +49,7 @@ crash: .venv/dev ## Kill servers a thousand times a store, and search long histo
 bench: .venv/dev ## Compare speed with other servers, side by side
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.processes
+	$(BIN)/python -m benchmarks.hooks
 
 bench-sessions: .venv/dev ## See what 1,000,000 stored sessions cost
 	$(BIN)/python -m benchmarks --sessions 1000000

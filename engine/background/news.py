@@ -10,19 +10,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 
 from engine.background.consuming import Kinds
+from engine.background.finding import Finder, Found
 from engine.background.hearing import Step, Told, failed, pass_on
 from engine.background.threads import Threads
 from engine.failpoints import reach
 from engine.logs import trace
 from engine.registry import Registry
 from engine.store import news
-from engine.store.consumers import Heard, Registered, keep, next_due, registered
-from engine.store.progress import SPAN, last_id
+from engine.store.consumers import Heard, keep
 from engine.store.records import Transaction
 from engine.store.stores import Store
 from engine.types import Change
@@ -31,25 +29,13 @@ SESSIONS = 64
 """Sessions that are claimed at most."""
 THREADS = 8
 """Sessions that are passed on at a time."""
-PAUSE = 1.0
-"""Seconds until the next look where nothing is known to be due: another process may have changed something."""
 PACE = 0.02
 """Seconds from one transaction of this job to the next, so that changes in quick succession are noted together."""
 WAIT = 0.25
 """Seconds that a look waits for what is under way, at most."""
 PATIENCE = 2.0
 """Seconds that hooks get to end when the process does."""
-REST_AFTER_ERROR = 5.0
-"""Seconds that a session is let be which could not be passed on."""
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a look found: sessions to claim, and how many seconds nothing else is due."""
-
-    sessions: tuple[int, ...] = ()
-    pause: float = PAUSE
 
 
 class News:
@@ -61,29 +47,25 @@ class News:
         self._store = store
         self._registry = registry
         self._kinds = kinds
-        self._versions = {name: definition.version for name, definition in registry.worlds.items()}
+        self._finder = Finder(registry, kinds)
         self._threads = Threads("turnkeeper-news", THREADS)
         self._lock = threading.Lock()
         self._came = threading.Event()
         self._told: deque[Told] = deque()
         self._under_way: set[int] = set()
-        self._resting: dict[int, float] = {}
+        self._alone: set[int] = set()
         self._holder: str | None = None
         self._era = 0
         self._ends = False
+        self._unsure = False
         self._next_at = 0.0
-        self._consumers: Sequence[Registered] | None = None
-        self._after: dict[str, int] = {}
-        self._turns = 0
-        self._walked: dict[tuple[str, str], int | None] = {}
 
     def concerns(self, change: Change) -> bool:
         """Whether a consumer that was known at the last look hears of the change's world."""
-        known = self._consumers
-        if known is not None and not any(consumer.concerns(change.world) for consumer in known):
-            return False
-        self._came.set()
-        return True
+        concerned = self._finder.concerns(change.world)
+        if concerned:
+            self._came.set()
+        return concerned
 
     def look(self, holder: str) -> float:
         """Note what was passed on, claim what is new, and have it passed on."""
@@ -92,11 +74,11 @@ class News:
             self._holder = holder
         time.sleep(max(0.0, self._next_at - time.monotonic()))
         self._came.clear()
-        told = self._taken()
         found = self._store.read(self._found)
-        if told or found.sessions:
+        told = self._taken()
+        if told or found.sessions or self._unsure:
             self._turn(holder, told, found.sessions)
-        if self._walk():
+        if self._finder.walk(self._store):
             return 0.0
         if self._under_way:
             self._came.wait(WAIT)
@@ -110,81 +92,20 @@ class News:
             self._era += 1
             self._told.clear()
             self._under_way.clear()
+            self._alone.clear()
 
     def close(self) -> None:
         """Note what comes of what is under way, for as long as there is patience."""
         self._ends = True
+        self._threads.close()
         until = time.monotonic() + PATIENCE
         while self._holder is not None and self._under_way:
             if told := self._taken():
                 self._turn(self._holder, told, ())
             elif not self._came.wait(max(0.0, until - time.monotonic())):
                 logger.warning("hooks of %d sessions are still at work; they are not waited for", len(self._under_way))
-                break
+                return
             self._came.clear()
-        self._threads.close()
-
-    # what there is
-
-    def _found(self, transaction: Transaction) -> Found:
-        """Sessions to claim: some in which a consumer is due, and then those that are marked."""
-        self._consumers = registered(transaction)
-        free = SESSIONS - len(self._under_way)
-        if not self._consumers:
-            return Found()
-        here = [consumer.name for consumer in self._consumers if self._serves(consumer)]
-        if not free:
-            return Found(pause=0.0)
-        found: dict[int, None] = {}
-        most = max(1, free // 2)
-        for name in here:
-            found |= dict.fromkeys(news.due(transaction, name, self._versions, most - len(found)))
-        found |= dict.fromkeys(self._marked(transaction, self._consumers, free - len(found)))
-        sessions = tuple(session for session in found if self._may(session))
-        if sessions or not (at := next_due(transaction, here)):
-            return Found(sessions)
-        seconds = (datetime.fromisoformat(at) - transaction.now).total_seconds()
-        return Found(pause=min(PAUSE, max(0.01, seconds)))
-
-    def _marked(self, transaction: Transaction, consumers: Sequence[Registered], free: int) -> list[int]:
-        """Sessions that are marked: in each world those after the last one found, and the worlds in turns."""
-        worlds = [name for name in self._versions if any(consumer.concerns(name) for consumer in consumers)]
-        found: list[int] = []
-        self._turns += 1
-        for place in range(len(worlds)):
-            world = worlds[(self._turns + place) % len(worlds)]
-            after = self._after.get(world, 0)
-            some = news.marked(transaction, world, self._versions[world], after, free - len(found))
-            found += some
-            if after and len(found) < free:
-                some = news.marked(transaction, world, self._versions[world], 0, free - len(found))
-                found += some
-            self._after[world] = some[-1] if some else 0
-        return found
-
-    def _serves(self, consumer: Registered) -> bool:
-        serving = self._kinds.get(consumer.kind)
-        return serving is not None and serving(consumer) is not None
-
-    def _may(self, session_id: int) -> bool:
-        if session_id in self._resting and self._resting[session_id] <= time.monotonic():
-            del self._resting[session_id]
-        return session_id not in self._under_way and session_id not in self._resting
-
-    def _walk(self) -> bool:
-        """Mark some sessions of which a consumer from the start has not heard; whether there may be more."""
-        consumers = [one for one in self._consumers or () if one.from_start and self._serves(one)]
-        for consumer in consumers:
-            key = consumer.name, consumer.since
-            after = self._walked.setdefault(key, 0)
-            if after is None:
-                continue
-            unheard = partial(news.unheard, consumer=consumer, after=after, until=after + SPAN)
-            if sessions := self._store.read(unheard):
-                self._store.write(partial(news.mark, sessions=sessions))
-            self._walked[key] = None if after + SPAN >= self._store.read(last_id) else after + SPAN
-            return True
-        return False
 
     # passing on
 
@@ -193,15 +114,22 @@ class News:
 
         One that changed meanwhile is claimed again at once, unless others wait for their turn.
         """
+        together = [one for one in told if one.session_id not in self._alone]
         try:
-            claimed = self._store.write(lambda tx: self._noted(tx, holder, told, sessions))
-        except Exception:
-            self._note_each(holder, told)
+            claimed = self._store.write(lambda tx: self._noted(tx, holder, together, sessions))
+        except BaseException:
+            self._unsure = True
+            self._alone.update(one.session_id for one in told)
+            self._put_back(told)
             raise
-        if told:
+        if together:
             reach("news_finished")
         self._next_at = time.monotonic() + (PACE if len(claimed) < SESSIONS // 2 else 0.0)
-        self._end(told)
+        self._end(together)
+        if self._unsure:  # the write before may have claimed, though it seemed to fail
+            held = self._store.read(partial(news.held, worker=holder))
+            claimed, self._unsure = [one for one in held if one not in self._under_way], False
+        self._note_each(holder, [one for one in told if one.session_id in self._alone])
         for session_id in claimed:
             self._under_way.add(session_id)
             self._threads.submit(partial(self._pass_on, session_id, self._era))
@@ -210,7 +138,8 @@ class News:
         changed = [
             one.session_id for one in sorted(told, key=lambda one: one.session_id) if _note(transaction, holder, one)
         ]
-        wanted = [*sessions, *changed] if len(sessions) < SESSIONS - len(self._under_way) else sessions
+        has_room = not self._ends and len(sessions) < SESSIONS - len(self._under_way)
+        wanted = [*sessions, *changed] if has_room else sessions
         return news.claim(transaction, holder, wanted) if wanted else []
 
     def _note_each(self, holder: str, told: Sequence[Told]) -> None:
@@ -219,10 +148,12 @@ class News:
             try:
                 self._store.write(partial(_note, holder=holder, told=one))
             except Exception as error:
-                logger.error("how far consumers are could not be noted: %s", trace(error))
-                self._resting[one.session_id] = time.monotonic() + REST_AFTER_ERROR
-                self._store.write(partial(news.release, worker=holder, session_id=one.session_id))
-        self._end(told)
+                logger.error("how far consumers are could not be noted, and is tried again: %s", trace(error))
+                self._finder.rest(one.session_id)
+                self._put_back([one])
+            else:
+                self._alone.discard(one.session_id)
+                self._end([one])
 
     def _pass_on(self, session_id: int, era: int) -> None:
         """Pass a session's news on, in a thread."""
@@ -233,17 +164,27 @@ class News:
             )
         except Exception as error:
             logger.error("a session's news could not be passed on: %s", trace(error))
-            self._resting[session_id] = time.monotonic() + REST_AFTER_ERROR
+            self._finder.rest(session_id)
         with self._lock:
             if era == self._era:
                 self._told.append(told)
         self._came.set()
 
+    def _found(self, transaction: Transaction) -> Found:
+        return self._finder.found(transaction, self._under_way, SESSIONS - len(self._under_way))
+
     def _taken(self) -> list[Told]:
+        """What came of what was under way, but for what is tried again later."""
         with self._lock:
             told = list(self._told)
             self._told.clear()
-        return told
+        later = [one for one in told if one.session_id in self._alone and self._finder.rests(one.session_id)]
+        self._put_back(later)
+        return [one for one in told if one not in later]
+
+    def _put_back(self, told: Sequence[Told]) -> None:
+        with self._lock:
+            self._told.extend(told)
 
     def _end(self, told: Sequence[Told]) -> None:
         self._under_way.difference_update(one.session_id for one in told)

@@ -56,6 +56,12 @@ def claim(transaction: Transaction, worker: str, sessions: Sequence[int]) -> lis
     return claimed
 
 
+def held(transaction: Transaction, worker: str) -> list[int]:
+    """The sessions that a worker has claimed."""
+    found = transaction.execute("select session_id from claim where worker_id = ?", (worker,)).fetchall()
+    return [row[0] for row in found]
+
+
 def release(transaction: Transaction, worker: str, session_id: int) -> bool:
     """Give a claim back; whether it was still that worker's. If not, nothing it did counts."""
     statement = "delete from claim where session_id = ? and worker_id = ?"

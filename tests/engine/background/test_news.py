@@ -497,3 +497,25 @@ def test_a_worker_has_hooks_told_soon_after_the_change(running: Running) -> None
         session = started(process, 1)
         assert ear.began.acquire(timeout=SECONDS) and ear.began.acquire(timeout=SECONDS)
     assert ear.of(session) == [1, 2] and heard(process, session)["ear"] == consumers.Heard(2)
+
+
+def test_what_cannot_be_noted_together_is_noted_one_by_one_and_harms_no_other(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Poison:
+        def spread(self, transaction: Transaction, record: Record, changes: Sequence[Change]) -> None:
+            if record.handle in bad:
+                raise KeyboardInterrupt  # no fault of the consumer's, so the whole transaction fails
+
+    bad: set[str] = set()
+    ear = Ear()
+    process = running(ear.hook, copy=lambda consumer: Poison())
+    process.dispatcher.store.write(lambda tx: consumers.register(tx, "poison", "copy", None))
+    good, wrong = started(process), started(process)
+    bad.add(wrong)
+    with pytest.raises(KeyboardInterrupt):
+        process.finish()
+    bad.clear()
+    process.finish()
+    assert heard(process, good)["poison"] == heard(process, wrong)["poison"] == consumers.Heard(1)
+    assert sorted(ear.heard) == sorted([(good, 1), (wrong, 1)]) and count(process, "claim") == 0
