@@ -19,6 +19,7 @@ from engine.settings import Settings
 from engine.soundness.paths import shortest
 from engine.store.sqlite import SqliteStore
 from engine.types import LOCAL, Principal
+from tests.hearing import passing
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -249,3 +250,13 @@ def test_every_dependency_is_explained() -> None:
 def test_lock_files_name_no_address() -> None:
     for name in ("requirements.lock", "requirements-dev.lock"):
         assert "://" not in (ROOT / name).read_text()
+
+
+def test_hooks_of_the_docs_hear_what_they_say(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    module = loaded(tmp_path, "docs_gate", blocks("docs/worlds.md", "python hooks")[0])
+    dispatcher = dispatcher_of(tmp_path, module)
+    with passing(dispatcher) as process:
+        call(dispatcher, "gate", "push")
+        process.finish()
+    assert "was opened by local user" in caplog.text and "revision 2: shut to open" in caplog.text
+    assert {"docs_gate.ring", "gates.log"} == set(dispatcher.registry.hooks)
