@@ -16,6 +16,7 @@ from engine.background.consuming import Kinds
 from engine.background.finding import Finder, Found
 from engine.background.hearing import Step, Told, failed, pass_on
 from engine.background.threads import Threads
+from engine.errors import StoreError
 from engine.failpoints import reach
 from engine.logs import trace
 from engine.registry import Registry
@@ -33,6 +34,8 @@ PACE = 0.02
 """Seconds from one transaction of this job to the next, so that changes in quick succession are noted together."""
 WAIT = 0.25
 """Seconds that a look waits for what is under way, at most."""
+LAST = 0.8
+"""Seconds for which sessions are still claimed when the process ends."""
 PATIENCE = 2.0
 """Seconds that hooks get to end when the process does."""
 logger = logging.getLogger(__name__)
@@ -93,9 +96,11 @@ class News:
             self._told.clear()
             self._under_way.clear()
             self._alone.clear()
+        self._holder = None
 
     def close(self) -> None:
-        """Note what comes of what is under way, for as long as there is patience."""
+        """Pass on what there is for a moment more, and note what comes of it, for as long as there is patience."""
+        self._finish()
         self._ends = True
         self._threads.close()
         until = time.monotonic() + PATIENCE
@@ -108,6 +113,15 @@ class News:
             self._came.clear()
 
     # passing on
+
+    def _finish(self) -> None:
+        """Go on looking for a moment, so that hooks hear of what a process did last."""
+        until = time.monotonic() + LAST
+        try:
+            while self._holder is not None and time.monotonic() < until and self.look(self._holder) == 0.0:
+                pass
+        except StoreError as error:
+            logger.warning("what was done last is left for others to pass on: %s", trace(error))
 
     def _turn(self, holder: str, told: Sequence[Told], sessions: Sequence[int]) -> None:
         """Note what was told and claim the next sessions, and have those passed on.

@@ -243,9 +243,13 @@ def test_confirm_and_prepare_ask_at_the_terminal(run_process: Run, here: dict[st
 
 
 def test_a_failing_hook_does_not_write_into_the_play(run_process: Run, here: dict[str, str], tmp_path: Path) -> None:
-    done = run_process("play", "cupboard", "label=hats", lines="open\n", env=here)
-    assert (done.stderr, "Traceback" in done.stdout) == ("", False)
-    assert "the hinge" in (tmp_path / "data" / "play.log").read_text()
+    log = tmp_path / "data" / "play.log"
+    for _ in range(5):  # one that is over before it may work leaves the hook to the next
+        done = run_process("play", "cupboard", "label=hats", "--new", lines="open\n", env=here)
+        assert (done.stderr, "Traceback" in done.stdout) == ("", False)
+        if log.exists() and "failed on revision" in log.read_text():
+            return
+    raise AssertionError(f"no play has called the hook: {done.stdout}")
 
 
 def test_a_world_with_command_takes_whole_lines(run_process: Run, here: dict[str, str]) -> None:
