@@ -170,7 +170,7 @@ def test_one_function_may_be_told_after_several_actions(running: tuple[Running, 
     call(dispatcher, "tick")
     call(dispatcher, "ring", "bell")
     finish()
-    assert heard == ["tick", "ring"]
+    assert sorted(heard) == ["ring", "tick"]  # of two sessions, in any order
 
 
 def test_hooks_are_not_told_of_refusals_and_replays(running: tuple[Running, Callable[[], None]]) -> None:
@@ -232,7 +232,8 @@ def test_on_change_of_no_world_is_told_of_all(
     call(dispatcher, "tick")
     call(dispatcher, "ring", "bell")
     finish()
-    assert heard == [("meter", "start"), ("meter", "tick"), ("bell", "start"), ("bell", "ring")]
+    by_world = {world: [action for named, action in heard if named == world] for world in ("meter", "bell")}
+    assert by_world == {"meter": ["start", "tick"], "bell": ["start", "ring"]}
 
 
 def test_on_change_of_what_is_no_world_is_refused() -> None:
