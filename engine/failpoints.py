@@ -26,6 +26,9 @@ NAMES = frozenset(
         "mid_batch",
         "hook_called",
         "news_finished",
+        "webhook_claimed",
+        "webhook_sent",
+        "webhook_noted",
     }
 )
 

@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     worlds_path: str | None = None
     database_writers: int = Field(default=8, ge=1)
     database_readers: int = Field(default=8, ge=1)
+    webhook_networks: str = ""
     journal_retention: timedelta | None = Field(default=None, gt=timedelta())
     expired_for: timedelta | None = Field(default=None, ge=timedelta())
     lease: timedelta = Field(default=timedelta(seconds=15), ge=timedelta(seconds=1))
@@ -98,12 +99,17 @@ class Settings(BaseSettings):
         """The names under which the server may be reached: those that are set, and this machine's own."""
         return tuple(dict.fromkeys((*_words(self.allowed_hosts), self.host, *LOOPBACK)))
 
-    @field_validator("trusted_proxies")
+    @field_validator("trusted_proxies", "webhook_networks")
     @classmethod
     def _addresses(cls, value: str) -> str:
         for one in _words(value):
             ipaddress.ip_network(one, strict=False)
         return value
+
+    @property
+    def networks(self) -> list[str]:
+        """The networks that webhooks may be in beside the internet's public ones."""
+        return _words(self.webhook_networks)
 
     @property
     def proxies(self) -> list[str]:

@@ -2,17 +2,30 @@
 
 from collections.abc import Mapping
 
+import anyio
+
 from engine.background import hooked
 from engine.background.clock import Clock
+from engine.background.deliveries import MOST, Deliveries
 from engine.background.news import News
+from engine.background.spreading import spreading
 from engine.background.sweeping import Sweeping, Task, tasks_of
 from engine.background.worker import Job
 from engine.dispatch import Dispatcher
+from engine.outbound import Outbound, networks_of
 from engine.settings import Settings
+from engine.store import webhooks
 
 
 def jobs_of(dispatcher: Dispatcher, settings: Settings, swept: Mapping[str, Task]) -> list[Job]:
     """The jobs of a process, each of which takes only what it has loaded; `swept` is what it tidies up, too."""
-    kinds = {hooked.KIND: hooked.serving(dispatcher.registry)}
+    deliveries = Deliveries(dispatcher.store, webhook_outbound(settings))
+    kinds = {hooked.KIND: hooked.serving(dispatcher.registry), webhooks.KIND: spreading}
     tasks = {**tasks_of(dispatcher, settings.journal_retention, settings.expired_for), **swept}
-    return [Clock(dispatcher), News(dispatcher.store, dispatcher.registry, kinds), Sweeping(tasks)]
+    news = News(dispatcher.store, dispatcher.registry, kinds, deliveries.soon)
+    return [Clock(dispatcher), news, deliveries, Sweeping(tasks)]
+
+
+def webhook_outbound(settings: Settings) -> Outbound:
+    """What webhooks are asked through: it reaches public addresses, and the networks that the settings list."""
+    return Outbound(networks_of(settings.networks), threads=anyio.CapacityLimiter(MOST))

@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from engine.background.consuming import Kinds
@@ -42,12 +42,18 @@ logger = logging.getLogger(__name__)
 
 
 class News:
-    """Passes the news of sessions on to the consumers that are served here: `kinds` says what serves them."""
+    """Passes the news of sessions on to the consumers that are served here: `kinds` says what serves them.
+
+    `spread` is called when what consumers wrote was committed; it must return at once.
+    """
 
     name = "news"
 
-    def __init__(self, store: Store, registry: Registry, kinds: Kinds) -> None:
+    def __init__(
+        self, store: Store, registry: Registry, kinds: Kinds, spread: Callable[[], None] | None = None
+    ) -> None:
         self._store = store
+        self._spread = spread
         self._registry = registry
         self._kinds = kinds
         self._finder = Finder(registry, kinds)
@@ -201,6 +207,9 @@ class News:
             self._told.extend(told)
 
     def _end(self, told: Sequence[Told]) -> None:
+        """Be through with what was noted."""
+        if self._spread is not None and any(step.spreader is not None for one in told for step in one.steps):
+            self._spread()
         self._under_way.difference_update(one.session_id for one in told)
 
 

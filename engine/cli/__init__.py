@@ -23,6 +23,18 @@ from engine.cli.reporting import reporting
 from engine.cli.serve import serve_http, serve_stdio
 from engine.cli.timers import list_timers, resume_timers
 from engine.cli.tokens import create_token, list_tokens, revoke_token
+from engine.cli.webhooks import (
+    add_webhook,
+    disable_webhook,
+    enable_webhook,
+    list_deliveries,
+    list_webhooks,
+    remove_webhook,
+    replay_deliveries,
+    rotate_webhook,
+    show_webhook,
+    test_webhook,
+)
 from engine.settings import own_version
 
 Command = Callable[..., None]
@@ -62,6 +74,21 @@ GROUPS: Mapping[str, Mapping[str, Group]] = {
             "Hooks: which there are, and where they wait, fail or are parked.",
             {"list": list_hooks, "show": show_hook, "resume": resume_hook, "skip": skip_change, "forget": forget_hook},
             lists=True,
+        ),
+        "webhooks": Group(
+            "Webhooks: who is told of changes over HTTP, and what came of it.",
+            {
+                "add": add_webhook,
+                "list": list_webhooks,
+                "show": show_webhook,
+                "test": test_webhook,
+                "rotate": rotate_webhook,
+                "enable": enable_webhook,
+                "disable": disable_webhook,
+                "remove": remove_webhook,
+                "deliveries": list_deliveries,
+                "replay": replay_deliveries,
+            },
         ),
     },
     "Who may": {

@@ -40,6 +40,8 @@ _ACCESS_TOKEN = (
 )
 _PLAIN = 64
 """Characters of a secret that is not sealed."""
+_SEALED = (("secret", "name", "value"), ("webhook", "id", "secrets"))
+"""What is sealed under the keys: table, key, column."""
 Dialect = Literal["sqlite", "postgresql"]
 
 
@@ -582,16 +584,29 @@ class Transaction:
         self._execute("delete from secret where name = ?", (name,))
         return self.secret(name)
 
+    def opened(self, kept: str) -> str:
+        """The text of what is kept sealed under one of the keys, or is of before there were any. Raises StoreError."""
+        is_plain = len(kept) == _PLAIN or kept.startswith("[")
+        return kept if self.keys is None or is_plain else self.keys.opened(kept)
+
     def seal_anew(self) -> None:
         """Seal every secret under the present key, so that older ones are needed no more. Raises StoreError."""
-        for name, value in self._execute("select name, value from secret", ()).fetchall():
-            if self.keys is not None:
-                plain = value if len(value) == _PLAIN else self.keys.opened(value)
-                self._execute("update secret set value = ? where name = ?", (self.keys.sealed(plain), name))
+        if self.keys is None:
+            return
+        for table, key, column in _SEALED:
+            for name, kept in self._execute(f"select {key}, {column} from {table}", ()).fetchall():
+                sealed = self.keys.sealed(self.opened(kept))
+                self._execute(f"update {table} set {column} = ? where {key} = ?", (sealed, name))
 
     def forget_secrets(self) -> None:
-        """Delete the secrets, so that new ones are made."""
+        """Delete the secrets, so that new ones are made; webhooks whose own cannot be opened get them by rotation."""
         self._execute("delete from secret", ())
+        for webhook, kept in self._execute("select id, secrets from webhook", ()).fetchall():
+            try:
+                self.opened(kept)
+            except StoreError:
+                why = "the key that sealed its secret is lost: rotate it, then enable it"
+                self._execute("update webhook set secrets = '[]', disabled = ? where id = ?", (why, webhook))
 
     def keep_connection(self, connection_id: str, person_id: int, endpoint: str, parameters: str) -> None:
         """Remember a legacy connection."""

@@ -4,7 +4,7 @@ Whoever works is a row of `worker`, renewed while it lives; what it holds refers
 to that row, so a worker that is gone holds nothing (`workers` has the statements).
 """
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from engine.store.schema import Large, partial_index
@@ -114,13 +114,19 @@ class WebhookRow(SQLModel, table=True):
 
 
 class DeliveryRow(SQLModel, table=True):
-    """One message for a webhook, about one change. `state`: `waiting`, `done`, or `dead`."""
+    """One message for a webhook, about one change. `state`: `waiting`, `done`, or `dead`.
+
+    Of those of a session that wait, the first is due at some time; the others have no `due_at` until it is their turn.
+    """
 
     __tablename__ = "delivery"
     __table_args__ = (
         UniqueConstraint("webhook_id", "session_id", "revision"),
-        partial_index("state = 'waiting'", "due_at"),
+        partial_index("state = 'waiting' and due_at is not null", "webhook_id", "due_at"),
+        partial_index("state = 'waiting'", "webhook_id", "session_id", "revision"),
         partial_index("state = 'dead'", "webhook_id"),
+        partial_index("state = 'done'", "done_at"),
+        Index(None, "webhook_id", "created_at"),
     )
     id: str = Field(primary_key=True)
     webhook_id: str = Field(foreign_key="webhook.id", ondelete="CASCADE")
@@ -131,7 +137,7 @@ class DeliveryRow(SQLModel, table=True):
     state: str = "waiting"
     attempts: int = 0
     created_at: str
-    due_at: str
+    due_at: str | None = None
     done_at: str | None = None
     worker_id: str | None = Field(default=None, foreign_key="worker.id", ondelete="SET NULL", index=True)
 

@@ -4,17 +4,14 @@ The fetch is bounded and goes to public addresses only: whoever asks for an
 authorization chooses the URL.
 """
 
-import ipaddress
 import json
 import logging
 import re
-import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import anyio
 import httpx2
@@ -25,6 +22,7 @@ from engine.auth.context import AuthContext
 from engine.auth.granting import clients, redirects
 from engine.auth.granting.clients import DOCUMENT, Client
 from engine.auth.scopes import split
+from engine.outbound import EVERYWHERE, Barred, LookUp, Outbound, looked_up
 from engine.store.access import ClientRow
 from engine.store.records import Transaction
 from engine.types import Json
@@ -37,8 +35,6 @@ SECONDS = 10.0
 KEPT = timedelta(minutes=5), timedelta(hours=24)
 """How long a document is believed: at least, and at most, whatever its server says."""
 _MOST_REDIRECTS = 20
-_TRANSLATED = tuple(map(ipaddress.IPv6Network, ("::/96", "64:ff9b::/96")))
-"""What stands before an IPv4 address that a host, or a gateway on the way, takes for it."""
 
 
 class Unusable(Exception):
@@ -53,11 +49,6 @@ class Fetched:
     kept: timedelta
 
 
-def looked_up(host: str, port: int) -> list[str]:
-    """The addresses of a host. Raises OSError, UnicodeError."""
-    return [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
-
-
 @dataclass(frozen=True, slots=True)
 class Fetcher:
     """Fetches documents from public addresses; `private` ones only where an operator says so, or a test.
@@ -69,43 +60,32 @@ class Fetcher:
     private: bool = False
     verify: ssl.SSLContext = field(default_factory=ssl.create_default_context)
     seconds: float = SECONDS
-    look_up: Callable[[str, int], list[str]] = looked_up
+    look_up: LookUp = looked_up
     threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(8))
 
     async def __call__(self, url: str) -> Fetched:
         """A document. Raises Unusable, TimeoutError, httpx2.HTTPError, OSError."""
-        parts = _checked(url)
-        port = parts.port or 443
-        look = partial(self._address, str(parts.hostname), port)
-        address = await to_thread.run_sync(look, abandon_on_cancel=True, limiter=self.threads)
-        # To the very address that was looked at: another look-up could answer otherwise.
-        at = f"https://{f'[{address}]' if ':' in address else address}:{port}{url[url.index(parts.path, 8) :]}"
-        headers = {"Host": parts.netloc, "Accept": "application/json", "Accept-Encoding": "identity"}
-        async with (
-            httpx2.AsyncClient(verify=self.verify, follow_redirects=False, trust_env=False) as http,
-            http.stream("GET", at, headers=headers, extensions={"sni_hostname": parts.hostname}) as response,
-        ):
-            if response.status_code != 200:
-                raise Unusable(f"its server answered {response.status_code}")
-            if response.headers.get("content-encoding", "identity") != "identity":
-                raise Unusable("it is packed, which was not asked for and has no bound")
-            body = b""
-            async for chunk in response.aiter_raw():
-                body += chunk
-                if len(body) > MOST_BYTES:
-                    raise Unusable(f"it has more than {MOST_BYTES} bytes")
-            return Fetched(body, _kept(response.headers.get("cache-control", "")))
-
-    def _address(self, host: str, port: int) -> str:
-        """The first address of a host, if all are public. Raises Unusable, OSError."""
+        _check(url)
+        outbound = Outbound(EVERYWHERE if self.private else (), self.verify, self.look_up, self.threads)
         try:
-            found = self.look_up(host, port)
-        except UnicodeError:
-            raise Unusable("its host is no name of one") from None
-        for address in found:
-            if not self.private and not _is_public(address):
-                raise Unusable("its host is no public one")
-        return found[0]
+            async with outbound.asked("GET", url, {"Accept": "application/json"}) as response:
+                return await _read(response)
+        except Barred as error:
+            raise Unusable(str(error)) from None
+
+
+async def _read(response: httpx2.Response) -> Fetched:
+    """The document of an answer. Raises Unusable."""
+    if response.status_code != 200:
+        raise Unusable(f"its server answered {response.status_code}")
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise Unusable("it is packed, which was not asked for and has no bound")
+    body = b""
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            raise Unusable(f"it has more than {MOST_BYTES} bytes")
+    return Fetched(body, _kept(response.headers.get("cache-control", "")))
 
 
 def is_document(client_id: str) -> bool:
@@ -116,7 +96,7 @@ def is_document(client_id: str) -> bool:
 async def client_at(context: AuthContext, fetcher: Fetcher, url: str) -> Client | str:
     """The client of a document, or why there is none."""
     try:
-        _checked(url)
+        _check(url)
         stored = await to_thread.run_sync(lambda: context.store.read(lambda tx: _stored(tx, url)))
         if stored is not None:
             return stored
@@ -143,14 +123,13 @@ def _keep(transaction: Transaction, client: Client, kept: timedelta) -> None:
     clients.keep(transaction, client, (transaction.now + kept).isoformat(timespec="microseconds"))
 
 
-def _checked(url: str) -> SplitResult:
-    """A URL that may be a client's id. Raises Unusable."""
+def _check(url: str) -> None:
+    """Insist that a URL may be a client's id. Raises Unusable."""
     parts = urlsplit(url) if redirects.unsound(url) is None else None
     if parts is None or parts.scheme != "https" or len(url) > 500:
         raise Unusable("its address is no https URL without user and fragment")
     if parts.path in ("", "/") or any(unquote(segment) in (".", "..") for segment in parts.path.split("/")):
         raise Unusable("its address needs a path, without dots for segments")
-    return parts
 
 
 def _client(url: str, body: bytes) -> Client:
@@ -208,20 +187,3 @@ def _kept(cache_control: str) -> timedelta:
     if age is None or "no-store" in cache_control or "no-cache" in cache_control:
         return least
     return min(max(timedelta(seconds=int(age[1])), least), most)
-
-
-def _is_public(address: str) -> bool:
-    """Whether an address is one of the internet, also if it is an IPv4 address in the clothes of IPv6."""
-    found = ipaddress.ip_address(address)
-    if not found.is_global or found.is_multicast or getattr(found, "is_site_local", False):
-        return False
-    return all(inner.is_global and not inner.is_multicast for inner in _within(found))
-
-
-def _within(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
-    """The IPv4 addresses to which an IPv6 address may be translated (RFC 4291, 2.5.5; RFC 3056; RFC 6052, 2.1)."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return []
-    last = ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
-    prefixed = [last] if any(address in prefix for prefix in _TRANSLATED) else []
-    return prefixed + [inner for inner in (address.ipv4_mapped, address.sixtofour) if inner is not None]

@@ -13,9 +13,12 @@ TABLES = ("worker", "claim", "consumer", "heard", "effect", "webhook", "delivery
 """Each after those it refers to."""
 INDEXES = (
     ("claim", "worker_id", None),
-    ("delivery", "due_at", "state = 'waiting'"),
+    ("delivery", "done_at", "state = 'done'"),
     ("delivery", "session_id", None),
     ("delivery", "webhook_id", "state = 'dead'"),
+    ("delivery", "webhook_id,created_at", None),
+    ("delivery", "webhook_id,due_at", "state = 'waiting' and due_at is not null"),
+    ("delivery", "webhook_id,session_id,revision", "state = 'waiting'"),
     ("delivery", "worker_id", None),
     ("effect", "due_at", "state = 'waiting'"),
     ("effect", "session_id", "state = 'parked'"),
@@ -140,7 +143,7 @@ def upgrade() -> None:
         text("state"),
         number("attempts"),
         text("created_at"),
-        text("due_at"),
+        text("due_at", nullable=True),
         text("done_at", nullable=True),
         text("worker_id", nullable=True),
         refers("delivery", "webhook_id", "webhook.id"),
