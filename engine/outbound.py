@@ -30,6 +30,8 @@ _VISIBLE = re.compile(r"[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+")
 _TIMEOUT = httpx2.Timeout(None, connect=5.0)
 """For one address; whoever asks bounds the whole."""
 _PORTS = {"http": 80, "https": 443}
+_UNICAST = tuple(map(ipaddress.IPv6Network, ("2000::/3", "64:ff9b::/96")))
+"""All of IPv6 that leads into the internet; `ipaddress` calls much else global, such as 64:ff9b:1::/48 (RFC 8215)."""
 _TRANSLATED = tuple(map(ipaddress.IPv6Network, ("::/96", "64:ff9b::/96")))
 """What stands before an IPv4 address that a host, or a gateway on the way, takes for it."""
 
@@ -147,6 +149,8 @@ def is_public(address: str) -> bool:
     """Whether an address is one of the internet, also if it is an IPv4 address in the clothes of IPv6."""
     found = ipaddress.ip_address(address)
     if not found.is_global or found.is_multicast or getattr(found, "is_site_local", False):
+        return False
+    if isinstance(found, ipaddress.IPv6Address) and not any(found in network for network in _UNICAST):
         return False
     return all(inner.is_global and not inner.is_multicast for inner in _within(found))
 

@@ -132,7 +132,6 @@ class Deliveries:
             logger.error("webhook %s: nothing can be delivered: %s", webhook, trace(error))
             return
         if taken:
-            reach("webhook_claimed")
             self._begin(holder, taken)
 
     def _begin(self, holder: str, messages: Iterable[Message]) -> None:
@@ -155,6 +154,7 @@ class Deliveries:
         """Tell a message, note what came of it, and go on with the next one of the same webhook."""
         following: Message | None = message
         while following is not None:
+            reach("webhook_claimed")
             answer = await self._told(following)
             reach("webhook_sent")
             following = await self._noted(holder, following, answer)
