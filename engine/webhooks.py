@@ -125,7 +125,7 @@ def body_of(change: Change) -> str:
     return dumped(_envelope(type_of(change), change.at, {name: data[name] for name in data if data[name] is not None}))
 
 
-def test_body(webhook: str, at: datetime) -> str:
+def trial_body(webhook: str, at: datetime) -> str:
     """What a webhook is told to try it out."""
     return dumped(_envelope(TEST, at, {"webhook": webhook}))
 

@@ -3,7 +3,8 @@
 import re
 import subprocess
 import sys
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from engine.background.clock import advance
+from engine.cli import GROUPS
 from engine.dispatch import Call, Dispatcher
 from engine.errors import Forbidden, NotFound, Refused
 from engine.migrate import upgrade
@@ -20,6 +22,7 @@ from engine.soundness.paths import shortest
 from engine.store.sqlite import SqliteStore
 from engine.types import LOCAL, Principal
 from tests.hearing import passing
+from engine.webhooks import Message, new_secret
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -224,6 +227,25 @@ def test_the_directory_of_the_docs_comes_in_pages(tmp_path: Path) -> None:
         call(dispatcher, "directory", "enter_name", name=name)
     assert call(dispatcher, "directory", "list_names", limit=2) == {"names": ["Ann", "Ben"], "next": "Ben"}
     assert call(dispatcher, "directory", "list_names", limit=2, after="Ben") == {"names": ["Cy"], "next": None}
+
+
+def test_the_receiver_of_the_docs_tells_what_is_genuine() -> None:
+    names: dict[str, Any] = {}
+    exec(blocks("docs/webhooks.md", "python verify")[0], names)
+    now, old, new = datetime.now(UTC), new_secret(), new_secret()
+    message = Message("msg_1", "whk_1", "https://app.example/", '{"type":"cart.pay"}', now, (new, old))
+    for secret in (new, old):
+        assert names["is_genuine"](secret, message.headers, message.body.encode())
+    assert not names["is_genuine"](new_secret(), message.headers, message.body.encode())
+    assert not names["is_genuine"](new, message.headers, b"{}")
+    late = replace(message, at=now - timedelta(minutes=6))
+    assert not names["is_genuine"](new, late.headers, late.body.encode())
+
+
+def test_the_page_on_webhooks_names_every_command() -> None:
+    text = (ROOT / "docs/webhooks.md").read_text()
+    commands = GROUPS["Tell others"]["webhooks"].commands
+    assert [name for name in commands if not re.search(rf"`?\b{name}\b", text)] == []
 
 
 def test_the_guestbook_of_the_readme_works(tmp_path: Path) -> None:

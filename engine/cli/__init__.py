@@ -33,7 +33,7 @@ from engine.cli.webhooks import (
     replay_deliveries,
     rotate_webhook,
     show_webhook,
-    test_webhook,
+    try_webhook,
 )
 from engine.settings import own_version
 
@@ -81,7 +81,7 @@ GROUPS: Mapping[str, Mapping[str, Group]] = {
                 "add": add_webhook,
                 "list": list_webhooks,
                 "show": show_webhook,
-                "test": test_webhook,
+                "test": try_webhook,
                 "rotate": rotate_webhook,
                 "enable": enable_webhook,
                 "disable": disable_webhook,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.errors import NotFound, Refused, StoreError
-from engine.store import consumers
+from engine.store import consumers, positions
 from engine.store.records import Transaction
 from engine.webhooks import (
     OVERLAP,
@@ -55,6 +55,11 @@ def named(transaction: Transaction, webhook: str) -> Webhook:
     return found
 
 
+def troubles(transaction: Transaction, webhook: str) -> list[positions.Trouble]:
+    """The sessions of which a webhook cannot be told, since no message could be made."""
+    return positions.troubles(transaction, PREFIX + webhook)
+
+
 def signing(transaction: Transaction, webhook: str) -> tuple[str, ...]:
     """The secrets that sign for a webhook now, the newest first. Raises StoreError."""
     return tuple(secret.text for secret in _secrets(transaction, webhook))
@@ -78,11 +83,15 @@ def rotate(transaction: Transaction, webhook: str) -> str:
 
 
 def enable(transaction: Transaction, webhook: str) -> None:
-    """Have a webhook be told again, first of what waits. Raises NotFound, StoreError, Refused without a secret."""
+    """Have a webhook be told again, first of what waits, also where its messages could not be made.
+
+    Raises NotFound, StoreError, Refused without a secret.
+    """
     named(transaction, webhook)
     if not signing(transaction, webhook):
         raise Refused("no_secret", f"{webhook} has no secret.", hint=f"`turnkeeper webhooks rotate {webhook}`")
     transaction.execute("update webhook set disabled = null, failing_since = null where id = ?", (webhook,))
+    positions.resume(transaction, PREFIX + webhook, None)
 
 
 def disable(transaction: Transaction, webhook: str, why: str = BY_HAND) -> None:

@@ -22,9 +22,11 @@ PROGRAM = """
 import sys
 from engine.application import opened
 from engine.operations import Call
+from engine.registry import Registry
 from engine.settings import Settings
 from engine.types import LOCAL
-with opened(Settings(), work="serve") as dispatcher:
+from worlds.counter import Counter
+with opened(Settings(), Registry([Counter]), work="serve") as dispatcher:
     for _ in range(int(sys.argv[2])):
         call = Call(principal=LOCAL, world="counter", action="add", arguments={"a": 1}, session=sys.argv[1])
         dispatcher.dispatch(call)
@@ -62,7 +64,7 @@ def has_all(dispatcher: Dispatcher) -> bool:
     return False
 
 
-@pytest.mark.parametrize("point", ["webhook_claimed@2", "webhook_sent@1", "webhook_sent@3", "webhook_noted@2"])
+@pytest.mark.parametrize("point", ["webhook_claimed@2", "webhook_sent@3", "webhook_noted@2"])
 def test_killed_process_loses_no_message_and_what_comes_twice_has_the_same_id(
     dispatcher_of: Callable[..., Dispatcher], receiver: Receiver, tmp_path: Path, point: str
 ) -> None:

@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
+from engine.sweeping import Sweeper, tasks_of
 
 from engine.errors import NotFound, Refused, StoreError
 from engine.keys import Keys
 from engine.store import deliveries, webhooks, workers
 from engine.store.stores import Store
-from engine.sweeping import Sweeper, tasks_of
 from engine.types import LOCAL
 from engine.webhooks import JITTER, SCHEDULE, Webhook
 from tests.engine.background.conftest import Post
@@ -497,6 +497,31 @@ def test_webhook_whose_key_is_lost_waits_and_goes_on_with_a_new_secret(
     post.store.write(lambda tx: tx.seal_anew())
     post.settle()
     assert told(receiver) == [(session, 1)] and receiver.received[0].signed_by(secret)
+
+
+# what cannot be told
+
+
+def test_session_of_which_no_message_can_be_made_is_shown_and_is_tried_again(
+    post_of: PostOf, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    post = post_of()
+    webhook, _ = post.add(receiver.url)
+    session = post.start()
+    post.store.write(lambda tx: tx.execute("update webhook set types = ? where id = ?", ("[", webhook.id)))
+    post.store.write(lambda tx: tx.execute("alter table delivery rename column body to content"))
+    post.store.write(lambda tx: tx.execute("update webhook set types = ? where id = ?", ("*", webhook.id)))
+    for _ in range(8):
+        post.until(lambda: post.store.read(lambda tx: bool(webhooks.troubles(tx, webhook.id))))
+        post.move(minutes=6)
+        post.news.look(post.holder)
+    post.until(lambda: post.store.read(lambda tx: webhooks.troubles(tx, webhook.id))[0].parked_at is not None)
+    (trouble,) = post.store.read(lambda tx: webhooks.troubles(tx, webhook.id))
+    assert (trouble.session, trouble.revision) == (session, 1) and "webhook" in caplog.text
+    post.store.write(lambda tx: tx.execute("alter table delivery rename column content to body"))
+    post.store.write(lambda tx: webhooks.enable(tx, webhook.id))
+    post.until(lambda: len(post.log("done")) == 1, post.job.look)
+    assert told(receiver) == [(session, 1)]
 
 
 # what goes
