@@ -244,7 +244,7 @@ def test_the_receiver_of_the_docs_tells_what_is_genuine() -> None:
 
 def test_the_page_on_webhooks_names_every_command() -> None:
     text = (ROOT / "docs/webhooks.md").read_text()
-    commands = GROUPS["Tell others"]["webhooks"].commands
+    commands = GROUPS["After the commit"]["webhooks"].commands
     assert [name for name in commands if not re.search(rf"`?\b{name}\b", text)] == []
 
 

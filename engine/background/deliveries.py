@@ -9,9 +9,9 @@ import concurrent.futures
 import logging
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeAlias
 
@@ -42,6 +42,10 @@ SETTLING = 2.0
 """Seconds that what is on its way gets to arrive when the process ends."""
 AGAIN = 1.0
 """Seconds until what could not be noted is noted again."""
+KEPT = timedelta(days=30)
+"""How long the log has what a webhook took."""
+AT_ONCE = 500
+"""Rows in one transaction: nobody waits long for it."""
 _HEEDED = (429, 503)
 """Answers whose Retry-After is heeded."""
 
@@ -192,6 +196,13 @@ class Deliveries:
             logger.error("webhook %s: nothing more can be delivered: %s", message.webhook, trace(error))
             return None
         return taken[0] if taken else None
+
+
+def sweep_delivered(store: Store, go_on: Callable[[], bool]) -> None:
+    """Forget what webhooks took long ago, a little at a time; what they did not take stays."""
+    bite = partial(deliveries.sweep, before=store.now() - KEPT, limit=AT_ONCE)
+    while go_on() and store.write(bite) == AT_ONCE:
+        pass
 
 
 def _seen(transaction: Transaction, worker: str) -> tuple[datetime, dict[str, datetime | None], bool]:

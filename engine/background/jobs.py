@@ -1,12 +1,13 @@
 """Which jobs a process has, of the worlds and hooks that it loaded."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import anyio
 
 from engine.background import hooked
 from engine.background.clock import Clock
-from engine.background.deliveries import MOST, Deliveries
+from engine.background.deliveries import MOST, Deliveries, sweep_delivered
 from engine.background.news import News
 from engine.background.spreading import spreading
 from engine.background.sweeping import Sweeping, Task, tasks_of
@@ -21,7 +22,8 @@ def jobs_of(dispatcher: Dispatcher, settings: Settings, swept: Mapping[str, Task
     """The jobs of a process, each of which takes only what it has loaded; `swept` is what it tidies up, too."""
     deliveries = Deliveries(dispatcher.store, webhook_outbound(settings))
     kinds = {hooked.KIND: hooked.serving(dispatcher.registry), webhooks.KIND: spreading}
-    tasks = {**tasks_of(dispatcher, settings.journal_retention, settings.expired_for), **swept}
+    delivered: dict[str, Task] = {"deliveries": partial(sweep_delivered, dispatcher.store)}
+    tasks = {**tasks_of(dispatcher, settings.journal_retention, settings.expired_for), **delivered, **swept}
     news = News(dispatcher.store, dispatcher.registry, kinds, deliveries.soon)
     return [Clock(dispatcher), news, deliveries, Sweeping(tasks)]
 
