@@ -21,8 +21,8 @@ from engine.settings import Settings
 from engine.soundness.paths import shortest
 from engine.store.sqlite import SqliteStore
 from engine.types import LOCAL, Principal
-from tests.hearing import passing
 from engine.webhooks import Message, new_secret
+from tests.hearing import passing
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

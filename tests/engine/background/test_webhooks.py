@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
-from engine.sweeping import Sweeper, tasks_of
 
 from engine.background.deliveries import sweep_delivered
 from engine.errors import NotFound, Refused, StoreError
@@ -510,14 +509,13 @@ def test_session_of_which_no_message_can_be_made_is_shown_and_is_tried_again(
     post = post_of()
     webhook, _ = post.add(receiver.url)
     session = post.start()
-    post.store.write(lambda tx: tx.execute("update webhook set types = ? where id = ?", ("[", webhook.id)))
     post.store.write(lambda tx: tx.execute("alter table delivery rename column body to content"))
-    post.store.write(lambda tx: tx.execute("update webhook set types = ? where id = ?", ("*", webhook.id)))
-    for _ in range(8):
-        post.until(lambda: post.store.read(lambda tx: bool(webhooks.troubles(tx, webhook.id))))
+
+    def is_parked() -> bool:
         post.move(minutes=6)
-        post.news.look(post.holder)
-    post.until(lambda: post.store.read(lambda tx: webhooks.troubles(tx, webhook.id))[0].parked_at is not None)
+        return any(one.parked_at for one in post.store.read(lambda tx: webhooks.troubles(tx, webhook.id)))
+
+    post.until(is_parked)
     (trouble,) = post.store.read(lambda tx: webhooks.troubles(tx, webhook.id))
     assert (trouble.session, trouble.revision) == (session, 1) and "webhook" in caplog.text
     post.store.write(lambda tx: tx.execute("alter table delivery rename column content to body"))
