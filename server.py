@@ -24,6 +24,7 @@ from engine.dispatch import Dispatcher
 from engine.errors import NotFound, Refused, Unauthenticated
 from engine.mcp_adapter.catalog import Endpoint
 from engine.mcp_adapter.connections import sweep
+from engine.mcp_adapter.outgoing import Servers
 from engine.mcp_adapter.pipes import answered, ending_on
 from engine.mcp_adapter.server import PIPE, build_server
 from engine.mcp_adapter.subscriptions import Hub
@@ -89,7 +90,7 @@ def serve(settings: Settings, announce: Callable[[Settings, Registry, str | None
     with (
         _listening(settings) as listener,
         gone_within(STOP_SECONDS) as clock,
-        opened(settings, work="serve", sweeping=_swept) as dispatcher,
+        opened(settings, work="serve", sweeping=_swept, tools=Servers(settings.servers)) as dispatcher,
     ):
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         app = build(settings, dispatcher)
@@ -143,7 +144,8 @@ def tune() -> None:
 
 def stdio(settings: Settings, world: str | None = None) -> None:
     """Serve MCP over this process's pipes as the local principal. Raises EngineError before it serves."""
-    with ending_on(signal.SIGTERM, signal.SIGINT), opened(settings, work="stdio") as dispatcher:
+    tools = Servers(settings.servers)
+    with ending_on(signal.SIGTERM, signal.SIGINT), opened(settings, work="stdio", tools=tools) as dispatcher:
         if world is not None and dispatcher.registry.definition(world) is None:
             raise NotFound(f"There is no world {world!r}.", hint=f"There are: {', '.join(dispatcher.registry.worlds)}.")
         tune()

@@ -3,6 +3,7 @@
 from engine.actions import No, action, nobody
 from engine.asking import Answer, Asking, Form, Roots, Sample
 from engine.content import Audio, Embedded, Image, Link, Reply, Text
+from engine.effects import EffectCall, Failed, effect
 from engine.errors import Refused
 from engine.hooks import after, on_change
 from engine.resources import prompt, resource
@@ -20,7 +21,9 @@ __all__ = [
     "Audio",
     "Change",
     "Compound",
+    "EffectCall",
     "Embedded",
+    "Failed",
     "Final",
     "Form",
     "History",
@@ -40,6 +43,7 @@ __all__ = [
     "action",
     "after",
     "done",
+    "effect",
     "nobody",
     "on_change",
     "on_enter",

@@ -11,6 +11,7 @@ from engine.background.jobs import jobs_of
 from engine.background.sweeping import Task
 from engine.background.worker import Worker
 from engine.dispatch import Dispatcher
+from engine.effects import ToolCaller
 from engine.errors import StoreError
 from engine.keys import keys_of
 from engine.migrate import upgrade
@@ -70,11 +71,12 @@ def opened(
     *,
     work: str | None = None,
     sweeping: Callable[[Dispatcher], Mapping[str, Task]] = lambda dispatcher: {},
+    tools: ToolCaller | None = None,
 ) -> Iterator[Dispatcher]:
     """A dispatcher on an upgraded database that knows the hooks which are loaded, for as long as the block lasts.
 
     `work` says as which kind of worker the process does what is to be done after commits, if it does; `sweeping` what
-    it tidies up then beside sessions.
+    it tidies up then beside sessions. `tools` calls the tools of other servers.
     Raises DefinitionError, StoreError.
     """
     registry = registry or load(settings.worlds_path)
@@ -83,7 +85,7 @@ def opened(
         upgrade(store, registry.worlds.values())
         make_known(store, registry)
         dispatcher = Dispatcher(store, registry)
-        jobs = jobs_of(dispatcher, settings, sweeping(dispatcher)) if work else ()
+        jobs = jobs_of(dispatcher, settings, sweeping(dispatcher), tools) if work else ()
         with Worker(store, work or "", jobs, settings.lease) as worker:
             dispatcher.listeners.append(worker.tell)
             yield dispatcher

@@ -23,6 +23,10 @@ def settle(transaction: Transaction, definition: Definition, record: Record, pri
     definition.on_copy(world)
     done = opened.done(world, None, opened.move(world), undo_top=None)
     same = done.timers is None or done.timers == opened.waiting
-    if same and (done.state, done.data, done.rows, done.shared) == (record.state, record.data, (), ()):
+    if (
+        same
+        and not done.effects
+        and (done.state, done.data, done.rows, done.shared) == (record.state, record.data, (), ())
+    ):
         return None
     return write(opened, done, ON_COPY, "{}", transaction.ensure_person(principal), None)

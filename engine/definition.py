@@ -20,7 +20,9 @@ from engine.actions import MARK, Action, Contract, Predicate, build_action, pred
 from engine.asking import accepted_parameters
 from engine.charting import chart_of
 from engine.charts import Chart
+from engine.effects import Effect
 from engine.errors import ChartError, DefinitionError, Fault
+from engine.outcomes import build_effects
 from engine.resources import PROMPT_MARK, RESOURCE_MARK, Prompt, Resource, build_prompt, build_resource, uri_shape
 from engine.rows import Row, check_row, fit_row, snake
 from engine.shared_rows import Seed, SharedRow, check_shared
@@ -53,6 +55,7 @@ OWN_NAMES = (
     "cancel_timers",
     "data",
     "definition",
+    "effect",
     "enter",
     "is_in",
     "now",
@@ -103,6 +106,7 @@ class Definition:
     icons: tuple[str, ...]
     expires_after: timedelta | None
     only_for: Predicate | None
+    effects: Mapping[str, Effect]
 
     @property
     def read_scope(self) -> str:
@@ -168,6 +172,7 @@ def define(
     icons: Iterable[str],
     expires_after: timedelta | None,
     only_for: Predicate | None,
+    effects: Iterable[Callable[..., Any]],
 ) -> Definition:
     """Collect a world's class body. Raises DefinitionError."""
     name = name or snake(cls.__name__)
@@ -213,6 +218,9 @@ def define(
         icons=_several(cls, "icons", icons, "a list of addresses"),
         expires_after=_duration(cls, expires_after),
         only_for=predicate(cls.__name__, only_for),
+        effects=build_effects(
+            cls.__name__, _several(cls, "effects", effects, "a list of functions marked @effect"), actions
+        ),
     )
     _check(definition)
     return definition

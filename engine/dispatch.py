@@ -19,6 +19,7 @@ from engine.batches import delete
 from engine.checks import allow, at_large, check_key, check_revision, find, need, possible, role_of
 from engine.configurations import shown
 from engine.definition import Definition
+from engine.effects import Ended
 from engine.errors import Conflict, StoreError
 from engine.expiry import check_open, expired_at
 from engine.failpoints import reach
@@ -39,7 +40,9 @@ from engine.pending import Pending
 from engine.present import Large, bring
 from engine.reading import Reader, now_of
 from engine.registry import Registry
+from engine.settling import Settled, refuse, settle
 from engine.starting import Start, Started, begun_before, start, start_main
+from engine.store.effects import Taken
 from engine.store.groups import Member
 from engine.store.hidden import hide
 from engine.store.records import Record, Transaction
@@ -68,6 +71,9 @@ class Kept:
 
     outcome: Outcome
     changes: tuple[Change, ...] = ()
+
+
+Told = TypeVar("Told", Kept, Settled)
 
 
 class Dispatcher(Reader):
@@ -234,6 +240,32 @@ class Dispatcher(Reader):
         hidden = Line("erase", session).around(lambda: self.store.write(work))
         delete(self.store, self.registry.definition(hidden.world), hidden.id)
 
+    def settle_effect(self, effect: Taken, holder: str, ended: Ended) -> str | None:
+        """Have an effect end, and its outcome come back as an action: what it is now; None if that worker lost it.
+
+        Timers that are due go first, as before every action.
+        An outcome that the session refuses is taken back by the effect's compensation, or parked. Raises StoreError.
+        """
+        definition = self.registry.worlds[effect.world]
+        line = Line(f"{effect.world}.{effect.row.name}", effect.handle)
+
+        def attempt(punctual: bool) -> Settled:
+            return self._written(
+                lambda tx: settle(
+                    tx, definition, effect, holder, ended, lambda call: self._work(call, punctual=punctual)(tx).changes
+                ),
+                effect.handle,
+            )
+
+        try:
+            settled = line.around(lambda: self._in_time(attempt))
+        except StoreError:
+            raise
+        except BaseException as error:  # even SystemExit is the outcome's alone: it stands in the row, and in the log
+            no = error
+            settled = self._written(lambda tx: refuse(tx, definition, effect, holder, ended, no), effect.handle)
+        return settled.state
+
     def start_main(self, principal: Principal, definition: Definition) -> str:
         """The handle of the caller's main session, made unless another call was faster."""
 
@@ -287,7 +319,7 @@ class Dispatcher(Reader):
             changes = self.store.write(kept, self._hear, lane=session)
         return changes[0] if changes else None
 
-    def _in_time(self, attempt: Callable[[bool], Outcome]) -> Outcome:
+    def _in_time(self, attempt: Callable[[bool], T]) -> T:
         """What an attempt gives once nothing is due before it, or enough was done; it is told whether to look."""
         left = firing.AT_ONCE
         while left > 0:
@@ -335,13 +367,16 @@ class Dispatcher(Reader):
         return lambda tx: self._carry_out(tx, definition, operation, call, arguments, request, punctual)
 
     def _commit(self, work: Callable[[Transaction], Kept], lane: object = None, caller: object = None) -> Outcome:
+        return self._written(work, lane, caller).outcome
+
+    def _written(self, work: Callable[[Transaction], Told], lane: object = None, caller: object = None) -> Told:
         try:
-            return self.store.write(work, self._tell, lane=lane, caller=caller).outcome
+            return self.store.write(work, self._tell, lane=lane, caller=caller)
         except Large as large:
             upgrade_ahead(self.store, large)
-            return self.store.write(work, self._tell, lane=lane, caller=caller).outcome
+            return self.store.write(work, self._tell, lane=lane, caller=caller)
 
-    def _tell(self, kept: Kept) -> None:
+    def _tell(self, kept: Kept | Settled) -> None:
         self._hear(kept.changes)
 
     def _hear(self, changes: tuple[Change, ...]) -> None:

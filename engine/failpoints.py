@@ -29,6 +29,9 @@ NAMES = frozenset(
         "webhook_claimed",
         "webhook_sent",
         "webhook_noted",
+        "effect_claimed",
+        "effect_done",
+        "effect_reported",
     }
 )
 

@@ -17,6 +17,8 @@ from engine.failpoints import reach
 from engine.limits import check_result, check_stored, check_timers, size
 from engine.operations import Call, Done, Opened, opened_world
 from engine.pasts import keep_snapshot
+from engine.store import effects
+from engine.store.effects import Asked
 from engine.store.hidden import adopt
 from engine.store.records import Entry, Record, Transaction
 from engine.timers import next_due, text_of
@@ -51,6 +53,9 @@ def write(opened: Opened, done: Done, action: str, request: str, person: int, ke
     if entry.adopted is not None:
         adopt(transaction, record, entry.adopted)
     transaction.append(entry)
+    if done.effects:
+        asked = (Asked(one.effect.name, one.arguments, one.effect.deadline, one.compensates) for one in done.effects)
+        effects.insert(transaction, record.id, record.revision, asked)
     if record.revision % transaction.limits.snapshot == 0 and opened.definition.rows:
         keep_snapshot(transaction, opened.definition, record)
     reach("after_journal")
@@ -119,6 +124,7 @@ def _change(opened: Opened, entry: Entry, state_before: str, done: Done) -> Chan
         adopted=entry.adopted is not None,
         parted=done.parted,
         due_at=opened.record.due_at,
+        effects=len(done.effects),
     )
 
 

@@ -32,6 +32,8 @@ class Limits:
     """Of a session's journal and rows together."""
     timers: int = 64
     """Timers that a session may have at once."""
+    effects: int = 32
+    """That one change may ask for."""
 
     @property
     def unbounded(self) -> "Limits":
@@ -104,6 +106,18 @@ def check_sessions(owned: int, limits: Limits) -> None:
             hint="End or erase some that are not needed: list_sessions names them, end_session ends them.",
             received=owned,
             allowed=limits.sessions,
+        )
+
+
+def check_effects(received: int, limits: Limits) -> None:
+    """Insist that a change does not ask for too many effects. Raises LimitExceeded."""
+    if received > limits.effects:
+        raise LimitExceeded(
+            "too_many_effects",
+            f"This asks for more than {limits.effects} effects, which is as many as one change may.",
+            hint="Do less in one call, or have one effect do it for many. Nothing was changed.",
+            received=received,
+            allowed=limits.effects,
         )
 
 

@@ -18,6 +18,7 @@ from engine.checks import check_possible, is_enabled
 from engine.configurations import configuration_of, innermost, text_of
 from engine.content import Block, Text, rendered
 from engine.definition import Definition
+from engine.effects import Wanted
 from engine.errors import DefinitionError, Refused
 from engine.failpoints import reach
 from engine.limits import check_data, check_result
@@ -66,6 +67,7 @@ class Done:
     timers: tuple[Timer, ...] | None = None
     """What the session waits for from now on, unless that stays the same."""
     unchanged: bool = False
+    effects: tuple[Wanted, ...] = ()
 
 
 class Opened:
@@ -110,9 +112,16 @@ class Opened:
             self.configuration,
             targets,
             asked=[] if sets_timers else None,
+            effects=[],
+            limits=self.transaction.limits,
         )
         world: World = self.definition.cls(self._situation)
         return world
+
+    @property
+    def wanted(self) -> tuple[Wanted, ...]:
+        """The effects that were asked for."""
+        return () if self._situation is None else tuple(self._situation.effects or ())
 
     @property
     def chosen(self) -> tuple[str, ...]:
@@ -238,7 +247,7 @@ class Opened:
             check_result(dumped(value), dumped(content), self.transaction.limits)
         changes_timers = timers is not None and timers != self.waiting
         other = changes or shared or changes_timers
-        if unchanged and (other or world.data != self.view().data or state != self.record.state):
+        if unchanged and (other or self.wanted or world.data != self.view().data or state != self.record.state):
             raise TypeError(f"{self.definition.name}: the action called self.unchanged(), but it changed something")
         return Done(
             value=value,
@@ -252,6 +261,7 @@ class Opened:
             seed=self.seed,
             undo_top=undo_top,
             below=self.record.undo_top,
+            effects=self.wanted,
         )
 
 

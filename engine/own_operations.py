@@ -22,14 +22,14 @@ class NoArguments(BaseModel):
 
 def _undo(opened: Opened) -> Done:
     parts = opened.transaction, opened.definition, opened.record, opened.rows
-    shared = compensate(*parts, lambda: opened.world((), sets_timers=False))
+    shared, effects = compensate(*parts, lambda: opened.world((), sets_timers=False))
     done = _reversed(opened, history.undo(_desk(opened)), "Undone")
-    return replace(done, shared=shared, seed=opened.seed)
+    return replace(done, shared=shared, effects=(*effects, *opened.wanted), seed=opened.seed)
 
 
 def _redo(opened: Opened) -> Done:
-    check_redo(opened.transaction, opened.record)
-    return _reversed(opened, history.redo(_desk(opened)), "Done again")
+    effects = check_redo(opened.transaction, opened.definition, opened.record)
+    return replace(_reversed(opened, history.redo(_desk(opened)), "Done again"), effects=effects)
 
 
 def _reversed(opened: Opened, reversal: history.Reversal, word: str) -> Done:

@@ -34,6 +34,15 @@ class ProviderSettings(BaseModel):
     user_url: str | None = None
 
 
+class ServerSettings(BaseModel):
+    """An MCP server whose tools effects may call: `TURNKEEPER_SERVERS__<NAME>__URL`, `…__TOKEN` (a bearer token)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, hide_input_in_errors=True)
+
+    url: str = Field(pattern=r"^https?://[^\s/]")
+    token: SecretStr | None = None
+
+
 class Settings(BaseSettings):
     """What an operator can set. Without settings, everything is on this machine and the user's own."""
 
@@ -52,6 +61,7 @@ class Settings(BaseSettings):
     auth: Literal["oauth", "off"] = "oauth"
     providers: dict[str, ProviderSettings] = {}
     allow: str = ""
+    servers: dict[str, ServerSettings] = {}
     worlds_path: str | None = None
     database_writers: int = Field(default=8, ge=1)
     database_readers: int = Field(default=8, ge=1)
@@ -70,6 +80,7 @@ class Settings(BaseSettings):
     limit_sessions: int = Field(default=DEFAULT.sessions, ge=1)
     limit_stored: int = Field(default=DEFAULT.stored, ge=1)
     limit_timers: int = Field(default=DEFAULT.timers, ge=1)
+    limit_effects: int = Field(default=DEFAULT.effects, ge=1)
 
     @property
     def limits(self) -> Limits:

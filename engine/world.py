@@ -15,7 +15,9 @@ from engine.actions import Contract, Predicate
 from engine.charts import DUE, Configuration, Event
 from engine.configurations import innermost
 from engine.definition import Definition, define
+from engine.effects import Wanted, name_of, wanted
 from engine.errors import DefinitionError, Refused
+from engine.limits import DEFAULT, Limits
 from engine.rows import Row, Rows, RowSet
 from engine.scheduling import action_named, asked_for
 from engine.shared_rows import Seed, SharedRow, SharedSet
@@ -77,6 +79,9 @@ class Situation:
     """What the method asked for about timers; None where nothing may be."""
     entering: str | None = None
     """The state whose entry is under way."""
+    effects: list[Wanted] | None = None
+    """What this call asked for, outside; None where it only looks."""
+    limits: Limits = DEFAULT
 
     @property
     def active(self) -> Collection[str]:
@@ -130,7 +135,8 @@ class World:
     first shared rows; `on_copy=` names the method that a fork or an imported session
     begins with; `upgrades=` what became of the content of versions before this one.
     `expires_after=` is how long a session lasts that nobody changes. For a principal for whom
-    `only_for=` answers False, there is no such world.
+    `only_for=` answers False, there is no such world. `effects=` lists the functions marked @effect
+    that its methods ask for.
     """
 
     definition: ClassVar[Definition]
@@ -154,6 +160,7 @@ class World:
         icons: Iterable[str] = (),
         expires_after: timedelta | None = None,
         only_for: Predicate | None = None,
+        effects: Iterable[Callable[..., Any]] = (),
     ) -> None:
         super().__init_subclass__()
         cls.definition = define(
@@ -172,6 +179,7 @@ class World:
             icons=icons,
             expires_after=expires_after,
             only_for=only_for,
+            effects=effects,
         )
 
     def __init__(self, situation: Situation) -> None:
@@ -285,6 +293,17 @@ class World:
         """Cancel all that `self.after` set of an action, in whichever state. Raises like `after`."""
         name = action_named(self.definition, "cancel_timers", action).name
         self._situation.ask(f"self.cancel_timers({name!r})", Dropping(name))
+
+    def effect(self, effect: Callable[..., Any] | str, /, **arguments: Any) -> None:
+        """Ask for one of the world's effects: it is carried out after the commit of this change, and only then.
+
+        Raises TypeError for an effect or a parameter that there is not, InvalidArguments, LimitExceeded.
+        """
+        situation = self._situation
+        if situation.effects is None or situation.reading:
+            raise TypeError(f"self.effect({name_of(effect)!r}): who only looks asks for nothing; ask in an action")
+        limits, count = situation.limits, len(situation.effects)
+        situation.effects.append(wanted(self.definition.effects, effect, arguments, limits, count))
 
     def unchanged(self) -> None:
         """Say that this call changed nothing: it makes no revision, and a repeat of it is decided anew.

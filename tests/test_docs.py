@@ -22,6 +22,7 @@ from engine.soundness.paths import shortest
 from engine.store.sqlite import SqliteStore
 from engine.types import LOCAL, Principal
 from engine.webhooks import Message, new_secret
+from tests.bank import desk
 from tests.hearing import passing
 
 ROOT = Path(__file__).parents[1]
@@ -95,6 +96,19 @@ def test_the_library_of_the_docs_works(tmp_path: Path) -> None:
     call(dispatcher, "reader", "lend", name="Emma")
     fork = dispatcher.fork(LOCAL, dispatcher.main(LOCAL, "reader"))
     assert dispatcher.past(LOCAL, fork.session)[0].rows == {"docs_library__loan": []}
+
+
+def test_the_booking_of_the_docs_is_paid_by_card(tmp_path: Path) -> None:
+    dispatcher = dispatcher_of(tmp_path, loaded(tmp_path, "docs_paying", blocks("docs/worlds.md", "python paying")[0]))
+    with desk(dispatcher) as worker:
+        call(dispatcher, "booking", "pay", amount=501)
+        worker.run()
+        assert state(dispatcher, "booking") == "open"
+        call(dispatcher, "booking", "pay", amount=20)
+        worker.run()
+    assert state(dispatcher, "booking") == "paid"
+    receipt = dispatcher.look(LOCAL, "booking", None, lambda booking: booking.data)
+    assert receipt.reference.startswith("bank eff_") and receipt.trouble == "The card does not cover it."
 
 
 def test_the_tea_room_of_the_docs_loads(tmp_path: Path) -> None:

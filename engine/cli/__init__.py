@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from engine.cli.change import fork_session, redo_last, undo_last
 from engine.cli.checks import check_world
 from engine.cli.clients import add_client, list_clients, remove_client, renew_secret
+from engine.cli.effects import drop_effect, list_effects, retry_effect
 from engine.cli.files import export_session, import_session, query_session
 from engine.cli.hooks import forget_hook, list_hooks, resume_hook, show_hook, skip_change
 from engine.cli.inspect import list_sessions, list_worlds, show_difference, show_history, show_session
@@ -68,6 +69,11 @@ class Group:
 GROUPS: Mapping[str, Mapping[str, Group]] = {
     "Care": {
         "timers": Group("What sessions wait for.", {"list": list_timers, "resume": resume_timers}),
+        "effects": Group(
+            "What sessions asked for outside, such as payments: effects [H], and what became of each.",
+            {"list": list_effects, "retry": retry_effect, "drop": drop_effect},
+            lists=True,
+        ),
     },
     "After the commit": {
         "hooks": Group(

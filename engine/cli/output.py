@@ -155,6 +155,9 @@ def print_past(console: Console, past: Json) -> None:
             console.print(Text.assemble(("not now  ", "cyan"), f"{name}: ", (safe(said), "dim")), soft_wrap=True)
     for timer in past["timers"]:
         console.print(Text.assemble(("timer    ", "cyan"), timer_line(timer)), soft_wrap=True)
+    for one in past["effects"] or ():
+        said = f"{one['effect']} ({one['id']}) {one['state']}" + (f": {safe(one['error'])}" if one["error"] else "")
+        console.print(Text.assemble(("effect   ", "cyan"), said), soft_wrap=True)
     if past["data"] is not None:
         console.print(Text("data", "cyan"), indented(past["data"]), sep="\n", soft_wrap=True)
     for name, rows in past["rows"].items():

@@ -17,9 +17,13 @@ from engine.pasts import Past, past
 from engine.present import shown_state
 from engine.registry import Registry
 from engine.rows import table_of
+from engine.store import effects
+from engine.store.effects import Taken
 from engine.store.records import Entry, Record, Transaction
 from engine.types import OPERATOR, Json, Principal
 
+OPEN = ("waiting", "parked")
+"""The effects that are still to come, or that a person has to look at."""
 CANDIDATES = 5
 """How many handles an ambiguous beginning is answered with."""
 
@@ -104,9 +108,37 @@ def past_json(dispatcher: Dispatcher, record: Record, at: int | None, principal:
 
     found = dispatcher.store.read(work)
     if at is not None:
-        return {**found, "allowed_actions": None, "refused_actions": None}
+        return {**found, "allowed_actions": None, "refused_actions": None, "effects": None}
     now = dispatcher.now(principal, record.handle)
-    return {**found, "allowed_actions": list(now.allowed_actions), "refused_actions": now.refusals}
+    open_effects = dispatcher.store.read(lambda tx: effects.listed(tx, record.id, OPEN))
+    return {
+        **found,
+        "allowed_actions": list(now.allowed_actions),
+        "refused_actions": now.refusals,
+        "effects": [effect_json(taken) for taken in open_effects],
+    }
+
+
+def effect_json(taken: Taken) -> Json:
+    """An effect."""
+    row = taken.row
+    return {
+        "id": row.id,
+        "session": taken.handle,
+        "world": taken.world,
+        "revision": row.revision,
+        "effect": row.name,
+        "arguments": json.loads(row.arguments),
+        "state": row.state,
+        "attempts": row.attempts,
+        "created_at": row.created_at,
+        "due_at": row.due_at if row.state == "waiting" else None,
+        "deadline_at": row.deadline_at,
+        "claimed": row.worker_id is not None,
+        "result": None if row.result is None else json.loads(row.result),
+        "error": row.error,
+        "compensates": row.compensates,
+    }
 
 
 def diagram(dispatcher: Dispatcher, record: Record, at: int | None, *, as_svg: bool) -> str:

@@ -67,7 +67,8 @@ class HeardRow(SQLModel, table=True):
 class EffectRow(SQLModel, table=True):
     """Work outside the transaction that a change asked for: `number` among those of its revision.
 
-    `state`: `waiting`, `done`, `failed`, `parked`, or `cancelled`. `key` is what its handler can pass on, so that
+    `state`: `waiting`, `done`, `failed`, `parked`, `cancelled`, or `refused` (it was done, its session refused that,
+    and another effect takes it back). `key` is what its handler can pass on, so that
     what is tried twice is done once. `claimed_at` says when somebody began first, `compensates` which effect it takes
     back.
     """

@@ -48,6 +48,16 @@ def test_each_fact_of_a_provider_is_a_variable(monkeypatch: pytest.MonkeyPatch) 
     assert "hush" not in repr(settings)
 
 
+def test_each_fact_of_a_server_is_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TURNKEEPER_SERVERS__HOTEL__URL", "https://hotel.example/mcp")
+    monkeypatch.setenv("TURNKEEPER_SERVERS__HOTEL__TOKEN", "hush")
+    settings = Settings()
+    assert settings.servers["hotel"].url == "https://hotel.example/mcp" and "hush" not in repr(settings)
+    monkeypatch.setenv("TURNKEEPER_SERVERS__HOTEL__URL", "hotel.example")
+    with pytest.raises(ValidationError):
+        Settings()
+
+
 def test_providers_may_be_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TURNKEEPER_PROVIDERS", '{"github": {"client_id": "id", "client_secret": "hush"}}')
     assert Settings().providers["github"].client_id == "id"
