@@ -161,7 +161,8 @@ async def _serve_pipes(dispatcher: Dispatcher, endpoint: Endpoint) -> None:
         stdio_server() as (incoming, outgoing),
         answered(incoming, outgoing, hub.end) as (requests, answers),
     ):
-        with hub.hearing(PIPE, LOCAL):
+        with hub.hearing(PIPE, LOCAL) as begin:
+            begin()
             await server.run(requests, answers, server.create_initialization_options())
 
 

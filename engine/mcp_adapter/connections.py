@@ -121,8 +121,14 @@ class Connections:
         if self._hub.is_heard(name):
             await _error("Only one stream is open at a time", 409)(scope, receive, send)
             return
-        with self._hub.hearing(name, scope[PRINCIPAL]):
-            await transport.handle_request(scope, receive, send)
+        with self._hub.hearing(name, scope[PRINCIPAL]) as begin:
+
+            async def begun(message: Message) -> None:
+                if message["type"] == "http.response.start" and message["status"] == 200:
+                    begin()  # only now what is sent has a stream to go to
+                await send(message)
+
+            await transport.handle_request(scope, receive, begun)
 
     async def _open(self, principal: Principal, scope: Scope, receive: Receive, send: Send) -> None:
         if len(self._held) >= MOST:
@@ -225,9 +231,8 @@ class Connections:
         connection.initialized.set()
         catalog = await to_thread.run_sync(self._catalog_of, principal, session)
         wanted = {} if catalog is None else await readable(self._dispatcher, catalog, principal, record.uris)
-        for topic, uris in wanted.items():
-            for uri in uris:
-                self._hub.connect(record.id, record.person_id, topic, uri, connection.send_resource_updated)
+        send = connection.send_resource_updated
+        await self._hub.connect(record.id, record.person_id, wanted, send, since=record.used_at)
 
     def _catalog_of(self, principal: Principal, session: str | None) -> Catalog | None:
         """The names of the endpoint, or None for a session that they may not read any more."""

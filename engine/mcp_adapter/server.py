@@ -123,14 +123,14 @@ def build_server(
         principal = principal_of(context)
         person = await to_thread.run_sync(person_of, dispatcher, principal)
         wanted = await readable(dispatcher, await catalog_of(context), principal, uris)
-        return await hub.listen(context, params, person, wanted)
+        return await hub.listen(context, person, wanted)
 
     async def subscribe(context: Context, params: t.SubscribeRequestParams) -> t.EmptyResult:
         principal, connection = principal_of(context), connection_id(context)
         address = (await catalog_of(context)).address(params.uri)
         person = await to_thread.run_sync(person_of, dispatcher, principal)
         topic = await topic_of(dispatcher, principal, address)
-        hub.connect(connection, person, topic, params.uri, context.session.send_resource_updated)
+        await hub.connect(connection, person, {topic: [params.uri]}, context.session.send_resource_updated)
         if keep is not None:
             await to_thread.run_sync(keep.subscribe, connection, params.uri)
         return t.EmptyResult()

@@ -1,12 +1,10 @@
-"""Who wants to hear of which resource, and telling them: in both eras, of changes made in this process.
+"""Who wants to hear of which resource, and telling them, in both eras.
 
 A subscription is kept by topic: a session's resource, or the main session's
 of a person, so that an alias follows the session that is main now.
 """
 
-import asyncio
 import logging
-from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Set
 from contextlib import asynccontextmanager, contextmanager
 
@@ -14,13 +12,14 @@ import anyio
 import mcp_types as t
 from anyio import to_thread
 from anyio.abc import TaskGroup
-from mcp.server.subscriptions import ListenHandler, ResourceUpdated, ServerEvent
 
 from engine.dispatch import Dispatcher
 from engine.errors import EngineError
-from engine.looking import every
+from engine.feed import Feed, main_of
 from engine.mcp_adapter.asking import Context
 from engine.mcp_adapter.catalog import Address, Catalog
+from engine.mcp_adapter.listening import listened
+from engine.mcp_adapter.outbox import Outbox
 from engine.registry import Registry
 from engine.resources import BUILT_IN
 from engine.store.stores import Store
@@ -28,9 +27,6 @@ from engine.types import Change, Principal
 
 Topic = tuple[str, str]
 """(a session's handle, or `world#person` for a main session; the resource's name)"""
-
-LOOK_EVERY = 0.5
-"""Seconds between two looks at whether those who subscribed may still read: others may take back what they shared."""
 
 Send = Callable[[str], Awaitable[None]]
 logger = logging.getLogger(__name__)
@@ -41,172 +37,242 @@ class Hub:
 
     def __init__(self, registry: Registry, store: Store) -> None:
         self._registry = registry
-        self._store = store
-        self._streams: set[_Stream] = set()
-        self._connections: dict[str, dict[tuple[Topic, int], dict[str, Send]]] = defaultdict(lambda: defaultdict(dict))
+        self.feed = Feed(registry, store)
+        self.feed.followers.append(self)
+        self._by_owner: dict[str, dict[_Subscriber, None]] = {}
+        self._streams: set[_Subscriber] = set()
+        self._connections: dict[str, _Subscriber] = {}
         self._hearing: dict[str, Principal] = {}
-        self._handlers: set[ListenHandler] = set()
         self._tasks: TaskGroup | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Deliver for as long as the block lasts; then end every stream gracefully."""
-        async with anyio.create_task_group() as tasks:
-            self._tasks, self._loop = tasks, asyncio.get_running_loop()
-            tasks.start_soon(every, LOOK_EVERY, self._look)
+        async with self.feed.running(), anyio.create_task_group() as tasks:
+            self._tasks = tasks
             try:
                 yield
             finally:
-                self._tasks = self._loop = None
+                self._tasks = None
                 self.end()
                 tasks.cancel_scope.cancel()
 
     def end(self) -> None:
         """End every listen stream gracefully: each gets its result."""
-        for handler in tuple(self._handlers):
-            handler.close()
+        for stream in self._streams:
+            stream.outbox.close()
 
     def tell(self, change: Change) -> None:
-        """Pass a change on to whoever subscribed to what it touched; returns at once."""
-        loop = self._loop
-        if loop is not None and (self._streams or self._connections):
-            loop.call_soon_threadsafe(self._fan_out, change)
+        """Pass a change of this process on to whoever subscribed to what it touched; returns at once."""
+        self.feed.tell(change)
 
     async def listen(
-        self,
-        context: Context,
-        params: t.SubscriptionsListenRequestParams,
-        person: int,
-        wanted: Mapping[Topic, Iterable[str]],
+        self, context: Context, person: int, wanted: Mapping[Topic, Iterable[str]]
     ) -> t.SubscriptionsListenResult:
         """Serve a person's subscriptions/listen stream (MCP 2026-07-28) of resources, by topic with their URIs."""
         uris = [uri for found in wanted.values() for uri in found]
-        narrowed = t.SubscriptionFilter(resource_subscriptions=uris or None)
-        handler = ListenHandler(_Stream(self._streams, person, wanted))
-        self._handlers.add(handler)
+        stream = _Subscriber()
+        self._streams.add(stream)
         try:
-            return await handler(context, params.model_copy(update={"notifications": narrowed}))
+            await self._subscribe(stream, person, wanted)
+            return await listened(context, uris, stream.outbox)
         finally:
-            self._handlers.discard(handler)
+            self._streams.discard(stream)
+            self._remove(stream)
 
-    def connect(self, connection: str, person: int, topic: Topic, uri: str, send: Send) -> None:
-        """Have a person's legacy connection told of a topic, under the URI it asked for."""
-        self._connections[connection][topic, person][uri] = send
+    async def connect(
+        self,
+        connection: str,
+        person: int,
+        wanted: Mapping[Topic, Iterable[str]],
+        send: Send,
+        since: str | None = None,
+    ) -> None:
+        """Have a person's legacy connection told of topics, under the URIs it asked for.
+
+        One that comes from another process is told of what changed `since` it was last heard of.
+        """
+        known = self._connections.setdefault(connection, _Subscriber())
+        known.send = send
+        await self._subscribe(known, person, wanted)
+        if self._connections.get(connection) is not known:
+            self._remove(known)  # it was closed meanwhile
+        changed = frozenset[str]() if since is None else await self.feed.changed_since({o for o, _ in wanted}, since)
+        for (owner, _), uris in wanted.items():
+            for uri in uris if owner in changed else ():
+                known.outbox.put(uri)
 
     def disconnect(self, connection: str, uri: str | None = None) -> None:
         """Stop telling a legacy connection of a URI, or of all."""
-        if uri is None:
-            self._connections.pop(connection, None)
+        known = self._connections.get(connection)
+        if known is None:
             return
-        for uris in self._connections.get(connection, {}).values():
-            uris.pop(uri, None)
+        if uri is None:
+            del self._connections[connection]
+            self._remove(known)
+            return
+        for owner in known.without(uri):
+            self._leave(known, owner)
 
     @contextmanager
-    def hearing(self, connection: str, principal: Principal) -> Iterator[None]:
-        """Tell a legacy connection what a principal may read, for as long as the block lasts: nobody else hears there.
+    def hearing(self, connection: str, principal: Principal) -> Iterator[Callable[[], None]]:
+        """Tell a legacy connection what a principal may read, once what is given is called: nobody else hears there.
 
-        A person's clients may share a connection, so what one subscribed to says nothing of who listens.
+        A person's clients may share a connection, so what one subscribed to says nothing of who listens. What
+        changed while nobody listened is told then.
         """
         self._hearing[connection] = principal
+        scope = anyio.CancelScope()
+
+        def begin() -> None:
+            if self._tasks is not None:
+                self._tasks.start_soon(self._deliver, connection, principal, scope)
+
         try:
-            yield
+            yield begin
         finally:
             self._hearing.pop(connection, None)
+            scope.cancel()
 
     def is_heard(self, connection: str) -> bool:
         """Whether somebody hears what a legacy connection is told."""
         return connection in self._hearing
 
-    def _fan_out(self, change: Change) -> None:
-        for person in change.parted:
-            self._withdraw(change.session, person)
-        touched = frozenset(topics(self._registry, change))
-        for stream in tuple(self._streams):
-            stream.hear(touched)
-        for connection in [name for name, hearer in self._hearing.items() if self._may_read(hearer, change)]:
-            for (topic, _), uris in tuple(self._connections.get(connection, {}).items()):
-                for uri, send in tuple(uris.items()) if topic in touched else ():
-                    if self._tasks is not None:
-                        self._tasks.start_soon(self._deliver, connection, uri, send)
+    # what the feed tells
 
-    def _may_read(self, principal: Principal, change: Change) -> bool:
-        world = self._registry.worlds[change.world]
+    def changed(self, owner: str, tables: Set[str] | None) -> None:
+        """Tell of the resources of a session that a change touched."""
+        world, _ = self.feed.place(owner)
+        for subscriber in tuple(self._by_owner.get(owner, ())):
+            subscriber.put(owner, lambda name: self._touched(world, name, tables))
+
+    def shared_changed(self, world: str, tables: Set[str]) -> None:
+        """Tell of the resources of all sessions that are made of shared rows."""
+        for owner, subscribers in tuple(self._by_owner.items()):
+            if self.feed.place(owner)[0] == world:
+                for subscriber in tuple(subscribers):
+                    subscriber.put(owner, lambda name: self._is_of(world, name, tables))
+
+    def read_by(self, session: str, people: Set[int]) -> None:
+        """Tell nobody else of a session."""
+        for subscriber in tuple(self._by_owner.get(session, ())):
+            for person in subscriber.people(session) - people:
+                self._withdraw(subscriber, session, person)
+
+    def parted(self, session: str, person: int) -> None:
+        """Tell a person nothing more of a session."""
+        for subscriber in tuple(self._by_owner.get(session, ())):
+            self._withdraw(subscriber, session, person)
+
+    def _touched(self, world: str, name: str, tables: Set[str] | None) -> bool:
+        definition = self._registry.worlds.get(world)
+        resource = None if definition is None else definition.resources.get(name)
+        return tables is None or resource is None or resource.touched_by(frozenset(tables))
+
+    def _is_of(self, world: str, name: str, tables: Set[str]) -> bool:
+        definition = self._registry.worlds.get(world)
+        resource = None if definition is None else definition.resources.get(name)
+        return resource is not None and resource.tables is not None and not resource.tables.isdisjoint(tables)
+
+    # who is told
+
+    async def _subscribe(self, subscriber: "_Subscriber", person: int, wanted: Mapping[Topic, Iterable[str]]) -> None:
+        names: dict[str, list[str]] = {}
+        for owner, name in wanted:
+            names.setdefault(owner, []).append(name)
+        await self.feed.follow(names)
+        for (owner, name), uris in wanted.items():
+            subscriber.wanted.setdefault(owner, {}).setdefault((name, person), {}).update(dict.fromkeys(uris))
+        for owner in names:
+            if subscriber in self._by_owner.setdefault(owner, {}):
+                self.feed.unfollow(owner)
+            self._by_owner[owner][subscriber] = None
+
+    def _withdraw(self, subscriber: "_Subscriber", session: str, person: int) -> None:
+        """Tell a person nothing more of a session that is not shared with them any more."""
+        if subscriber.withdraw(session, person):
+            self._leave(subscriber, session)
+
+    def _leave(self, subscriber: "_Subscriber", owner: str) -> None:
+        subscriber.wanted.pop(owner, None)
+        subscribers = self._by_owner.get(owner, {})
+        if subscribers.pop(subscriber, subscriber) is None:
+            self.feed.unfollow(owner)
+        if not subscribers:
+            self._by_owner.pop(owner, None)
+
+    def _remove(self, subscriber: "_Subscriber") -> None:
+        for owner in tuple(subscriber.wanted):
+            self._leave(subscriber, owner)
+        subscriber.outbox.close()
+
+    # legacy connections
+
+    async def _deliver(self, connection: str, principal: Principal, scope: anyio.CancelScope) -> None:
+        with scope:
+            known = self._connections.setdefault(connection, _Subscriber())
+            while (uri := await known.outbox.next()) is not None:
+                owner = known.owner_of(uri)
+                if owner is None or known.send is None or not self._may_read(principal, owner):
+                    continue
+                try:
+                    await known.send(uri)
+                except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+                    self.disconnect(connection)
+                except anyio.get_cancelled_exc_class():
+                    known.outbox.put(uri)  # for whoever listens next
+                    raise
+
+    def _may_read(self, principal: Principal, owner: str) -> bool:
+        world, handle = self.feed.place(owner)
+        definition = self._registry.worlds.get(world)
+        scope = f"{world}:read" if definition is None else definition.read_scope
         return (
-            principal.allows(world.read_scope)
-            and principal.reaches(change.world, change.session)
-            and world.is_for(principal)
+            principal.allows(scope)
+            and principal.reaches(world, handle)
+            and (definition is None or definition.is_for(principal))
         )
 
-    async def _look(self) -> None:
-        """Withdraw what another process took back: shares, and sessions that were erased."""
-        asked = self._asked()
-        if asked:
-            readers = await to_thread.run_sync(self._readers, sorted({session for session, _ in asked}))
-            for session, person in asked:
-                if person not in readers.get(session, ()):
-                    self._withdraw(session, person)
 
-    def _asked(self) -> set[tuple[str, int]]:
-        """Which person wants to hear of which session by its handle."""
-        of_streams = {(topic[0], stream.person) for stream in self._streams for topic in stream.topics}
-        of_others = {(topic[0], person) for known in self._connections.values() for topic, person in known}
-        return {(owner, person) for owner, person in of_streams | of_others if "#" not in owner}
+class _Subscriber:
+    """A stream, or a legacy connection: what it wants to hear of, by owner, then by name and person, with the URIs."""
 
-    def _readers(self, sessions: list[str]) -> Mapping[str, Set[int]]:
-        return self._store.read(lambda transaction: transaction.readers(sessions))
+    def __init__(self) -> None:
+        self.outbox = Outbox()
+        self.wanted: dict[str, dict[tuple[str, int], dict[str, None]]] = {}
+        self.send: Send | None = None
 
-    def _withdraw(self, session: str, person: int) -> None:
-        """Tell a person nothing more of a session that is not shared with them any more."""
-        for stream in self._streams:
-            stream.withdraw(session, person)
-        for known in self._connections.values():
-            for topic, whose in tuple(known):
-                if topic[0] == session and whose == person:
-                    del known[topic, whose]
+    def put(self, owner: str, touched: Callable[[str], bool]) -> None:
+        """Have it told of those resources of an owner that were touched."""
+        for (name, _), uris in self.wanted.get(owner, {}).items():
+            for uri in uris if touched(name) else ():
+                self.outbox.put(uri)
 
-    async def _deliver(self, connection: str, uri: str, send: Send) -> None:
-        try:
-            await send(uri)
-        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            self.disconnect(connection)
+    def people(self, owner: str) -> set[int]:
+        """Who wants to hear of an owner."""
+        return {person for _, person in self.wanted.get(owner, {})}
 
+    def owner_of(self, uri: str) -> str | None:
+        """Of whose resource a URI is."""
+        return next((owner for owner, of in self.wanted.items() if any(uri in uris for uris in of.values())), None)
 
-class _Stream:
-    """The hub as the SDK's listen handler knows it, for one person's stream and its topics."""
+    def withdraw(self, session: str, person: int) -> bool:
+        """Stop telling a person of a session; whether nobody else wants to hear of it here."""
+        of = self.wanted.get(session, {})
+        for name, whose in tuple(of):
+            if whose == person:
+                self.outbox.drop(of.pop((name, whose)))
+        return not of
 
-    def __init__(self, streams: "set[_Stream]", person: int, wanted: Mapping[Topic, Iterable[str]]) -> None:
-        self._streams = streams
-        self.person = person
-        self._wanted = dict(wanted)
-        self._listeners: list[Callable[[ServerEvent], None]] = []
-
-    async def publish(self, event: ServerEvent) -> None:
-        """Not used: the hub is told of changes, not of events."""
-        raise TypeError("tell the hub of a change instead")
-
-    def subscribe(self, listener: Callable[[ServerEvent], None]) -> Callable[[], None]:
-        """Begin to be told, until what is given is called."""
-        self._listeners.append(listener)
-        self._streams.add(self)
-        return lambda: self._streams.discard(self)
-
-    @property
-    def topics(self) -> Iterable[Topic]:
-        """What the stream wants to hear of."""
-        return self._wanted.keys()
-
-    def hear(self, touched: Set[Topic]) -> None:
-        """Pass on what the stream wants of the topics touched."""
-        for topic, uris in self._wanted.items():
-            for uri in uris if topic in touched else ():
-                for listener in self._listeners:
-                    listener(ResourceUpdated(uri))
-
-    def withdraw(self, session: str, person: int) -> None:
-        """Stop telling a person of a session."""
-        if person == self.person:
-            self._wanted = {topic: uris for topic, uris in self._wanted.items() if topic[0] != session}
+    def without(self, uri: str) -> list[str]:
+        """Stop telling of a URI; the owners of which nothing is wanted any more."""
+        self.outbox.drop((uri,))
+        for of in self.wanted.values():
+            for key in tuple(of):
+                of[key].pop(uri, None)
+                if not of[key]:
+                    del of[key]
+        return [owner for owner, of in self.wanted.items() if not of]
 
 
 def topics(registry: Registry, change: Change) -> Iterable[Topic]:
@@ -214,7 +280,7 @@ def topics(registry: Registry, change: Change) -> Iterable[Topic]:
     definition = registry.worlds[change.world]
     tables = definition.tables if change.adopted else frozenset(row.table for row in (*change.rows, *change.shared))
     names = [*BUILT_IN, *(name for name, found in definition.resources.items() if found.touched_by(tables))]
-    owners = [change.session] + ([] if change.main_of is None else [_main(change.world, change.main_of)])
+    owners = [change.session] + ([] if change.main_of is None else [main_of(change.world, change.main_of)])
     return [(owner, name) for owner in owners for name in names]
 
 
@@ -224,7 +290,7 @@ async def topic_of(dispatcher: Dispatcher, principal: Principal, address: Addres
         await to_thread.run_sync(dispatcher.world_of, principal, address.session)
         return address.session, address.name
     await to_thread.run_sync(dispatcher.main, principal, address.definition.name)
-    return _main(address.definition.name, await to_thread.run_sync(person_of, dispatcher, principal)), address.name
+    return main_of(address.definition.name, await to_thread.run_sync(person_of, dispatcher, principal)), address.name
 
 
 def person_of(dispatcher: Dispatcher, principal: Principal) -> int:
@@ -245,7 +311,3 @@ async def readable(
             continue
         found.setdefault(topic, []).append(uri)
     return found
-
-
-def _main(world: str, person: int) -> str:
-    return f"{world}#{person}"

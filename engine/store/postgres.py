@@ -28,9 +28,11 @@ from engine.limits import DEFAULT, Limits
 from engine.store import raw
 from engine.store.dumps import dump
 from engine.store.groups import GROUP_SECONDS, Lost, Member, carry_out
+from engine.store.notices import Listening, Telling
 from engine.store.records import Transaction, too_long
 from engine.store.tables import CORE
 from engine.store.waiting import Waiting, written
+from engine.store.watching import Watch
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -59,6 +61,7 @@ class PostgresStore:
         self._reading = _engine(url, limits, QueuePool, autocommit=True, pool_size=readers, max_overflow=0)
         self._migrating = _engine(url, limits, NullPool, autocommit=False)
         self._waiting = Waiting(limits.waiting)
+        self.telling = Telling(url)
         self._lanes: dict[object, deque[Member[Any]]] = {}
         self._lock = threading.Lock()
         self._ready: queue.SimpleQueue[object] = queue.SimpleQueue()
@@ -166,12 +169,17 @@ class PostgresStore:
         finally:
             transaction.close()
 
+    def watching(self) -> Watch:
+        """What waits for commits: the server tells it."""
+        return Listening(self.url)
+
     def close(self) -> None:
         """Carry out what was accepted, then give every connection back."""
         for _ in self._writers:
             self._ready.put(None)
         for writer in self._writers:
             writer.join()
+        self.telling.close()
         self._reading.dispose()
 
     def _write(self) -> None:
@@ -276,6 +284,7 @@ class PostgresGround:
         """Commit; what was written is on disk. Raises Lost."""
         try:
             self._execute("COMMIT")
+            self._store.telling.tell()
         except psycopg.Error as error:
             seen = _chained(explained(error, self._store.limits.seconds), error)
             if error.diag.severity_nonlocalized == "ERROR":  # the server said no, and goes on

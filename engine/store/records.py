@@ -120,6 +120,7 @@ class ConnectionRecord:
     person_id: int
     endpoint: str
     parameters: str
+    used_at: str
     uris: tuple[str, ...]
 
 
@@ -616,12 +617,12 @@ class Transaction:
     def connection(self, connection_id: str) -> ConnectionRecord | None:
         """A remembered legacy connection."""
         row = self._execute(
-            "select id, person_id, endpoint, parameters from connection where id = ?", (connection_id,)
+            "select id, person_id, endpoint, parameters, used_at from connection where id = ?", (connection_id,)
         ).fetchone()
         if row is None:
             return None
         uris = self._execute("select uri from subscription where connection_id = ? order by uri", (connection_id,))
-        return ConnectionRecord(row[0], row[1], row[2], row[3], tuple(uri for (uri,) in uris))
+        return ConnectionRecord(row[0], row[1], row[2], row[3], row[4], tuple(uri for (uri,) in uris))
 
     def use_connection(self, connection_id: str) -> None:
         """Note that a legacy connection is alive."""

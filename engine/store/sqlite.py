@@ -30,6 +30,7 @@ from engine.store.groups import GROUP_SECONDS, Lost, Member, carry_out, in_doubt
 from engine.store.records import Transaction, too_long
 from engine.store.turns import Turns
 from engine.store.waiting import Waiting, written
+from engine.store.watching import Asking, Watch
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -157,6 +158,12 @@ class SqliteStore:
             finally:
                 transaction.close()
                 clock.deadline = math.inf
+
+    def watching(self) -> Watch:
+        """What waits for commits: SQLite has a number for a connection that every commit of another changes."""
+        connection = _engine(self.path, NullPool, self.busy_seconds, begin="BEGIN").raw_connection()
+        execute: Any = connection.driver_connection.execute  # type: ignore[union-attr]
+        return Asking(lambda: execute("pragma data_version").fetchone()[0], connection.close)
 
     def close(self) -> None:
         """Carry out what was accepted, then give every connection back."""

@@ -12,6 +12,7 @@ from engine.keys import Keys
 from engine.limits import Limits
 from engine.store.groups import Member
 from engine.store.records import Transaction
+from engine.store.watching import Watch
 
 T = TypeVar("T")
 
@@ -71,6 +72,9 @@ class Store(Protocol):
 
     def now(self) -> datetime:
         """The store's clock, UTC."""
+
+    def watching(self) -> Watch:
+        """What waits until something may have been committed, by this process or another; to be closed."""
 
     def close(self) -> None:
         """Carry out what was accepted, then give every connection back."""
