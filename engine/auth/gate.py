@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from engine.asgi import CHALLENGE, PRINCIPAL, STILL, peeked
 from engine.auth.bearers import Bearer, Bearers
 from engine.auth.context import AuthContext
-from engine.auth.reach import Reach, reach_at
+from engine.auth.reach import Reach, endpoint_of, reach_at
 from engine.auth.scopes import published, worlds_for
 from engine.errors import StoreError
 from engine.looking import every
@@ -35,13 +35,13 @@ LOOK_EVERY = 0.5
 
 logger = logging.getLogger(__name__)
 _TOKEN = re.compile(rb"[A-Za-z0-9._~+/-]+=*")
-_ROUTED = re.compile(r"/(?:mcp|(?:worlds|sessions)/[^/]+/mcp)$")
+_ROUTED = re.compile(r"/(?:mcp|(?:worlds|sessions)/[^/]+/mcp|sessions/[^/]+/events)$")
 """What the router takes for an endpoint's path: more than can be one, and `$` lets a line end pass."""
 _LONGEST = 512
 
 
 class Gate:
-    """Middleware that lets a request to an MCP endpoint pass with a token for it, as that token's principal."""
+    """Middleware that lets a request to an MCP endpoint, or a session's events, pass as the principal of its token."""
 
     def __init__(self, app: ASGIApp, context: AuthContext, bearers: Bearers, streams: "Streams") -> None:
         self.app = app
@@ -51,7 +51,7 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        reach = reach_at(path) if scope["type"] == "http" else None
+        reach = reach_at(endpoint_of(path)) if scope["type"] == "http" else None
         if reach is not None:
             await self._guarded(reach, scope, receive, send)
         elif scope["type"] == "http" and _ROUTED.match(path) is not None:
@@ -60,7 +60,7 @@ class Gate:
             await self.app(scope, receive, send)
 
     async def _guarded(self, reach: Reach, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"]
+        path = endpoint_of(scope["path"])
         given = [value for name, value in scope["headers"] if name == b"authorization"]
         token = _bearer_token(given)
         try:

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 _PATH = re.compile(r"/worlds/(?P<world>[A-Za-z][A-Za-z0-9_-]*)/mcp|/sessions/(?P<session>[A-Za-z0-9_-]{1,200})/mcp")
 
+_EVENTS = re.compile(r"/sessions/[A-Za-z0-9_-]{1,200}/events")
+
 
 class InvalidTarget(ValueError):
     """A resource that no token can be for: `invalid_target` in RFC 8707."""
@@ -48,6 +50,11 @@ def reach_at(path: str) -> Reach | None:
         return EVERYWHERE
     match = _PATH.fullmatch(path)
     return None if match is None else Reach(**match.groupdict())
+
+
+def endpoint_of(path: str) -> str:
+    """The path of the MCP endpoint whose tokens open a path: a session's events are opened as its endpoint is."""
+    return path.removesuffix("/events") + "/mcp" if _EVENTS.fullmatch(path) else path
 
 
 def reach_of(resource: str | None, base: str, worlds: Collection[str] | None) -> Reach:

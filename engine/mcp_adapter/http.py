@@ -1,15 +1,20 @@
 """MCP over HTTP: one ASGI app for each endpoint, serving both protocol eras."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from anyio import to_thread
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
-from mcp.server.transport_security import RequestBodyLimitMiddleware, TransportSecuritySettings
+from mcp.server.transport_security import (
+    RequestBodyLimitMiddleware,
+    TransportSecurityMiddleware,
+    TransportSecuritySettings,
+)
 from mcp.shared.inbound import decode_header_value
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
-from starlette.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from engine.asgi import LARGEST_BODY, PRINCIPAL, peeked
@@ -146,3 +151,12 @@ def rebinding_protection(hosts: tuple[str, ...]) -> TransportSecuritySettings:
         allowed_hosts=[*hosts, *(f"{host}:*" for host in hosts)],
         allowed_origins=[f"http://{host}{port}" for host in hosts for port in ("", ":*")],
     )
+
+
+Checked = Callable[[Request], Awaitable[Response | None]]
+"""Gives the refusal of a request by its headers, or None."""
+
+
+def checked_by(security: TransportSecuritySettings) -> Checked:
+    """The check of host and origin that MCP endpoints make, for what is beside them."""
+    return TransportSecurityMiddleware(security).validate_request

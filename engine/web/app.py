@@ -20,9 +20,10 @@ from engine.health import Health
 from engine.mcp_adapter.catalog import Endpoint
 from engine.mcp_adapter.connections import sweep
 from engine.mcp_adapter.handing import Handing
-from engine.mcp_adapter.http import McpEndpoint, no_such_world, rebinding_protection
+from engine.mcp_adapter.http import McpEndpoint, checked_by, no_such_world, rebinding_protection
 from engine.mcp_adapter.subscriptions import Hub
 from engine.types import LOCAL, Principal
+from engine.web.events import Events
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ def build_app(
         world: McpEndpoint(handing, hub, Endpoint(world=world), security) for world in dispatcher.registry.worlds
     }
     by_session = McpEndpoint(handing, hub, Endpoint(), security)
+    events = Events(dispatcher, hub.feed, checked_by(security))
 
     health = Health(dispatcher.store, dispatcher.registry.worlds.values())
 
@@ -108,6 +110,7 @@ def build_app(
 
     def end_streams() -> None:
         hub.end()
+        events.end()
         for endpoint in (every, *by_world.values(), by_session):
             endpoint.end_streams()
 
@@ -117,6 +120,7 @@ def build_app(
             *(Route(path, endpoint) for path, endpoint in fixed.items()),
             Route("/worlds/{world}/mcp", absent, methods=["GET", "POST", "DELETE"]),
             Route("/sessions/{session}/mcp", by_session),
+            Route("/sessions/{session}/events", events),
             Route("/healthz", healthz),
             *more,
         ],

@@ -1,17 +1,14 @@
 """Hearing of changes: `subscriptions/listen` since 2026-07-28, `resources/subscribe` before."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
-import mcp_types as t
 import pytest
-from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import ResourceUpdated
 
 from tests.engine.mcp_adapter.answers import begun, called
+from tests.subscribing import BOTH, hearing
 from tests.serving import SECONDS, Served, connected
 
 pytestmark = [
@@ -19,44 +16,6 @@ pytestmark = [
     # The SDK's client warns of every subscribe of the older revisions, which is what is tested here.
     pytest.mark.filterwarnings("ignore:resources/.*subscribe is removed:mcp.MCPDeprecationWarning"),
 ]
-
-Hear = Callable[[], Awaitable[str]]
-
-
-@asynccontextmanager
-async def hearing(
-    served: Served, mode: str, person: str, *uris: str, path: str = "/mcp"
-) -> AsyncIterator[tuple[Client, Hear]]:
-    """A client subscribed to URIs, and what waits for the next one it hears of."""
-    sender, receiver = anyio.create_memory_object_stream[str](100)
-
-    async def note(message: Any) -> None:
-        if isinstance(message, t.ResourceUpdatedNotification):
-            await sender.send(str(message.params.uri))
-
-    async def hear() -> str:
-        with anyio.fail_after(SECONDS):
-            return await receiver.receive()
-
-    with sender, receiver:
-        async with connected(served, path, mode=mode, person=person, message_handler=note) as client:
-            if mode == "legacy":
-                for uri in uris:
-                    await client.subscribe_resource(uri)
-                yield client, hear
-                return
-            async with client.listen(resource_subscriptions=uris) as events:
-
-                async def next_event() -> str:
-                    with anyio.fail_after(SECONDS):
-                        event = await anext(events)
-                    assert isinstance(event, ResourceUpdated)
-                    return str(event.uri)
-
-                yield client, next_event
-
-
-BOTH = ("auto", "legacy")
 
 
 @pytest.mark.parametrize("mode", BOTH)

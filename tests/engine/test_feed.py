@@ -1,0 +1,210 @@
+"""The feed of a process, beside another that changes the same database."""
+
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Set
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import anyio
+import pytest
+from anyio import to_thread
+from sqlmodel import Field
+
+from engine import Row, World, action, resource
+from engine.dispatch import Dispatcher
+from engine.feed import Feed, main_of
+from engine.operations import Call
+from engine.retention import KEYS_FOR, prune
+from engine.store.feed import Touch
+from engine.store.stores import Store
+from engine.types import LOCAL
+
+pytestmark = pytest.mark.anyio
+SECONDS = 20.0
+Heard = Callable[[], Any]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Leaf(Row, table=True):
+    id: int = Field(default=None, primary_key=True)
+
+
+class Twig(Row, table=True):
+    id: int = Field(default=None, primary_key=True)
+    names: str = ""
+
+
+LEAF, TWIG = str(Leaf.__tablename__), str(Twig.__tablename__)
+
+
+class Bush(World):
+    """A bush."""
+
+    @action
+    def leaf(self, times: int = 1) -> None:
+        """Grow leaves."""
+        for _ in range(times):
+            self.rows(Leaf).add()
+
+    @action
+    def twig(self, names: str = "") -> None:
+        """Grow a twig."""
+        self.rows(Twig).add(names=names)
+
+    @resource(of=(Leaf,))
+    def leaves(self) -> int:
+        """How many leaves."""
+        return self.rows(Leaf).count()
+
+    @resource(of=(Twig,))
+    def twigs(self) -> int:
+        """How many twigs."""
+        return self.rows(Twig).count()
+
+
+class Noting:
+    """A follower that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.sender, self.receiver = anyio.create_memory_object_stream[tuple[str, Set[str] | None]](1000)
+        self.readers: dict[str, Set[int]] = {}
+
+    def changed(self, owner: str, tables: Set[str] | None) -> None:
+        self.sender.send_nowait((owner, tables))
+
+    def shared_changed(self, world: str, tables: Set[str]) -> None:
+        raise AssertionError("there are no shared rows")
+
+    def read_by(self, session: str, people: Set[int]) -> None:
+        self.readers[session] = people
+
+    def parted(self, session: str, person: int) -> None:
+        raise AssertionError("nobody parted")
+
+    async def heard(self) -> tuple[str, Set[str] | None]:
+        with anyio.fail_after(SECONDS):
+            return await self.receiver.receive()
+
+
+@asynccontextmanager
+async def following(
+    here: Dispatcher, owners: dict[str, Iterable[str]], store: Store | None = None
+) -> AsyncIterator[Noting]:
+    """A feed that is told of what a dispatcher does, and what it says of owners."""
+    feed, noting = Feed(here.registry, store or here.store), Noting()
+    feed.followers.append(noting)
+    here.listeners.append(feed.tell)
+    with noting.sender, noting.receiver:
+        async with feed.running():
+            await feed.follow(owners)
+            yield noting
+
+
+@pytest.fixture
+def two(dispatcher_of: Callable[..., Dispatcher]) -> tuple[Dispatcher, Dispatcher]:
+    """Two dispatchers on one database, as of two processes."""
+    return dispatcher_of(Bush), dispatcher_of(Bush)
+
+
+async def did(there: Dispatcher, session: str, action: str, **arguments: Any) -> int:
+    call = Call(principal=LOCAL, world="bush", session=session, action=action, arguments=arguments)
+    return (await to_thread.run_sync(there.dispatch, call)).revision
+
+
+async def test_what_either_process_did_is_told_once_with_what_it_touched(two: tuple[Dispatcher, Dispatcher]) -> None:
+    here, there = two
+    session = here.start(LOCAL, "bush").session
+    async with following(here, {session: ("leaves", "twigs")}) as noting:
+        for dispatcher in (there, here, there, there, here):
+            await did(dispatcher, session, "leaf")
+            assert await noting.heard() == (session, {LEAF})
+        await did(there, session, "twig", names=f'],["{LEAF}",{{')
+        assert await noting.heard() == (session, {TWIG})
+        await did(there, session, "undo")
+        assert await noting.heard() == (session, {TWIG})
+
+
+async def test_a_change_that_a_retention_emptied_is_one_of_everything(two: tuple[Dispatcher, Dispatcher]) -> None:
+    here, there = two
+    session = here.start(LOCAL, "bush").session
+    feed, noting = Feed(here.registry, here.store), Noting()
+    feed.followers.append(noting)
+    await feed.follow({session: ("leaves", "twigs")})
+    await did(there, session, "leaf")
+    here.store.offset = there.store.offset = KEYS_FOR + timedelta(days=2)
+    await did(there, session, "twig")
+    await to_thread.run_sync(prune, there.store, timedelta(days=1))
+    with noting.sender, noting.receiver:
+        async with feed.running():
+            assert await noting.heard() == (session, None)
+
+
+class Silent:
+    """A watch that never hints."""
+
+    def __init__(self) -> None:
+        self._woken = threading.Event()
+
+    def wait(self, seconds: float) -> bool:
+        self._woken.wait(seconds)
+        return False
+
+    def wake(self) -> None:
+        """Pay no heed."""
+
+    def close(self) -> None:
+        self._woken.set()
+
+
+class Hintless:
+    """A store without hints."""
+
+    def __init__(self, store: Store) -> None:
+        self.read = store.read
+        self.limits = store.limits
+        self.watching = Silent
+
+
+async def test_without_any_hint_a_look_finds_everything(two: tuple[Dispatcher, Dispatcher]) -> None:
+    here, there = two
+    session = here.start(LOCAL, "bush").session
+    person = there.person(LOCAL.subject)
+    store: Any = Hintless(here.store)
+    async with following(here, {session: ("leaves",), main_of("bush", person): ("leaves",)}, store) as noting:
+        await did(there, session, "leaf")
+        assert await noting.heard() == (session, {LEAF})
+        made = await to_thread.run_sync(lambda: there.start(LOCAL, "bush", main=True))
+        assert await noting.heard() == (main_of("bush", person), None)
+        await did(there, made.session, "leaf")
+        assert await noting.heard() == (main_of("bush", person), {LEAF})
+
+
+async def test_an_erased_session_is_read_by_nobody(two: tuple[Dispatcher, Dispatcher]) -> None:
+    here, there = two
+    session = here.start(LOCAL, "bush").session
+    async with following(here, {session: ()}) as noting:
+        with anyio.fail_after(SECONDS):
+            while not noting.readers.get(session):
+                await anyio.sleep(0.01)
+            await to_thread.run_sync(there.erase, LOCAL, session)
+            while noting.readers[session]:
+                await anyio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("images", "found"),
+    [
+        ('[["a",null,{"x":1}]]', ["a"]),
+        ('[["b",null,{"x":"[[\\"a\\",null"}]]', ["b"]),
+        ('[["a",null,{}],["b",{},null]]', ["a", "b"]),
+        ("", []),
+        (None, ["a", "b"]),
+    ],
+)
+def test_tables_are_found_in_images(images: str | None, found: list[str]) -> None:
+    assert list(Touch(1, 1, images).tables(["a", "b"])) == found
