@@ -50,6 +50,7 @@ bench: .venv/dev ## Compare speed with other servers, side by side
 	$(BIN)/python -m benchmarks
 	$(BIN)/python -m benchmarks.processes
 	$(BIN)/python -m benchmarks.hooks
+	$(BIN)/python -m benchmarks.feed
 
 bench-sessions: .venv/dev ## See what 1,000,000 stored sessions cost
 	$(BIN)/python -m benchmarks --sessions 1000000

@@ -55,7 +55,7 @@ def turnkeeper(data_dir: Path) -> Iterator[Peer]:
     port = free_port()
     settings = {"TURNKEEPER_AUTH": "off", "TURNKEEPER_DATA_DIR": str(data_dir), "TURNKEEPER_PORT": str(port)}
     command = [sys.executable, "server.py"]
-    with _running("Turnkeeper", command, port, settings, "/worlds/counter/mcp", "session://counter/total") as peer:
+    with running("Turnkeeper", command, port, settings, "/worlds/counter/mcp", "session://counter/total") as peer:
         yield peer
 
 
@@ -65,7 +65,7 @@ def guarded(data_dir: Path) -> Iterator[Peer]:
     port = free_port()
     settings = {"TURNKEEPER_AUTH": "oauth", "TURNKEEPER_DATA_DIR": str(data_dir), "TURNKEEPER_PORT": str(port)}
     command = [sys.executable, "server.py"]
-    with _running(
+    with running(
         "Turnkeeper, guarded", command, port, settings, "/worlds/counter/mcp", "session://counter/total"
     ) as peer:
         words = ["token", "create", "bench", "--scope", "counter:read", "--scope", "counter:write", "--json"]
@@ -81,7 +81,7 @@ def sdk() -> Iterator[Peer]:
     """The MCP SDK's server, from Turnkeeper's own environment."""
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.sdk_peer", str(port)]
-    with _running("MCP SDK", command, port, {}, "/mcp", "counter://total") as peer:
+    with running("MCP SDK", command, port, {}, "/mcp", "counter://total") as peer:
         yield peer
 
 
@@ -91,7 +91,7 @@ def fastmcp() -> Iterator[Peer]:
     port = free_port()
     command = [str(bench_python()), "-m", "benchmarks.fastmcp_peer", str(port)]
     quiet = {"FASTMCP_CHECK_FOR_UPDATES": "off", "FASTMCP_LOG_LEVEL": "WARNING"}
-    with _running("FastMCP", command, port, quiet, "/mcp", "counter://total") as peer:
+    with running("FastMCP", command, port, quiet, "/mcp", "counter://total") as peer:
         yield peer
 
 
@@ -118,7 +118,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def _running(
+def running(
     name: str, command: list[str], port: int, settings: Mapping[str, str], path: str, uri: str
 ) -> Iterator[Peer]:
     process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **settings}, stdin=subprocess.DEVNULL)

@@ -28,8 +28,8 @@ from engine.types import Change
 
 LOOK_EVERY = 0.5
 """Seconds between two looks without any hint, and between two looks at who may still read."""
-REST = 4.0
-"""How often as long as a look takes nobody looks after it: what is followed by many must not take the process over."""
+REST = 1.0
+"""How often as long as a look took nobody looks after it: what is followed by many must not take the process over."""
 WINDOW = 3
 """Within how many times an action's time an entry is sure to appear: its time is read before it is committed."""
 LATE = timedelta(seconds=1)
@@ -143,7 +143,7 @@ class Feed:
 
         Each owner is to be let go of by `unfollow`, as often.
         """
-        places, before = await to_thread.run_sync(self._store.read, lambda tx: self._begun(tx, tuple(wanted)))
+        places, before = await to_thread.run_sync(self._store.read, lambda tx: self._begun(tx, wanted))
         for owner, names in wanted.items():
             known = self._known.get(owner)
             if known is None:
@@ -276,11 +276,23 @@ class Feed:
     def _window(self) -> timedelta:
         return timedelta(seconds=WINDOW * self._store.limits.seconds)
 
-    def _begun(self, transaction: Transaction, owners: Iterable[str]) -> tuple[dict[str, Place], Set[tuple[int, int]]]:
-        """Where owners are, and which changes of shared rows are past."""
-        shared = any(definition.shared for definition in self._registry.worlds.values()) and not self._shared
-        past = stored.shared_touches(transaction, transaction.now - self._window) if shared else ()
-        return _places(transaction, owners), {one.key for _, one in past}
+    def _begun(
+        self, transaction: Transaction, wanted: Mapping[str, Iterable[str]]
+    ) -> tuple[dict[str, Place], Set[tuple[int, int]]]:
+        """Where owners are, and which changes of shared rows are past, if this is the first to ask for any."""
+        past: list[tuple[str, Touch]] = []
+        if not self._shared and self._is_made_of_shared({name for names in wanted.values() for name in names}):
+            past = stored.shared_touches(transaction, transaction.now - self._window)
+        return _places(transaction, wanted), {one.key for _, one in past}
+
+    def _is_made_of_shared(self, names: Set[str]) -> bool:
+        """Whether a resource of one of these names, of whatever world, is made of shared rows."""
+        return any(
+            not definition.shared_tables.isdisjoint(resource.tables or ())
+            for definition in self._registry.worlds.values()
+            for name, resource in definition.resources.items()
+            if name in names
+        )
 
     def _ask_for(self, known: _Known, names: Iterable[str]) -> None:
         """Note which tables resources are made of; from the first shared one on, shared rows are looked at, too."""
@@ -340,6 +352,8 @@ def _found(transaction: Transaction, asked: _Asked) -> _Found:
             place = mains.get(known.main)
         else:
             place = None if known.place is None else places.get(known.place.session_id)
+            if place is not None and place.handle != owner:  # it was erased, and SQLite gave its id to another
+                place = None
         went_on = place is not None and (place.handle != handle or place.revision > revision)
         if went_on or (place is None) != (handle is None):
             found.places[owner] = (place, _touches(transaction, known, place, handle, revision))

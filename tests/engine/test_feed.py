@@ -18,7 +18,7 @@ from engine.operations import Call
 from engine.retention import KEYS_FOR, prune
 from engine.store.feed import Touch
 from engine.store.stores import Store
-from engine.types import LOCAL
+from engine.types import LOCAL, Principal
 
 pytestmark = pytest.mark.anyio
 SECONDS = 20.0
@@ -184,16 +184,26 @@ async def test_without_any_hint_a_look_finds_everything(two: tuple[Dispatcher, D
         assert await noting.heard() == (main_of("bush", person), {LEAF})
 
 
-async def test_an_erased_session_is_read_by_nobody(two: tuple[Dispatcher, Dispatcher]) -> None:
+async def test_an_erased_session_is_read_by_nobody_nor_is_one_that_takes_its_id(
+    two: tuple[Dispatcher, Dispatcher],
+) -> None:
     here, there = two
-    session = here.start(LOCAL, "bush").session
-    async with following(here, {session: ()}) as noting:
+    other, session = here.start(LOCAL, "bush").session, here.start(LOCAL, "bush").session
+    async with following(here, {session: (), other: ()}) as noting:
         with anyio.fail_after(SECONDS):
             while not noting.readers.get(session):
                 await anyio.sleep(0.01)
             await to_thread.run_sync(there.erase, LOCAL, session)
             while noting.readers[session]:
                 await anyio.sleep(0.01)
+        assert await noting.heard() == (session, None)
+        stranger = there.start(Principal("tests", "ada"), "bush").session
+        for number in range(2):
+            call = Call(principal=Principal("tests", "ada"), world="bush", session=stranger, action="leaf")
+            await to_thread.run_sync(there.dispatch, call)
+            assert await did(there, other, "leaf") == number + 2
+            assert await noting.heard() == (other, None)
+            assert noting.readers[session] == set()
 
 
 @pytest.mark.parametrize(

@@ -300,3 +300,18 @@ def test_clock_that_goes_on_ends_a_token_that_was_believed(house: House, ada: Pe
     assert house.call(token, "desk_knock").status_code == 200
     house.context.store.offset = timedelta(hours=1, seconds=1)
     assert house.call(token, "desk_knock").status_code == 401
+
+
+def test_events_of_a_session_are_opened_as_its_endpoint_is(house: House, ada: Person) -> None:
+    handle = house.call(house.client().tokens(ada)["access_token"], "desk_knock").json()
+    session = handle["result"]["structuredContent"]["session"]
+    refused = house.http.get(f"/sessions/{session}/events")
+    assert refused.status_code == 401
+    assert challenge(refused)["resource_metadata"] == f"{METADATA}/sessions/{session}/mcp"
+    elsewhere = house.client().tokens(ada, resource=f"{BASE}/worlds/safe/mcp")["access_token"]
+    other = house.http.get(f"/sessions/{session}/events", headers={"authorization": f"Bearer {elsewhere}"})
+    assert other.status_code == 404
+    narrow = house.client().tokens(ada, scope="desk:write")["access_token"]
+    short = house.http.get(f"/sessions/{session}/events", headers={"authorization": f"Bearer {narrow}"})
+    assert (short.status_code, challenge(short)["scope"]) == (403, "desk:read")
+    assert house.http.get("/sessions/a%20b/events").status_code == 404

@@ -170,6 +170,19 @@ def test_stream_ends_when_another_process_revokes_its_grant(beside: Beside) -> N
     until(lambda: over_http(beside, token) == 401)
 
 
+def test_events_end_when_another_process_revokes_the_grant(beside: Beside) -> None:
+    token, ada, grant = beside.token("ada")
+    handle = add(beside, ada)
+    url, headers = f"{beside.served.url}/sessions/{handle}/events", {"authorization": f"Bearer {token}"}
+    with httpx2.stream("GET", url, headers=headers, timeout=SECONDS) as response:
+        assert response.status_code == 200
+        lines = response.iter_lines()
+        assert next(lines).startswith(":")
+        beside.dispatcher.store.write(lambda tx: grants.end(tx, grant))
+        assert not any("event" in line for line in lines)
+    until(lambda: httpx2.get(url, headers=headers).status_code == 401)
+
+
 def test_database_that_is_away_ends_streams_and_nothing_else(beside: Beside, tmp_path: Path) -> None:
     token, ada, _ = beside.token("ada")
     handle = add(beside, ada)
