@@ -12,13 +12,13 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Set
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
 import anyio
 from anyio import to_thread
 
+from engine.looks import Asked, Found, Known, found_by, known_of, main_of, places_of
 from engine.registry import Registry
 from engine.store import feed as stored
 from engine.store.feed import Place, Touch
@@ -34,9 +34,6 @@ WINDOW = 3
 """Within how many times an action's time an entry is sure to appear: its time is read before it is committed."""
 LATE = timedelta(seconds=1)
 """How far a hinted look at shared rows goes back; the others go back the whole window."""
-
-LONG = 1_000
-"""Changes since a look that are still looked into; more count as changes of every table."""
 
 Wait = Callable[[float], bool]
 logger = logging.getLogger(__name__)
@@ -58,46 +55,6 @@ class Follower(Protocol):
         """Somebody may not read a session any more."""
 
 
-def main_of(world: str, person: int) -> str:
-    """What stands for the session that is a person's main one of a world."""
-    return f"{world}#{person}"
-
-
-@dataclass(slots=True)
-class _Known:
-    """A session that is followed: up to where everybody was told. `moved` counts what this process did."""
-
-    world: str
-    main: tuple[str, int] | None
-    place: Place | None
-    revision: int
-    handle: str | None
-    follows: int = 0
-    moved: int = 0
-    tables: set[str] = field(default_factory=set)
-    """The tables that somebody asked for."""
-    shared: set[str] = field(default_factory=set)
-    """Those of them that all sessions share."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What a look is about: sessions as they were known when it began."""
-
-    known: Mapping[str, tuple[_Known, str | None, int, int]]
-    since: timedelta | None
-    thorough: bool
-
-
-@dataclass(slots=True)
-class _Found:
-    """What a look found: where sessions are by now, with what was touched; who may read; changes of shared rows."""
-
-    places: dict[str, tuple[Place | None, list[Touch] | None]] = field(default_factory=dict)
-    readers: dict[str, Set[int]] = field(default_factory=dict)
-    shared: list[tuple[str, Touch]] = field(default_factory=list)
-
-
 class Feed:
     """Tells followers of changes. `tell` may be called from any thread; all else on the event loop."""
 
@@ -105,9 +62,10 @@ class Feed:
         self._registry = registry
         self._store = store
         self.followers: list[Follower] = []
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, Known] = {}
         self._shared: Counter[tuple[str, str]] = Counter()
-        self._told_shared: Set[tuple[int, int]] = frozenset()
+        self._told_shared: Set[tuple[str, int]] = frozenset()
+        self._told_since: set[tuple[str, int]] = set()
         self._limiter: anyio.CapacityLimiter | None = None
         self._followed = asyncio.Event()
         self._thorough_at = 0.0
@@ -147,7 +105,7 @@ class Feed:
         for owner, names in wanted.items():
             known = self._known.get(owner)
             if known is None:
-                known = self._known[owner] = _known(owner, places.get(owner))
+                known = self._known[owner] = known_of(owner, places.get(owner))
             known.follows += 1
             if not self._shared:
                 self._told_shared = before
@@ -176,7 +134,7 @@ class Feed:
     async def changed_since(self, owners: Iterable[str], at: str) -> Set[str]:
         """Those of some owners that changed after a time, as tables keep it, or are not there."""
         asked = tuple(owners)
-        places = await to_thread.run_sync(self._store.read, lambda tx: _places(tx, asked))
+        places = await to_thread.run_sync(self._store.read, lambda tx: places_of(tx, asked))
         return {owner for owner in asked if owner not in places or places[owner].updated_at > at}
 
     # what this process did
@@ -191,9 +149,11 @@ class Feed:
             if (known := self._known.get(owner)) is not None:
                 self._move(owner, known, change, tables)
         if change.shared:
+            if self._shared:
+                self._told_since.add((change.session, change.revision))
             self._tell_shared(change.world, frozenset(row.table for row in change.shared))
 
-    def _move(self, owner: str, known: _Known, change: Change, tables: Set[str] | None) -> None:
+    def _move(self, owner: str, known: Known, change: Change, tables: Set[str] | None) -> None:
         if known.handle == change.session and change.revision <= known.revision:
             return  # a look was faster
         if known.handle == change.session and change.revision > known.revision + 1:
@@ -240,12 +200,14 @@ class Feed:
         since = None
         if self._shared:
             since = self._window if thorough else LATE
+        self._told_shared |= self._told_since
+        self._told_since = set()
         known = {owner: (one, one.handle, one.revision, one.moved) for owner, one in self._known.items()}
-        asked = _Asked(known, since, thorough)
-        found = await to_thread.run_sync(self._store.read, lambda transaction: _found(transaction, asked))
+        asked = Asked(known, since, thorough)
+        found = await to_thread.run_sync(self._store.read, lambda transaction: found_by(transaction, asked))
         self._apply(asked, found)
 
-    def _apply(self, asked: _Asked, found: _Found) -> None:
+    def _apply(self, asked: Asked, found: Found) -> None:
         for session, people in found.readers.items():
             for follower in self.followers:
                 follower.read_by(session, people)
@@ -261,7 +223,7 @@ class Feed:
         for world, tables in self._new_shared(found.shared, asked.thorough):
             self._tell_shared(world, tables)
 
-    def _catch_up(self, owner: str, known: _Known, place: Place | None, touched: list[Touch] | None) -> None:
+    def _catch_up(self, owner: str, known: Known, place: Place | None, touched: list[Touch] | None) -> None:
         if place is None or place.revision <= known.revision or known.handle != place.handle:
             return
         tables: set[str] | None = None
@@ -278,12 +240,12 @@ class Feed:
 
     def _begun(
         self, transaction: Transaction, wanted: Mapping[str, Iterable[str]]
-    ) -> tuple[dict[str, Place], Set[tuple[int, int]]]:
+    ) -> tuple[dict[str, Place], Set[tuple[str, int]]]:
         """Where owners are, and which changes of shared rows are past, if this is the first to ask for any."""
         past: list[tuple[str, Touch]] = []
         if not self._shared and self._is_made_of_shared({name for names in wanted.values() for name in names}):
             past = stored.shared_touches(transaction, transaction.now - self._window)
-        return _places(transaction, wanted), {one.key for _, one in past}
+        return places_of(transaction, wanted), {one.key for _, one in past}
 
     def _is_made_of_shared(self, names: Set[str]) -> bool:
         """Whether a resource of one of these names, of whatever world, is made of shared rows."""
@@ -294,7 +256,7 @@ class Feed:
             if name in names
         )
 
-    def _ask_for(self, known: _Known, names: Iterable[str]) -> None:
+    def _ask_for(self, known: Known, names: Iterable[str]) -> None:
         """Note which tables resources are made of; from the first shared one on, shared rows are looked at, too."""
         definition = self._registry.worlds.get(known.world)
         if definition is None:
@@ -310,73 +272,10 @@ class Feed:
         """Changes of shared rows that were not told of yet. They appear late, so no time is a mark to go on from."""
         keys = frozenset(touch.key for _, touch in found)
         for world, touch in found:
-            if touch.key not in self._told_shared:
+            if touch.key not in self._told_shared and touch.key not in self._told_since:
                 yield world, frozenset(touch.tables([table for of, table in self._shared if of == world]))
         self._told_shared = keys if thorough else self._told_shared | keys
 
 
 def _nothing() -> None:
     """Wake nobody: nobody waits."""
-
-
-def _known(owner: str, place: Place | None) -> _Known:
-    """An owner as it is when somebody begins to follow it."""
-    world, _, person = owner.partition("#")
-    main = (world, int(person)) if person else None
-    if place is None:
-        return _Known(world if main else "", main, None, 0, None)
-    return _Known(place.world, main, place, place.revision, place.handle)
-
-
-def _places(transaction: Transaction, owners: Iterable[str]) -> dict[str, Place]:
-    """How far owners are, those that are there."""
-    handles = [owner for owner in owners if "#" not in owner]
-    people = {int(owner.partition("#")[2]) for owner in owners if "#" in owner}
-    mains = stored.mains(transaction, people) if people else {}
-    return {
-        **(stored.found(transaction, handles) if handles else {}),
-        **{main_of(world, person): place for (world, person), place in mains.items()},
-    }
-
-
-def _found(transaction: Transaction, asked: _Asked) -> _Found:
-    """What became of what is followed, as one snapshot has it."""
-    found = _Found()
-    ids = [one.place.session_id for one, *_ in asked.known.values() if one.main is None and one.place is not None]
-    people = {one.main[1] for one, *_ in asked.known.values() if one.main is not None}
-    places = stored.places(transaction, ids) if ids else {}
-    mains = stored.mains(transaction, people) if people else {}
-    readers = []
-    for owner, (known, handle, revision, _) in asked.known.items():
-        if known.main is not None:
-            place = mains.get(known.main)
-        else:
-            place = None if known.place is None else places.get(known.place.session_id)
-            if place is not None and place.handle != owner:  # it was erased, and SQLite gave its id to another
-                place = None
-        went_on = place is not None and (place.handle != handle or place.revision > revision)
-        if went_on or (place is None) != (handle is None):
-            found.places[owner] = (place, _touches(transaction, known, place, handle, revision))
-        if known.main is None and (went_on or place is None or asked.thorough):
-            readers.append(owner)
-    if readers:
-        told = transaction.readers(sorted(readers))
-        found.readers = {handle: told.get(handle, set()) for handle in readers}
-    if asked.since is not None:
-        found.shared = stored.shared_touches(transaction, transaction.now - asked.since)
-    return found
-
-
-def _touches(
-    transaction: Transaction, known: _Known, place: Place | None, handle: str | None, revision: int
-) -> list[Touch] | None:
-    """What was touched since a revision; None for whatever it may have been, where the journal does not say (any more).
-
-    Nor is it looked for where nobody asked for a table.
-    """
-    if place is None or place.handle != handle or not known.tables:
-        return None
-    if place.floor > revision or place.revision - revision > LONG:
-        return None
-    found = stored.touches(transaction, place.session_id, revision)
-    return found if len(found) == place.revision - revision else None

@@ -5,7 +5,7 @@ of a person, so that an alias follows the session that is main now.
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Set
 from contextlib import asynccontextmanager, contextmanager
 
 import anyio
@@ -15,11 +15,12 @@ from anyio.abc import TaskGroup
 
 from engine.dispatch import Dispatcher
 from engine.errors import EngineError
-from engine.feed import Feed, main_of
+from engine.feed import Feed
+from engine.looks import main_of
 from engine.mcp_adapter.asking import Context
 from engine.mcp_adapter.catalog import Address, Catalog
 from engine.mcp_adapter.listening import listened
-from engine.mcp_adapter.outbox import Outbox
+from engine.mcp_adapter.subscriber import Send, Subscriber
 from engine.registry import Registry
 from engine.resources import BUILT_IN
 from engine.store.stores import Store
@@ -28,7 +29,6 @@ from engine.types import Change, Principal
 Topic = tuple[str, str]
 """(a session's handle, or `world#person` for a main session; the resource's name)"""
 
-Send = Callable[[str], Awaitable[None]]
 logger = logging.getLogger(__name__)
 
 
@@ -39,9 +39,9 @@ class Hub:
         self._registry = registry
         self.feed = Feed(registry, store)
         self.feed.followers.append(self)
-        self._by_owner: dict[str, dict[_Subscriber, None]] = {}
-        self._streams: set[_Subscriber] = set()
-        self._connections: dict[str, _Subscriber] = {}
+        self._by_owner: dict[str, dict[Subscriber, None]] = {}
+        self._streams: set[Subscriber] = set()
+        self._connections: dict[str, Subscriber] = {}
         self._hearing: dict[str, Principal] = {}
         self._tasks: TaskGroup | None = None
 
@@ -71,7 +71,7 @@ class Hub:
     ) -> t.SubscriptionsListenResult:
         """Serve a person's subscriptions/listen stream (MCP 2026-07-28) of resources, by topic with their URIs."""
         uris = [uri for found in wanted.values() for uri in found]
-        stream = _Subscriber()
+        stream = Subscriber()
         self._streams.add(stream)
         try:
             await self._subscribe(stream, person, wanted)
@@ -92,7 +92,7 @@ class Hub:
 
         One that comes from another process is told of what changed `since` it was last heard of.
         """
-        known = self._connections.setdefault(connection, _Subscriber())
+        known = self._connections.setdefault(connection, Subscriber())
         known.send = send
         await self._subscribe(known, person, wanted)
         if self._connections.get(connection) is not known:
@@ -176,7 +176,7 @@ class Hub:
 
     # who is told
 
-    async def _subscribe(self, subscriber: "_Subscriber", person: int, wanted: Mapping[Topic, Iterable[str]]) -> None:
+    async def _subscribe(self, subscriber: Subscriber, person: int, wanted: Mapping[Topic, Iterable[str]]) -> None:
         names: dict[str, list[str]] = {}
         for owner, name in wanted:
             names.setdefault(owner, []).append(name)
@@ -188,12 +188,12 @@ class Hub:
                 self.feed.unfollow(owner)
             self._by_owner[owner][subscriber] = None
 
-    def _withdraw(self, subscriber: "_Subscriber", session: str, person: int) -> None:
+    def _withdraw(self, subscriber: Subscriber, session: str, person: int) -> None:
         """Tell a person nothing more of a session that is not shared with them any more."""
         if subscriber.withdraw(session, person):
             self._leave(subscriber, session)
 
-    def _leave(self, subscriber: "_Subscriber", owner: str) -> None:
+    def _leave(self, subscriber: Subscriber, owner: str) -> None:
         subscriber.wanted.pop(owner, None)
         subscribers = self._by_owner.get(owner, {})
         if subscribers.pop(subscriber, subscriber) is None:
@@ -201,7 +201,7 @@ class Hub:
         if not subscribers:
             self._by_owner.pop(owner, None)
 
-    def _remove(self, subscriber: "_Subscriber") -> None:
+    def _remove(self, subscriber: Subscriber) -> None:
         for owner in tuple(subscriber.wanted):
             self._leave(subscriber, owner)
         subscriber.outbox.close()
@@ -210,7 +210,7 @@ class Hub:
 
     async def _deliver(self, connection: str, principal: Principal, scope: anyio.CancelScope) -> None:
         with scope:
-            known = self._connections.setdefault(connection, _Subscriber())
+            known = self._connections.setdefault(connection, Subscriber())
             while (uri := await known.outbox.next()) is not None:
                 owner = known.owner_of(uri)
                 if owner is None or known.send is None or not self._may_read(principal, owner):
@@ -232,47 +232,6 @@ class Hub:
             and principal.reaches(world, handle)
             and (definition is None or definition.is_for(principal))
         )
-
-
-class _Subscriber:
-    """A stream, or a legacy connection: what it wants to hear of, by owner, then by name and person, with the URIs."""
-
-    def __init__(self) -> None:
-        self.outbox = Outbox()
-        self.wanted: dict[str, dict[tuple[str, int], dict[str, None]]] = {}
-        self.send: Send | None = None
-
-    def put(self, owner: str, touched: Callable[[str], bool]) -> None:
-        """Have it told of those resources of an owner that were touched."""
-        for (name, _), uris in self.wanted.get(owner, {}).items():
-            for uri in uris if touched(name) else ():
-                self.outbox.put(uri)
-
-    def people(self, owner: str) -> set[int]:
-        """Who wants to hear of an owner."""
-        return {person for _, person in self.wanted.get(owner, {})}
-
-    def owner_of(self, uri: str) -> str | None:
-        """Of whose resource a URI is."""
-        return next((owner for owner, of in self.wanted.items() if any(uri in uris for uris in of.values())), None)
-
-    def withdraw(self, session: str, person: int) -> bool:
-        """Stop telling a person of a session; whether nobody else wants to hear of it here."""
-        of = self.wanted.get(session, {})
-        for name, whose in tuple(of):
-            if whose == person:
-                self.outbox.drop(of.pop((name, whose)))
-        return not of
-
-    def without(self, uri: str) -> list[str]:
-        """Stop telling of a URI; the owners of which nothing is wanted any more."""
-        self.outbox.drop((uri,))
-        for of in self.wanted.values():
-            for key in tuple(of):
-                of[key].pop(uri, None)
-                if not of[key]:
-                    del of[key]
-        return [owner for owner, of in self.wanted.items() if not of]
 
 
 def topics(registry: Registry, change: Change) -> Iterable[Topic]:

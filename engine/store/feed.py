@@ -27,14 +27,14 @@ class Place:
 class Touch:
     """What a change touched: JSON texts of images, empty where there are none; None for what may be anything."""
 
-    session_id: int
+    session: str
     revision: int
     images: str | None
 
     @property
-    def key(self) -> tuple[int, int]:
+    def key(self) -> tuple[str, int]:
         """What names the change."""
-        return self.session_id, self.revision
+        return self.session, self.revision
 
     def tables(self, among: Collection[str]) -> Collection[str]:
         """Those of the tables that it touched, perhaps: text within the images cannot look like one's beginning."""
@@ -68,22 +68,22 @@ def mains(transaction: Transaction, people: Collection[int]) -> dict[tuple[str, 
     return {(row[3], row[0]): Place(*row[1:]) for row in rows.fetchall()}
 
 
-def touches(transaction: Transaction, session: int, after: int) -> list[Touch]:
+def touches(transaction: Transaction, place: Place, after: int) -> list[Touch]:
     """What the changes of a session after a revision touched, oldest first."""
     rows = transaction.execute(
-        "select session_id, revision, case when adopted is null"
+        "select revision, case when adopted is null"
         " and coalesce(length(rows), 0) + coalesce(length(shared), 0) <= ?"
         " then coalesce(rows, '') || coalesce(shared, '') end"
         " from journal where session_id = ? and revision > ? order by revision",
-        (LARGEST, session, after),
+        (LARGEST, place.session_id, after),
     )
-    return [Touch(*row) for row in rows.fetchall()]
+    return [Touch(place.handle, *row) for row in rows.fetchall()]
 
 
 def shared_touches(transaction: Transaction, since: datetime) -> list[tuple[str, Touch]]:
     """Changes of shared rows since a time, with the world and what of them was touched."""
     rows = transaction.execute(
-        "select world, session_id, journal.revision, case when length(shared) <= ? then shared end"
+        "select world, handle, journal.revision, case when length(shared) <= ? then shared end"
         " from journal join session on session.id = session_id where shared is not null and at > ?",
         (LARGEST, since.isoformat(timespec="microseconds")),
     )

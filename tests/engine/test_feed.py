@@ -13,7 +13,8 @@ from sqlmodel import Field
 
 from engine import Row, World, action, resource
 from engine.dispatch import Dispatcher
-from engine.feed import Feed, main_of
+from engine.feed import Feed
+from engine.looks import main_of
 from engine.operations import Call
 from engine.retention import KEYS_FOR, prune
 from engine.store.feed import Touch
@@ -217,4 +218,4 @@ async def test_an_erased_session_is_read_by_nobody_nor_is_one_that_takes_its_id(
     ],
 )
 def test_tables_are_found_in_images(images: str | None, found: list[str]) -> None:
-    assert list(Touch(1, 1, images).tables(["a", "b"])) == found
+    assert list(Touch("ses_x", 1, images).tables(["a", "b"])) == found
