@@ -23,9 +23,9 @@ from engine.mcp_adapter.outbox import APART
 from engine.store.notices import CHANNEL
 from engine.web.events import MOST_EACH
 from tests.engine.mcp_adapter.answers import begun, called
-from tests.subscribing import BOTH, events_of, heard_all, hearing, is_quiet, unread
 from tests.postgres import PostgresServer
 from tests.serving import PEOPLE, PERSON, SECONDS, TLS, Served, pipes, post, serving
+from tests.subscribing import BOTH, events_of, heard_all, hearing, is_quiet, unread
 
 WORLDS = Path(__file__).parent / "worlds"
 pytestmark = [

@@ -8,8 +8,8 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import ResourceUpdated
 
 from tests.engine.mcp_adapter.answers import begun, called
-from tests.subscribing import BOTH, hearing
 from tests.serving import SECONDS, Served, connected
+from tests.subscribing import BOTH, hearing
 
 pytestmark = [
     pytest.mark.anyio,
