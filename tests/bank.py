@@ -162,9 +162,10 @@ class Desk:
     def __init__(self, dispatcher: Dispatcher, **options: Any) -> None:
         self.dispatcher = dispatcher
         self.job = Effects(dispatcher, **options)
-        self.holder = self._enter()
+        self.holder = self.enter()
 
-    def _enter(self) -> str:
+    def enter(self) -> str:
+        """A new lease; its worker's id."""
         store = self.dispatcher.store
         now, lease = store.now() - store.offset, timedelta(hours=1)
         return store.write(partial(workers.enter, kind="serve", place="here", now=now, lease=lease))

@@ -1,15 +1,26 @@
-"""A shopping cart: many carts, one stock. Prices are integers in minor units, such as cents."""
+"""A shopping cart: many carts, one stock. Prices are integers in minor units, such as cents.
 
+A checkout takes its goods from stock for a quarter of an hour. Paying is work outside the transaction: an effect,
+whose outcome comes back as an action. What is dear, a person has to approve.
+"""
+
+import asyncio
+import hashlib
+import logging
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
+from pydantic import BaseModel
 from pydantic import Field as Limit
 from sqlmodel import CheckConstraint, Field, col
 
 from engine import (
     Change,
     Compound,
+    EffectCall,
+    Failed,
     Final,
     No,
     Refused,
@@ -19,10 +30,22 @@ from engine import (
     Text,
     World,
     action,
+    effect,
+    nobody,
+    on_enter,
     resource,
     upgrade,
 )
 
+RESERVED_FOR = timedelta(minutes=15)
+"""How long a checkout keeps goods from others."""
+APPROVED_FROM = 500_00
+"""What a person has to approve, in minor units."""
+SLOW = 5.0
+"""Seconds that a slow card takes."""
+
+Card = Literal["approves", "declines", "slow", "twice", "never"]
+"""The cards of a shop that only tests, by what they do."""
 Units = Annotated[int, Limit(ge=1, le=99, description="how many units")]
 Reference = Annotated[str, Limit(min_length=1, max_length=100, description="what the payment is known by")]
 Sku = Annotated[str, Limit(min_length=1, max_length=40, description="the product's code, as the catalogue lists it")]
@@ -32,6 +55,8 @@ class State(StrEnum):
     OPEN = "open"
     CHECKOUT = "checkout"
     DUE = "payment_due"
+    APPROVAL = "approval"
+    PAYING = "paying"
     DECLINED = "payment_declined"
     PAID = "paid"
 
@@ -56,6 +81,17 @@ class CartLine(Row, table=True):
     quantity: Units
     price: int = Field(ge=0)
     currency: str
+
+
+class Payment(BaseModel):
+    """How the cart is paid: by which card, under which reference, or why it was declined."""
+
+    card: Card = "approves"
+    reference: str | None = None
+    declined: str | None = None
+
+
+logger = logging.getLogger(__name__)
 
 
 def first_stock() -> Iterable[Product]:
@@ -94,15 +130,50 @@ def settled(state: str) -> str:
     return "paid" if state == "checked_out" else state
 
 
+@effect(
+    on_success="record_payment",
+    on_failure="decline",
+    compensate="refund_card",
+    attempts=5,
+    timeout=timedelta(seconds=10),
+    deadline=timedelta(minutes=2),
+)
+async def charge_card(call: EffectCall, amount: int, currency: str, card: Card) -> dict[str, str]:
+    """Charge a card, as a provider would who knows a payment by its key: asked twice, it takes the money once."""
+    if card == "declines":
+        raise Failed("The card was declined.")
+    if card == "never":
+        await asyncio.Event().wait()
+    if card == "slow":
+        await asyncio.sleep(SLOW)
+    if card == "twice" and call.attempt == 1:
+        raise ConnectionError("The card was charged, and the answer was lost on the way.")
+    logger.info("charged %s with %s", money(amount, currency), call.key)
+    return {"reference": f"pay_{hashlib.sha256(call.key.encode()).hexdigest()[:12]}"}
+
+
+@effect(attempts=10, deadline=timedelta(days=1))
+async def refund_card(call: EffectCall, amount: int, currency: str, result: dict[str, str]) -> None:
+    """Give the money of a payment back that came when the cart was not to be paid any more."""
+    logger.info("refunded %s of %s with %s", money(amount, currency), result["reference"], call.key)
+
+
 class Cart(
     World,
-    states=[State.OPEN, Compound(State.CHECKOUT, State.DUE, State.DECLINED), Final(State.PAID)],
+    states=[
+        State.OPEN,
+        Compound(State.CHECKOUT, State.DUE, State.APPROVAL, State.PAYING, State.DECLINED),
+        Final(State.PAID),
+    ],
     version=2,
     upgrades=[settled],
+    effects=[charge_card, refund_card],
     seed=first_stock,
     on_copy="reopen",
 ):
     """One customer's cart in a tea shop. Stock is taken at the checkout, not before, and given back by `cancel`."""
+
+    data: Payment
 
     @action(source=State.OPEN, guards=[is_sold, is_of_one_currency])
     def add(self, sku: Sku, quantity: Units = 1) -> Reply:
@@ -150,22 +221,48 @@ class Cart(
             products[sku].stock -= quantity
         return Reply(Text(f"{money(*self.total())} to pay."), value=self.contents())
 
+    @on_enter(State.CHECKOUT)
+    def reserve(self) -> None:
+        """What the checkout took is the cart's for a while."""
+        self.after(RESERVED_FOR, Cart.release)
+
     @action(source=State.CHECKOUT, target=State.OPEN, compensate="take_back")
     def cancel(self) -> Reply:
         """Leave the checkout: what it took goes back into stock, and the cart can be changed again."""
-        lines = {line.sku: line.quantity for line in self.rows(CartLine)}
-        for product in self.shared(Product).lock_all(col(Product.sku).in_(lines)):
-            product.stock += lines[product.sku]
+        self._give_back()
         return Reply(Text("The cart is open again."), value=self.contents())
 
-    @action(source=State.CHECKOUT, target=State.PAID, undo=False)
-    def pay(self, reference: Reference) -> Reply:
-        """Record that the order was paid, by the reference of the payment. This cannot be undone."""
+    @action(source=State.CHECKOUT, target=State.OPEN, undo=False, only_for=nobody)
+    def release(self) -> Reply:
+        """Give back what was reserved for too long."""
+        self._give_back()
+        minutes = RESERVED_FOR // timedelta(minutes=1)
+        return Reply(Text(f"Not paid within {minutes} minutes: the cart is open again."), value=self.contents())
+
+    @action(source=[State.DUE, State.DECLINED], target=[State.PAYING, State.APPROVAL])
+    def pay(self, card: Card = "approves") -> Reply:
+        """Pay what is in the cart by card. A large amount waits until a person has approved it, by `approve`."""
+        self.data = Payment(card=card)
+        if self.total()[0] >= APPROVED_FROM:
+            self.enter(State.APPROVAL)
+            return Reply(Text(f"{money(*self.total())} is to be approved by a person."), value=self.contents())
+        return self._charge()
+
+    @action(source=State.APPROVAL, target=State.PAYING, confirm="Pay what is in the cart?")
+    def approve(self) -> Reply:
+        """Have a person approve a large payment, which is then made."""
+        return self._charge()
+
+    @action(source=State.PAYING, target=State.PAID, undo=False, only_for=nobody)
+    def record_payment(self, reference: Reference) -> Reply:
+        """Record that the order was paid, by the reference of the payment."""
+        self.data.reference = reference
         return Reply(Text(f"{money(*self.total())} paid. Thank you."), value=self.contents())
 
-    @action(source=State.CHECKOUT, target=State.DECLINED)
-    def decline(self, reason: Annotated[str, Limit(min_length=1, max_length=200)]) -> Reply:
-        """Record that a payment was declined, and why. The order can still be paid, or cancelled."""
+    @action(source=State.PAYING, target=State.DECLINED, undo=False, only_for=nobody)
+    def decline(self, reason: str) -> Reply:
+        """Record that a payment was declined, and why. The order can be paid in another way, or cancelled."""
+        self.data.declined = reason
         return Reply(Text(f"The payment was declined: {reason}"), value=self.contents())
 
     @resource
@@ -191,19 +288,33 @@ class Cart(
             product.stock += taken[product.sku]
 
     def reopen(self) -> None:
-        """A copy of a cart has taken nothing from stock, so it is not checked out."""
+        """A copy of a cart has taken nothing from stock and paid nothing, so it is not checked out."""
+        self.data = Payment()
         self.enter(State.OPEN)
 
     def contents(self) -> dict[str, object]:
-        """The lines, the total and its currency."""
+        """The lines, the total and its currency, and how it was paid or why not."""
         total, currency = self.total()
         lines = [line.model_dump() for line in self.rows(CartLine)]
-        return {"lines": lines, "total": total, "currency": currency}
+        payment = self.data.model_dump(include={"reference", "declined"}, exclude_none=True)
+        return {"lines": lines, "total": total, "currency": currency, **payment}
 
     def total(self) -> tuple[int, str | None]:
         """What the cart costs, in minor units, and in which currency, if anything is in it."""
         lines = list(self.rows(CartLine))
         return sum(line.quantity * line.price for line in lines), lines[0].currency if lines else None
+
+    def _charge(self) -> Reply:
+        amount, currency = self.total()
+        self.effect(charge_card, amount=amount, currency=currency, card=self.data.card)
+        return Reply(Text(f"{money(amount, currency)} is being paid."), value=self.contents())
+
+    def _give_back(self) -> None:
+        """Put what the cart holds back into stock; nothing is being paid any more."""
+        self.data = Payment()
+        lines = {line.sku: line.quantity for line in self.rows(CartLine)}
+        for product in self.shared(Product).lock_all(col(Product.sku).in_(lines)):
+            product.stock += lines[product.sku]
 
     def _insist_on_stock(self, wanted: Mapping[str, int], products: Mapping[str, Product]) -> None:
         short = {sku: products[sku].stock if sku in products else 0 for sku in wanted}

@@ -5,9 +5,10 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,28 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from engine import Compound, Final
+from engine.background.clock import advance
 from engine.dispatch import Dispatcher
-from engine.errors import InvalidArguments, Refused
+from engine.errors import InvalidArguments, NotFound, Refused
 from engine.migrate import behind, config, upgrade
 from engine.operations import Call
 from engine.registry import Registry
 from engine.store.sqlite import SqliteStore
-from engine.types import LOCAL, Change, Outcome, Principal, RowChange
+from engine.types import EFFECT, LOCAL, TIMER, Change, Outcome, Principal, RowChange
+from tests.bank import Desk, desk, rows
 from tests.worlds.shoppers import rush
-from worlds.cart import Cart, CartLine, Product, State, first_stock, money
+from worlds.cart import (
+    APPROVED_FROM,
+    RESERVED_FOR,
+    Cart,
+    CartLine,
+    Product,
+    State,
+    charge_card,
+    first_stock,
+    money,
+    refund_card,
+)
 
 BEN = Principal("test", "ben")
 PRICES = {product.sku: product.price for product in first_stock()}
@@ -70,6 +84,19 @@ def shop(dispatcher_of: Callable[..., Dispatcher]) -> Dispatcher:
     return dispatcher_of(Cart)
 
 
+def key_of(dispatcher: Dispatcher) -> str:
+    """The key of the one effect that there is."""
+    (row,) = rows(dispatcher)
+    return row.key
+
+
+@pytest.fixture
+def till(shop: Dispatcher) -> Iterator[Desk]:
+    """The shop, and who carries its effects out when told to."""
+    with desk(shop) as found:
+        yield found
+
+
 # each action and guard
 
 
@@ -106,8 +133,10 @@ def test_currencies_do_not_mix(dispatcher_of: Callable[..., Dispatcher]) -> None
         yield Product(sku="assam", title="Assam", price=690, currency="EUR", stock=5)
         yield Product(sku="chawan", title="Bowl", price=4000, currency="JPY", stock=5)
 
-    states = [State.OPEN, Compound(State.CHECKOUT, State.DUE, State.DECLINED), Final(State.PAID)]
-    options: dict[str, Any] = {"rows": [CartLine], "shared": [Product], "seed": stall, "states": states}
+    checkout = Compound(State.CHECKOUT, State.DUE, State.APPROVAL, State.PAYING, State.DECLINED)
+    states = [State.OPEN, checkout, Final(State.PAID)]
+    tables: dict[str, Any] = {"rows": [CartLine], "shared": [Product], "seed": stall}
+    options: dict[str, Any] = {**tables, "states": states, "effects": [charge_card, refund_card]}
 
     class Market(Cart, name="cart", **options):
         """A cart of another shop."""
@@ -144,37 +173,147 @@ def test_checkout_takes_all_lines_from_stock_and_freezes_the_cart(shop: Dispatch
     assert (text(bought), bought.state) == ("270.80 EUR to pay.", "payment_due")
     assert (bought.value["total"], bought.value["currency"]) == (27080, "EUR")
     assert stock(shop) == {**STOCK, "teapot": 7, "mint": 999}
-    assert bought.allowed_actions == ("show", "cancel", "pay", "decline")
+    assert bought.allowed_actions == ("show", "cancel", "pay")
     assert refusal(shop, "add", sku="mint")[0] == "wrong_state"
 
 
-def test_declined_payment_can_be_made_again_and_a_paid_cart_is_over(shop: Dispatcher) -> None:
+def test_what_only_timers_and_effects_take_is_not_there_for_anybody(shop: Dispatcher) -> None:
+    act(shop, "add", sku="mint")
+    session = act(shop, "checkout").session
+    calls: dict[str, dict[str, Any]] = {"release": {}, "record_payment": {"reference": "x"}, "decline": {"reason": "x"}}
+    for action, given in calls.items():
+        with pytest.raises(NotFound, match=f"no action '{action}'"):
+            act(shop, action, session=session, **given)
+
+
+def test_a_payment_is_recorded_and_a_paid_cart_is_over(till: Desk) -> None:
+    shop = till.dispatcher
     act(shop, "add", sku="mint", quantity=2)
     act(shop, "checkout")
-    declined = act(shop, "decline", reason="the card has expired")
-    assert (text(declined), declined.state) == ("The payment was declined: the card has expired", "payment_declined")
-    again = act(shop, "decline", reason="no money")
-    assert (text(again), again.state) == ("The payment was declined: no money", "payment_declined")
-    paid = act(shop, "pay", reference="visa-1")
-    assert (text(paid), paid.state) == ("7.60 EUR paid. Thank you.", "paid")
-    assert paid.allowed_actions == ("show",) and stock(shop)["mint"] == 998
+    paying = act(shop, "pay")
+    assert (text(paying), paying.state, paying.allowed_actions) == (
+        "7.60 EUR is being paid.",
+        "paying",
+        ("show", "cancel"),
+    )
+    till.run()
+    revision, state, value = shown(shop)
+    assert (revision, state, stock(shop)["mint"]) == (5, "paid", 998) and value["reference"].startswith("pay_")
+    assert refusal(shop, "undo") == ("cannot_undo", "record_payment at revision 5 cannot be undone.")
+    advance(shop, 2 * RESERVED_FOR)
+    assert shown(shop)[:2] == (5, "paid")
 
 
-def test_payment_is_not_undone_so_that_nothing_paid_goes_back_into_stock(shop: Dispatcher) -> None:
-    act(shop, "add", sku="teapot", quantity=3)
+def test_a_declined_payment_can_be_made_again_by_another_card(till: Desk) -> None:
+    shop = till.dispatcher
+    act(shop, "add", sku="mint")
     act(shop, "checkout")
-    act(shop, "pay", reference="visa-1")
-    assert refusal(shop, "undo") == ("cannot_undo", "pay at revision 4 cannot be undone.")
-    assert stock(shop)["teapot"] == 7
+    act(shop, "pay", card="declines")
+    till.run()
+    assert shown(shop)[1:] == ("payment_declined", {**shown(shop)[2], "declined": "The card was declined."})
+    act(shop, "pay", card="approves")
+    till.run()
+    assert shown(shop)[1] == "paid"
 
 
-def test_cancelled_checkout_gives_everything_back_and_opens_the_cart(shop: Dispatcher) -> None:
+def test_a_payment_whose_answer_was_lost_is_made_once(till: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="worlds.cart")
+    shop = till.dispatcher
+    act(shop, "add", sku="mint")
+    act(shop, "checkout")
+    act(shop, "pay", card="twice")
+    till.run_once()
+    assert shown(shop)[1] == "paying"
+    shop.store.offset += timedelta(seconds=30)
+    till.run()
+    assert shown(shop)[:2] == (5, "paid")
+    assert [line for line in caplog.messages if line.startswith("charged")] == [f"charged 3.80 EUR with {key_of(shop)}"]
+
+
+def test_a_payment_that_nobody_answers_is_declined_in_the_end(till: Desk) -> None:
+    shop = till.dispatcher
+    act(shop, "add", sku="mint")
+    act(shop, "checkout")
+    act(shop, "pay", card="never")
+    till.look()
+    till.job.let_go()
+    shop.store.offset += timedelta(minutes=3)
+    till.die()
+    till.holder = till.enter()
+    till.run()
+    assert shown(shop)[1] == "payment_declined" and shown(shop)[2]["declined"].startswith("It was not done until")
+
+
+def test_a_reservation_ends_by_itself_and_frees_the_stock(shop: Dispatcher) -> None:
     act(shop, "add", sku="teapot", quantity=10)
     act(shop, "checkout")
-    act(shop, "decline", reason="no money")
+    advance(shop, RESERVED_FOR - timedelta(seconds=1))
+    assert (shown(shop)[1], stock(shop)["teapot"]) == ("payment_due", 0)
+    advance(shop, timedelta(seconds=1))
+    assert (shown(shop)[:2], stock(shop)) == ((4, "open"), STOCK)
+    assert refusal(shop, "undo") == ("cannot_undo", "release at revision 4 cannot be undone.")
+
+
+def test_a_checkout_that_was_left_frees_nothing_later(shop: Dispatcher) -> None:
+    act(shop, "add", sku="cup")
+    act(shop, "checkout")
+    act(shop, "cancel")
+    advance(shop, 2 * RESERVED_FOR)
+    assert shown(shop)[:2] == (4, "open")
+
+
+@pytest.mark.parametrize("left", ["cancel", "release"])
+def test_a_payment_that_comes_too_late_is_given_back(till: Desk, left: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="worlds.cart")
+    shop = till.dispatcher
+    act(shop, "add", sku="mint")
+    act(shop, "checkout")
+    act(shop, "pay")
+    if left == "cancel":
+        act(shop, "cancel")
+    else:
+        advance(shop, RESERVED_FOR)
+    before = shown(shop)
+    till.run()
+    assert shown(shop) == before and before[1] == "open" and stock(shop) == STOCK
+    assert {"cancel": 1, "release": 0}[left] == sum("refunded 3.80 EUR" in line for line in caplog.messages)
+
+
+def test_an_undone_payment_that_nobody_began_is_never_made(till: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="worlds.cart")
+    shop = till.dispatcher
+    act(shop, "add", sku="mint")
+    act(shop, "checkout")
+    act(shop, "pay")
+    assert act(shop, "undo").state == "payment_due"
+    till.run()
+    assert not caplog.messages and shown(shop)[1] == "payment_due"
+
+
+def test_a_large_payment_waits_for_a_person(till: Desk) -> None:
+    shop = till.dispatcher
+    act(shop, "add", sku="teapot", quantity=6)
+    act(shop, "checkout")
+    assert PRICES["teapot"] * 6 >= APPROVED_FROM
+    asked = act(shop, "pay")
+    assert (text(asked), asked.state) == ("534.00 EUR is to be approved by a person.", "approval")
+    till.run()
+    assert shown(shop)[1] == "approval"
+    assert Cart.definition.actions["approve"].options.confirm is not None
+    act(shop, "approve")
+    till.run()
+    assert shown(shop)[1] == "paid"
+
+
+def test_cancelled_checkout_gives_everything_back_and_opens_the_cart(till: Desk) -> None:
+    shop = till.dispatcher
+    act(shop, "add", sku="teapot", quantity=5)
+    act(shop, "checkout")
+    act(shop, "pay", card="declines")
+    till.run()
     cancelled = act(shop, "cancel")
     assert (text(cancelled), cancelled.state) == ("The cart is open again.", "open")
-    assert stock(shop) == STOCK and "add" in cancelled.allowed_actions
+    assert stock(shop) == STOCK and "add" in cancelled.allowed_actions and "declined" not in cancelled.value
 
 
 def test_undone_cancel_takes_the_stock_again_unless_it_was_sold_meanwhile(shop: Dispatcher) -> None:
@@ -329,6 +468,9 @@ def test_the_tables_are_made_filled_taken_back_and_made_again(tmp_path: Path) ->
 # against a model
 
 
+RESERVED = ("payment_due", "approval", "paying", "payment_declined")
+
+
 @dataclass(frozen=True)
 class Basket:
     """What a cart should be: `held` is what it has of the stock, `earlier` what undo leads back to, newest last."""
@@ -336,13 +478,19 @@ class Basket:
     lines: Mapping[str, int] = field(default_factory=dict)
     state: str = "open"
     earlier: tuple["Basket", ...] = ()
+    fixed: bool = False
+    """Whether what led here cannot be undone."""
 
     @property
     def held(self) -> Counter[str]:
         return Counter({} if self.state == "open" else self.lines)
 
     def then(self, **changed: Any) -> "Basket":
-        return replace(self, **changed, earlier=(*self.earlier, self))
+        return replace(self, **{"fixed": False, **changed}, earlier=(*self.earlier, self))
+
+    @property
+    def total(self) -> int:
+        return sum(PRICES[sku] * count for sku, count in self.lines.items())
 
 
 class Shop(RuleBasedStateMachine):
@@ -367,10 +515,10 @@ class Shop(RuleBasedStateMachine):
         held = sum((basket.held for basket in self.baskets.values()), Counter[str]())
         return Counter({sku: number - held[sku] for sku, number in STOCK.items()})
 
-    def call(self, number: int, action: str, expected: Basket | None, **given: Any) -> None:
+    def call(self, number: int, action: str, expected: Basket | None, by: Principal = LOCAL, **given: Any) -> None:
         session = list(self.baskets)[number % len(self.baskets)]
         try:
-            found = act(self.dispatcher, action, session=session, **given)
+            found = act(self.dispatcher, action, by=by, session=session, **given)
         except Refused:
             assert expected is None, f"{action} was refused"
             return
@@ -409,25 +557,42 @@ class Shop(RuleBasedStateMachine):
     @rule(number=st.integers(0, 3))
     def cancel(self, number: int) -> None:
         basket = self.basket(number)
-        possible = basket.state in ("payment_due", "payment_declined")
-        self.call(number, "cancel", basket.then(state="open") if possible else None)
+        self.call(number, "cancel", basket.then(state="open") if basket.state in RESERVED else None)
+
+    @rule(number=st.integers(0, 3))
+    def release(self, number: int) -> None:
+        basket = self.basket(number)
+        expected = basket.then(state="open", fixed=True) if basket.state in RESERVED else None
+        self.call(number, "release", expected, by=TIMER)
 
     @rule(number=st.integers(0, 3))
     def pay(self, number: int) -> None:
         basket = self.basket(number)
         possible = basket.state in ("payment_due", "payment_declined")
-        self.call(number, "pay", basket.then(state="paid") if possible else None, reference="cash")
+        state = "approval" if basket.total >= APPROVED_FROM else "paying"
+        self.call(number, "pay", basket.then(state=state) if possible else None)
+
+    @rule(number=st.integers(0, 3))
+    def approve(self, number: int) -> None:
+        basket = self.basket(number)
+        self.call(number, "approve", basket.then(state="paying") if basket.state == "approval" else None)
+
+    @rule(number=st.integers(0, 3))
+    def charged(self, number: int) -> None:
+        basket = self.basket(number)
+        expected = basket.then(state="paid", fixed=True) if basket.state == "paying" else None
+        self.call(number, "record_payment", expected, by=EFFECT, reference="cash")
 
     @rule(number=st.integers(0, 3))
     def decline(self, number: int) -> None:
         basket = self.basket(number)
-        possible = basket.state in ("payment_due", "payment_declined")
-        self.call(number, "decline", basket.then(state="payment_declined") if possible else None, reason="no money")
+        expected = basket.then(state="payment_declined", fixed=True) if basket.state == "paying" else None
+        self.call(number, "decline", expected, by=EFFECT, reason="no money")
 
     @rule(number=st.integers(0, 3))
     def undo(self, number: int) -> None:
         basket, left = self.basket(number), self.left()
-        before = basket.earlier[-1] if basket.earlier and basket.state != "paid" else None
+        before = basket.earlier[-1] if basket.earlier and not basket.fixed else None
         if before is not None and any(left[sku] < count for sku, count in (before.held - basket.held).items()):
             before = None
         self.call(number, "undo", before)
@@ -450,7 +615,7 @@ class Shop(RuleBasedStateMachine):
             assert revision == self.revisions[session]
             assert state == basket.state
             assert {line["sku"]: line["quantity"] for line in value["lines"]} == basket.lines
-            assert value["total"] == sum(PRICES[sku] * count for sku, count in basket.lines.items())
+            assert value["total"] == basket.total
         if self.baskets:
             found = stock(self.dispatcher)
             assert found == self.left() and min(found.values()) >= 0
