@@ -97,6 +97,7 @@ class Effects:
 
     def let_go(self) -> None:
         """Cancel what is under way; nothing of it is reported, since whoever reports must hold it."""
+        self._holder = None
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._cancel)
 
@@ -161,6 +162,9 @@ class Effects:
     # on the event loop
 
     def _spawn(self, taken: Taken, holder: str, left: float) -> None:
+        if holder != self._holder:  # the lease was lost since it was claimed
+            self._room.release()
+            return
         task = asyncio.ensure_future(self._carry_out(taken, holder, left))
         self._under_way[id(task)] = task
         task.add_done_callback(self._over)

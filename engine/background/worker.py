@@ -24,6 +24,10 @@ from engine.types import Change
 
 RENEWALS = 3
 """How often a lease is renewed before it would end."""
+HELD = 0.9
+"""For which part of a lease its holder counts on it: what is under way has to end before another may begin."""
+GUARD_SECONDS = 0.1
+"""Seconds between two looks at whether the lease is over."""
 PATIENCE = 3.0
 """Seconds that what is under way gets to end when the process does."""
 AFTER_ERROR = 1.0
@@ -33,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 class Job(Protocol):
-    """Something that is done in the background. Its methods are called by one thread of its own, except `concerns`."""
+    """Something that is done in the background: `look` and `close` are called by one thread of its own."""
 
     name: str
 
@@ -44,7 +48,7 @@ class Job(Protocol):
         """Do, or begin, what there is to do, in the name of that worker; after how many seconds to look again."""
 
     def let_go(self) -> None:
-        """The lease is lost: end what is under way and report nothing of it."""
+        """The lease is lost: end what is under way, and report nothing of it. Comes from any thread, also in a look."""
 
     def close(self) -> None:
         """The process ends: end what is under way, in `PATIENCE` seconds at most."""
@@ -65,11 +69,15 @@ class Worker:
         self._holds_until = 0.0
         self._goes_first = False
         self._posts = [_Post(job, self) for job in jobs]
+        self._lost: str | None = None
+        self._lock = threading.Lock()
         self._heart = threading.Thread(target=self._beat, name="turnkeeper-lease", daemon=True)
+        self._guardian = threading.Thread(target=self._guard, name="turnkeeper-guard", daemon=True)
 
     def __enter__(self) -> Self:
         if self._posts:
             self._heart.start()
+            self._guardian.start()
             for post in self._posts:
                 post.thread.start()
         return self
@@ -109,42 +117,53 @@ class Worker:
             post.wake.set()
 
     def _beat(self) -> None:
+        """Renew the lease, again and again; the database may keep this thread waiting for longer than it lasts."""
         while True:
             try:
                 self._renew()
             except Exception as error:
                 logger.error("the lease could not be renewed: %s", trace(error))
-            if self._holder is not None and time.monotonic() >= self._holds_until:
-                self._lose()
             if self._ended.wait(self._lease.total_seconds() / (RENEWALS + 1)):
                 return
 
     def _renew(self) -> None:
         """Enter, or prolong the lease, which counts from before the database was asked."""
-        began = time.monotonic()
-        holder, first = self._store.write(self._renewed)
-        if self._holder is not None and holder != self._holder:
-            self._lose()
-        may = first and (not self._goes_first or holder != self._holder)
-        self._holder, self._goes_first = holder, first
-        self._holds_until = began + self._lease.total_seconds()
+        began, before = time.monotonic(), self._holder
+        holder, first = self._store.write(partial(self._renewed, before=before))
+        with self._lock:
+            if before is not None and self._holder is None:  # it was over before the database let us renew it
+                self._lost = holder
+                return
+            if before is not None and holder != before:
+                self._lose()
+            may = first and (not self._goes_first or holder != before)
+            self._holder, self._goes_first, self._lost = holder, first, None
+            self._holds_until = began + self._lease.total_seconds() * HELD
         if may:
             self.wake()
 
-    def _renewed(self, transaction: Transaction) -> tuple[str, bool]:
+    def _renewed(self, transaction: Transaction, before: str | None) -> tuple[str, bool]:
         now, lease = transaction.now - self._store.offset, self._lease
         workers.evict(transaction, now)
-        holder = self._holder
+        if self._lost is not None:
+            workers.leave(transaction, self._lost)
+        holder = before
         if holder is None or not workers.renew(transaction, holder, now, lease):
             holder = workers.enter(transaction, self._kind, f"{socket.gethostname()}:{os.getpid()}", now, lease)
         return holder, workers.goes_first(transaction, self._kind, now)
 
+    def _guard(self) -> None:
+        """Let go as soon as the lease is over, whatever the other threads wait for."""
+        while not self._ended.wait(GUARD_SECONDS):
+            with self._lock:
+                if self._holder is not None and time.monotonic() >= self._holds_until:
+                    self._lose()
+
     def _lose(self) -> None:
         logger.warning("the lease was lost; what was under way is let go")
-        self._holder = None
+        self._lost, self._holder = self._holder, None
         for post in self._posts:
-            post.lost.set()
-            post.wake.set()
+            post.attempt(post.job.let_go)
 
     def _leave(self) -> None:
         holder, self._holder = self._holder, None
@@ -162,7 +181,6 @@ class _Post:
     def __init__(self, job: Job, worker: Worker) -> None:
         self.job = job
         self.wake = threading.Event()
-        self.lost = threading.Event()
         self._worker = worker
         self.thread = threading.Thread(target=self._run, name=f"turnkeeper-{job.name}", daemon=True)
 
@@ -172,12 +190,9 @@ class _Post:
             self.wake.wait(pause)
             self.wake.clear()
             pause = self._look()
-        self._attempt(self.job.close)
+        self.attempt(self.job.close)
 
     def _look(self) -> float:
-        if self.lost.is_set():
-            self.lost.clear()
-            self._attempt(self.job.let_go)
         holder = self._worker.holder
         if holder is None or self._worker.ended:
             return AFTER_ERROR
@@ -187,7 +202,8 @@ class _Post:
             logger.error("%s: a look failed: %s", self.job.name, trace(error))
             return AFTER_ERROR
 
-    def _attempt(self, act: Callable[[], None]) -> None:
+    def attempt(self, act: Callable[[], None]) -> None:
+        """Have the job do something that is not a look."""
         try:
             act()
         except Exception as error:

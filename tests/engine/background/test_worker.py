@@ -9,6 +9,7 @@ import pytest
 
 from engine.background.worker import Worker
 from engine.store import workers
+from engine.store.records import Transaction
 from engine.store.stores import Store
 from engine.types import Change
 
@@ -93,6 +94,19 @@ def test_who_lost_the_lease_lets_go_and_goes_on_under_another_name(store_of: Cal
         watch.holders.clear()
         assert watch.has_looked(20)
         assert held(store) == 1 and len(set(watch.holders[1:])) == 1
+
+
+def test_who_cannot_renew_the_lease_lets_go_before_it_is_over(store_of: Callable[..., Store]) -> None:
+    store, watch, lease = store_of(), Watch(), timedelta(seconds=2)
+
+    def hold(transaction: Transaction) -> bool:
+        transaction.execute("update worker set place = 'held'")
+        return watch.released.wait(SECONDS)
+
+    with Worker(store, "serve", [watch], lease):
+        assert watch.has_looked()
+        assert store.write(hold)
+        assert watch.has_looked(20) and held(store) == 1
 
 
 def test_a_lease_that_nobody_renews_is_forgotten_by_the_next(store_of: Callable[..., Store]) -> None:
