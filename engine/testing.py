@@ -1,20 +1,28 @@
 """What the tests of a world use: a database of their own, and a clock that they move."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from engine.background.clock import advance
+from engine.background.effects import FULL, Effects
 from engine.dispatch import Dispatcher
 from engine.migrate import upgrade
 from engine.operations import Call
 from engine.registry import Registry
+from engine.store import effects, workers
 from engine.store.sqlite import SqliteStore
 from engine.types import LOCAL, Json, Outcome
 from engine.world import World
+
+LEASE = timedelta(days=1)
+PAUSE = 0.002
+"""Seconds between two looks at whether an effect is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +44,18 @@ class Stage:
     def advance(self, by: timedelta) -> None:
         """Move the clock on; what is due on the way is done when it is."""
         advance(self.dispatcher, by)
+
+    def carry_out(self) -> None:
+        """Have the effects that are due carried out, and those that come of them, until no more is due now."""
+        store, job = self.dispatcher.store, Effects(self.dispatcher)
+        now = store.now() - store.offset
+        worker = store.write(partial(workers.enter, kind="stage", place="here", now=now, lease=LEASE))
+        try:
+            while job.look(worker) <= FULL or store.read(partial(effects.is_held, worker=worker)):
+                time.sleep(PAUSE)
+        finally:
+            job.close()
+            store.write(partial(workers.leave, worker=worker))
 
 
 @contextmanager

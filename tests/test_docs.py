@@ -7,13 +7,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from engine.background.clock import advance
 from engine.cli import GROUPS
 from engine.dispatch import Call, Dispatcher
+from engine.drawing.mermaid import mermaid
 from engine.errors import Forbidden, NotFound, Refused
 from engine.migrate import upgrade
 from engine.registry import collect, load_file
@@ -24,6 +25,7 @@ from engine.types import LOCAL, Principal
 from engine.webhooks import Message, new_secret
 from tests.bank import desk
 from tests.hearing import passing
+from worlds.cart import Card, Cart
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(.*?)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -109,6 +111,19 @@ def test_the_booking_of_the_docs_is_paid_by_card(tmp_path: Path) -> None:
     assert state(dispatcher, "booking") == "paid"
     receipt = dispatcher.look(LOCAL, "booking", None, lambda booking: booking.data)
     assert receipt.reference.startswith("bank eff_") and receipt.trouble == "The card does not cover it."
+
+
+def test_the_page_on_workflows_shows_the_bundled_cart_and_its_chart() -> None:
+    def bare(text: str) -> str:
+        return "\n".join(line.strip() for line in text.splitlines())
+
+    cart = (ROOT / "worlds" / "cart.py").read_text()
+    quoted = blocks("docs/workflows.md", "python")
+    assert len(quoted) == 3 and all(bare(block) in bare(cart) for block in quoted)
+    (diagram,) = blocks("docs/workflows.md", "mermaid")
+    assert diagram.strip() == mermaid(Cart.definition.chart).strip()
+    cards = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "workflows.md").read_text(), re.MULTILINE)
+    assert tuple(cards) == get_args(Card)
 
 
 def test_the_tea_room_of_the_docs_loads(tmp_path: Path) -> None:
@@ -204,16 +219,19 @@ def test_the_lift_of_the_docs_shuts_and_goes_down_by_itself(tmp_path: Path) -> N
     ]
 
 
-def test_the_seat_of_the_docs_is_tested_as_they_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "seats.py").write_text(blocks("docs/worlds.md", "python timers")[0])
+@pytest.mark.parametrize(("module", "kind", "number"), [("seats", "timers", 2), ("bookings", "paying", 1)])
+def test_worlds_of_the_docs_are_tested_as_they_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, kind: str, number: int
+) -> None:
+    (tmp_path / f"{module}.py").write_text(blocks("docs/worlds.md", f"python {kind}")[0])
     monkeypatch.syspath_prepend(tmp_path)
     tests: dict[str, Any] = {}
-    exec(blocks("docs/worlds.md", "python timers test")[0], tests)
+    exec(blocks("docs/worlds.md", f"python {kind} test")[0], tests)
     found = [test for name, test in tests.items() if name.startswith("test_")]
     for test in found:
         test()
-    assert len(found) == 2
-    monkeypatch.delitem(sys.modules, "seats")
+    assert len(found) == number
+    monkeypatch.delitem(sys.modules, module)
 
 
 def test_the_story_of_the_docs_goes_on_where_it_was_left(tmp_path: Path) -> None:

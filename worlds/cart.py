@@ -124,6 +124,10 @@ def is_in_cart(cart: "Cart", sku: str) -> str | None:
     return None if cart.rows(CartLine).find(sku=sku) else f"There is no {sku} in the cart."
 
 
+def how_much(cart: "Cart") -> str:
+    return f"Pay {money(*cart.total())}?"
+
+
 @upgrade(to=2, of=State)
 def settled(state: str) -> str:
     """In version 1, what was checked out was bought."""
@@ -208,8 +212,10 @@ class Cart(
         """Show what is in the cart and what the shop has."""
         lines = [f"{line.quantity} × {line.sku} at {money(line.price, line.currency)}" for line in self.rows(CartLine)]
         total = [f"{money(*self.total())} together" if lines else "The cart is empty."]
+        paid = [f"Paid: {self.data.reference}."] if self.data.reference else []
+        declined = [f"Not paid: {self.data.declined}"] if self.data.declined else []
         shop = [f"  {p.sku}: {p.title}, {money(p.price, p.currency)}, {p.stock} left" for p in self.shared(Product)]
-        return Reply(Text("\n".join([*lines, *total, "In the shop:", *shop])), value=self.contents())
+        return Reply(Text("\n".join([*lines, *total, *paid, *declined, "In the shop:", *shop])), value=self.contents())
 
     @action(source=State.OPEN, target=State.CHECKOUT, guards=[has_lines], compensate="take_back")
     def checkout(self) -> Reply:
@@ -248,7 +254,7 @@ class Cart(
             return Reply(Text(f"{money(*self.total())} is to be approved by a person."), value=self.contents())
         return self._charge()
 
-    @action(source=State.APPROVAL, target=State.PAYING, confirm="Pay what is in the cart?")
+    @action(source=State.APPROVAL, target=State.PAYING, confirm=how_much)
     def approve(self) -> Reply:
         """Have a person approve a large payment, which is then made."""
         return self._charge()

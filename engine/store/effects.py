@@ -185,6 +185,12 @@ def claim(transaction: Transaction, known: Known, worker: str, most: int) -> lis
     return [taken for taken in every if taken.row.id in ids]
 
 
+def is_held(transaction: Transaction, worker: str) -> bool:
+    """Whether a worker holds an effect."""
+    found = transaction.execute("select 1 from effect where worker_id = ? limit 1", (worker,))
+    return found.fetchone() is not None
+
+
 def give_back(transaction: Transaction, worker: str) -> None:
     """Let go of what a worker holds: it is due at once for others."""
     transaction.execute("update effect set worker_id = null where worker_id = ?", (worker,))
