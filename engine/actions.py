@@ -155,6 +155,8 @@ class Action:
     description: str
     parameters: type[BaseModel]
     returns: TypeAdapter[Any] | None
+    replies: bool
+    """Whether it answers with a Reply, whose value may be anything."""
     sources: frozenset[str] | None
     targets: tuple[str, ...]
     guards: tuple[Guard, ...]
@@ -212,6 +214,7 @@ def build_action(method: Callable[..., Any], *, owner: str, world: Any, contract
         description=inspect.getdoc(method) or "",
         parameters=parameters,
         returns=_returns(label, method),
+        replies=_holds(type_hints(label, method).get("return", Any), Reply),
         sources=None if options.source is None else frozenset(map(str, _states(options.source))),
         targets=tuple(map(str, _states(options.target))),
         guards=tuple(build_guard(label, guard, world, names) for guard in options.guards),
@@ -318,7 +321,7 @@ def _compensation(label: str, options: Options, world: Any) -> Callable[..., Any
 
 def _returns(label: str, method: Callable[..., Any]) -> TypeAdapter[Any] | None:
     annotation = type_hints(label, method).get("return", Any)
-    if _holds_content(annotation):
+    if _holds(annotation, Text, Image, Audio, Embedded, Link, Reply):
         return None
     try:
         adapter = TypeAdapter(annotation)
@@ -331,9 +334,9 @@ def _returns(label: str, method: Callable[..., Any]) -> TypeAdapter[Any] | None:
     return adapter
 
 
-def _holds_content(annotation: Any) -> bool:
-    kinds = (Text, Image, Audio, Embedded, Link, Reply)
-    return annotation in kinds or any(_holds_content(part) for part in typing.get_args(annotation))
+def _holds(annotation: Any, *kinds: type) -> bool:
+    """Whether an annotation is one of these types, or made of any."""
+    return annotation in kinds or any(_holds(part, *kinds) for part in typing.get_args(annotation))
 
 
 def _states(states: StrEnum | Iterable[StrEnum] | None) -> tuple[StrEnum, ...]:

@@ -110,7 +110,7 @@ def envelope_schema(result: Mapping[str, Json] | None) -> dict[str, Json]:
             "revision": {"type": ["integer", "null"], "description": "Its revision now."},
             "state": {"type": ["string", "null"]},
             "allowed_actions": {"type": "array", "items": {"type": "string"}},
-            "result": inner if result is None else {"anyOf": [inner, {"type": "null"}]},
+            "result": {"anyOf": [inner, {"type": "null"}]} if result else inner,
             "messages": {"type": "array", "items": _MESSAGE},
             "replayed": {"type": "integer", "description": "Where this very call was carried out before."},
             "expired_at": {"type": "string", "description": "When the session expired, if it did."},
@@ -131,8 +131,10 @@ _MESSAGE: dict[str, Json] = {
 
 
 def result_schema(action: Action) -> dict[str, Json] | None:
-    """The JSON Schema of what an action returns, or None if that is content only."""
-    return None if action.returns is None else action.returns.json_schema(mode="serialization")
+    """The JSON Schema of what an action returns, or None if that is content only; a Reply's value may be anything."""
+    if action.returns is None:
+        return {} if action.replies else None
+    return action.returns.json_schema(mode="serialization")
 
 
 def accepted(outcome: Outcome) -> Result:
@@ -153,7 +155,7 @@ def exact(outcome: Outcome, *, structured: bool) -> Result:
 def exact_schema(action: Action) -> dict[str, Json] | None:
     """The output schema of an exact contract: that of the value returned, if it is an object."""
     schema = result_schema(action)
-    if schema is None:
+    if not schema:
         return None
     # A recursive model's schema is a bare reference into its definitions; MCP wants the type beside it.
     named = schema.get("$ref", "").rpartition("/")[2]

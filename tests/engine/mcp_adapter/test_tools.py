@@ -328,3 +328,17 @@ async def test_calls_of_another_world_are_unknown_on_a_worlds_endpoint(served: S
     params = {"name": "counter_add", "arguments": {"a": 1}}
     answer = post(served, "/worlds/desk/mcp", "tools/call", params, person=person).json()
     assert answer["error"]["code"] == t.INVALID_PARAMS
+
+
+@pytest.mark.parametrize("mode", ERAS)
+async def test_a_cart_is_bought_by_a_client_that_checks_every_answer_against_its_tools_schema(
+    served: Served, person: str, mode: str
+) -> None:
+    async with connected(served, "/worlds/cart/mcp", mode=mode, person=person) as client:
+        listed = {tool.name: tool for tool in (await client.list_tools()).tools}
+        assert {"release", "record_payment", "decline"}.isdisjoint(listed)
+        assert structured(await client.call_tool("add", {"sku": "mint"}))["result"]["total"] == 380
+        assert structured(await client.call_tool("checkout", {}))["state"] == "payment_due"
+        paying = structured(await client.call_tool("pay", {}))
+        assert (paying["state"], paying["allowed_actions"]) == ("paying", ["show", "cancel"])
+        assert structured(await client.call_tool("cancel", {}))["result"]["currency"] == "EUR"
