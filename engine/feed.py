@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Set
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import anyio
@@ -66,6 +66,7 @@ class Feed:
         self._shared: Counter[tuple[str, str]] = Counter()
         self._told_shared: Set[tuple[str, int]] = frozenset()
         self._told_since: set[tuple[str, int]] = set()
+        self._shared_at: datetime | None = None
         self._limiter: anyio.CapacityLimiter | None = None
         self._followed = asyncio.Event()
         self._thorough_at = 0.0
@@ -101,14 +102,14 @@ class Feed:
 
         Each owner is to be let go of by `unfollow`, as often.
         """
-        places, before = await to_thread.run_sync(self._store.read, lambda tx: self._begun(tx, wanted))
+        places, before, at = await to_thread.run_sync(self._store.read, lambda tx: self._begun(tx, wanted))
         for owner, names in wanted.items():
             known = self._known.get(owner)
             if known is None:
                 known = self._known[owner] = known_of(owner, places.get(owner))
             known.follows += 1
             if not self._shared:
-                self._told_shared = before
+                self._told_shared, self._shared_at = before, at
             self._ask_for(known, names)
         self._followed.set()
         self._thorough_at = 0.0
@@ -203,7 +204,7 @@ class Feed:
         self._told_shared |= self._told_since
         self._told_since = set()
         known = {owner: (one, one.handle, one.revision, one.moved) for owner, one in self._known.items()}
-        asked = Asked(known, since, thorough)
+        asked = Asked(known, thorough, since, self._shared_at)
         found = await to_thread.run_sync(self._store.read, lambda transaction: found_by(transaction, asked))
         self._apply(asked, found)
 
@@ -220,7 +221,7 @@ class Feed:
             elif known.moved == moved:  # else the next look says which session is main by now
                 known.handle, known.revision = (None, 0) if place is None else (place.handle, place.revision)
                 self._tell(owner, None)
-        for world, tables in self._new_shared(found.shared, asked.thorough):
+        for world, tables in self._new_shared(found, asked.thorough) if found.at is not None else ():
             self._tell_shared(world, tables)
 
     def _catch_up(self, owner: str, known: Known, place: Place | None, touched: list[Touch] | None) -> None:
@@ -240,12 +241,12 @@ class Feed:
 
     def _begun(
         self, transaction: Transaction, wanted: Mapping[str, Iterable[str]]
-    ) -> tuple[dict[str, Place], Set[tuple[str, int]]]:
-        """Where owners are, and which changes of shared rows are past, if this is the first to ask for any."""
+    ) -> tuple[dict[str, Place], Set[tuple[str, int]], datetime]:
+        """Where owners are, which changes of shared rows are past, if this is the first to ask for any, and when."""
         past: list[tuple[str, Touch]] = []
         if not self._shared and self._is_made_of_shared({name for names in wanted.values() for name in names}):
             past = stored.shared_touches(transaction, transaction.now - self._window)
-        return places_of(transaction, wanted), {one.key for _, one in past}
+        return places_of(transaction, wanted), {one.key for _, one in past}, transaction.now
 
     def _is_made_of_shared(self, names: Set[str]) -> bool:
         """Whether a resource of one of these names, of whatever world, is made of shared rows."""
@@ -268,13 +269,17 @@ class Feed:
         known.shared |= new
         self._shared.update((known.world, table) for table in new)
 
-    def _new_shared(self, found: list[tuple[str, Touch]], thorough: bool) -> Iterator[tuple[str, Set[str]]]:
+    def _new_shared(self, found: Found, thorough: bool) -> Iterator[tuple[str, Set[str]]]:
         """Changes of shared rows that were not told of yet. They appear late, so no time is a mark to go on from."""
-        keys = frozenset(touch.key for _, touch in found)
-        for world, touch in found:
+        keys = frozenset(touch.key for _, touch in found.shared)
+        for world, touch in found.shared:
             if touch.key not in self._told_shared and touch.key not in self._told_since:
                 yield world, frozenset(touch.tables([table for of, table in self._shared if of == world]))
+        if found.missed:
+            yield from ((world, {table}) for world, table in tuple(self._shared))
         self._told_shared = keys if thorough else self._told_shared | keys
+        if thorough:
+            self._shared_at = found.at
 
 
 def _nothing() -> None:

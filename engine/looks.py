@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from engine.store import feed as stored
 from engine.store.feed import Place, Touch
@@ -39,8 +39,11 @@ class Asked:
     """What a look is about: sessions as they were known when it began."""
 
     known: Mapping[str, tuple[Known, str | None, int, int]]
-    since: timedelta | None
     thorough: bool
+    since: timedelta | None
+    """How far a look at shared rows goes back, if there is one; a thorough one as much further as the last is past."""
+    looked_at: datetime | None
+    """When that last one was."""
 
 
 @dataclass(slots=True)
@@ -50,6 +53,9 @@ class Found:
     places: dict[str, tuple[Place | None, list[Touch] | None]] = field(default_factory=dict)
     readers: dict[str, Set[int]] = field(default_factory=dict)
     shared: list[tuple[str, Touch]] = field(default_factory=list)
+    missed: bool = False
+    """Whether the last look at shared rows is so long past that what was changed since is not looked into."""
+    at: datetime | None = None
 
 
 def known_of(owner: str, place: Place | None) -> Known:
@@ -96,7 +102,11 @@ def found_by(transaction: Transaction, asked: Asked) -> Found:
         told = transaction.readers(sorted(readers))
         found.readers = {handle: told.get(handle, set()) for handle in readers}
     if asked.since is not None:
-        found.shared = stored.shared_touches(transaction, transaction.now - asked.since)
+        found.at, since = transaction.now, transaction.now - asked.since
+        if asked.thorough and asked.looked_at is not None:
+            found.missed = asked.looked_at < since
+            since = since if found.missed else min(since, asked.looked_at - asked.since)
+        found.shared = stored.shared_touches(transaction, since)
     return found
 
 

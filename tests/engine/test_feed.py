@@ -11,13 +11,16 @@ import pytest
 from anyio import to_thread
 from sqlmodel import Field
 
-from engine import Row, World, action, resource
+from engine import Row, SharedRow, World, action, resource
 from engine.dispatch import Dispatcher
-from engine.feed import Feed
+from engine.errors import StoreError
+from engine.feed import WINDOW, Feed
+from engine.limits import Limits
 from engine.looks import main_of
 from engine.operations import Call
 from engine.retention import KEYS_FOR, prune
 from engine.store.feed import Touch
+from engine.store.records import Transaction
 from engine.store.stores import Store
 from engine.types import LOCAL, Principal
 
@@ -68,6 +71,31 @@ class Bush(World):
         return self.rows(Twig).count()
 
 
+class Pond(SharedRow, table=True):
+    id: int = Field(primary_key=True)
+    level: int = 0
+
+
+def pond() -> Iterable[Pond]:
+    yield Pond(id=1)
+
+
+class Bank(World, shared=[Pond], seed=pond):
+    """A bank of a pond."""
+
+    @action(undo=False)
+    def pour(self) -> None:
+        """Fill the pond."""
+        found = self.shared(Pond).lock(id=1)
+        assert found is not None
+        found.level += 1
+
+    @resource(of=(Pond,))
+    def level(self) -> int:
+        """How full it is."""
+        return sum(found.level for found in self.shared(Pond))
+
+
 class Noting:
     """A follower that writes down what it is told."""
 
@@ -79,7 +107,7 @@ class Noting:
         self.sender.send_nowait((owner, tables))
 
     def shared_changed(self, world: str, tables: Set[str]) -> None:
-        raise AssertionError("there are no shared rows")
+        self.sender.send_nowait((world, tables))
 
     def read_by(self, session: str, people: Set[int]) -> None:
         self.readers[session] = people
@@ -113,7 +141,8 @@ def two(dispatcher_of: Callable[..., Dispatcher]) -> tuple[Dispatcher, Dispatche
 
 
 async def did(there: Dispatcher, session: str, action: str, **arguments: Any) -> int:
-    call = Call(principal=LOCAL, world="bush", session=session, action=action, arguments=arguments)
+    world = there.world_of(LOCAL, session)
+    call = Call(principal=LOCAL, world=world, session=session, action=action, arguments=arguments)
     return (await to_thread.run_sync(there.dispatch, call)).revision
 
 
@@ -183,6 +212,39 @@ async def test_without_any_hint_a_look_finds_everything(two: tuple[Dispatcher, D
         assert await noting.heard() == (main_of("bush", person), None)
         await did(there, made.session, "leaf")
         assert await noting.heard() == (main_of("bush", person), {LEAF})
+
+
+class Away(Hintless):
+    """A store that cannot be read for a while."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.is_there, self.was_asked = True, threading.Event()
+        self.read = self._read
+        self._store = store
+
+    def _read(self, work: Callable[[Transaction], Any]) -> Any:
+        if not self.is_there:
+            self.was_asked.set()
+            raise StoreError("It is away.")
+        return self._store.read(work)
+
+
+async def test_shared_rows_that_changed_while_nobody_could_look_are_told_of_however_long_that_was(
+    dispatcher_of: Callable[..., Dispatcher],
+) -> None:
+    limits = Limits(seconds=0.2)
+    here, there = dispatcher_of(Bank, limits=limits), dispatcher_of(Bank, limits=limits)
+    mine, other = here.start(LOCAL, "bank").session, there.start(LOCAL, "bank").session
+    away = Away(here.store)
+    store: Any = away
+    async with following(here, {mine: ("level",)}, store) as noting:
+        away.is_there = False
+        assert await to_thread.run_sync(away.was_asked.wait, SECONDS)
+        await did(there, other, "pour")
+        there.store.offset = here.store.offset = WINDOW * timedelta(seconds=limits.seconds) + timedelta(seconds=1)
+        away.is_there = True
+        assert await noting.heard() == ("bank", {str(Pond.__tablename__)})
 
 
 async def test_an_erased_session_is_read_by_nobody_nor_is_one_that_takes_its_id(
