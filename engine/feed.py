@@ -132,12 +132,6 @@ class Feed:
         known = self._known[owner]
         return known.world, known.handle
 
-    async def changed_since(self, owners: Iterable[str], at: str) -> Set[str]:
-        """Those of some owners that changed after a time, as tables keep it, or are not there."""
-        asked = tuple(owners)
-        places = await to_thread.run_sync(self._store.read, lambda tx: places_of(tx, asked))
-        return {owner for owner in asked if owner not in places or places[owner].updated_at > at}
-
     # what this process did
 
     def _told(self, change: Change) -> None:

@@ -31,9 +31,10 @@ from engine.asgi import PRINCIPAL
 from engine.dispatch import Dispatcher
 from engine.errors import EngineError
 from engine.logs import trace
+from engine.looking import every
 from engine.mcp_adapter.catalog import Catalog
 from engine.mcp_adapter.server import CONNECTION, WorldServer, catalog_of_session
-from engine.mcp_adapter.subscriptions import Hub, readable
+from engine.mcp_adapter.subscriptions import Hub, person_of, readable
 from engine.store.records import ConnectionRecord
 from engine.types import Principal
 
@@ -46,6 +47,9 @@ KEPT_FOR = timedelta(days=30)
 TOUCHED_EVERY = timedelta(days=1)
 """How often a row is told that its connection is in use."""
 
+LOOK_EVERY = 0.5
+"""Seconds between two looks at what connections subscribed to through other processes."""
+
 MOST = 10_000
 logger = logging.getLogger(__name__)
 
@@ -56,8 +60,12 @@ class _Held:
 
     principal: Principal
     path: str
+    session: str | None
     transport: StreamableHTTPServerTransport
     touched_at: datetime
+    connection: Connection | None = None
+    uris: frozenset[str] = frozenset()
+    """What its rows said at the last look that it subscribed to."""
 
 
 class Connections:
@@ -85,6 +93,7 @@ class Connections:
         """Serve connections for as long as the block lasts."""
         async with anyio.create_task_group() as tasks:
             self._tasks = tasks
+            tasks.start_soon(every, LOOK_EVERY, self._look)
             try:
                 yield
             finally:
@@ -187,29 +196,29 @@ class Connections:
         transport = StreamableHTTPServerTransport(
             mcp_session_id=name, security_settings=self._security, idle_timeout=IDLE_SECONDS
         )
-        self._held[name] = _Held(principal, scope["path"], transport, self._dispatcher.store.now())
         session = scope["path_params"].get("session")
-        await self._tasks.start(self._run, name, principal, session, transport, record)
+        held = _Held(principal, scope["path"], session, transport, self._dispatcher.store.now())
+        self._held[name] = held
+        await self._tasks.start(self._run, name, held, record)
         return transport
 
     async def _run(
         self,
         name: str,
-        principal: Principal,
-        session: str | None,
-        transport: StreamableHTTPServerTransport,
+        held: "_Held",
         record: ConnectionRecord | None,
         *,
         task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED,
     ) -> None:
+        transport = held.transport
         try:
             async with transport.connect() as (incoming, outgoing):
                 dispatcher: JSONRPCDispatcher[TransportContext] = JSONRPCDispatcher(
                     incoming, outgoing, inline_methods=frozenset({"initialize"})
                 )
-                connection = Connection.for_loop(dispatcher, session_id=name)
+                held.connection = connection = Connection.for_loop(dispatcher, session_id=name)
                 if record is not None:
-                    await self._restore(connection, principal, session, record)
+                    await self._restore(connection, held, record)
                 task_status.started()
                 with transport.idle_scope or anyio.CancelScope():
                     await serve_connection(self._server, dispatcher, connection=connection, lifespan_state={})
@@ -221,18 +230,35 @@ class Connections:
             with anyio.CancelScope(shield=True):
                 await transport.terminate()
 
-    async def _restore(
-        self, connection: Connection, principal: Principal, session: str | None, record: ConnectionRecord
-    ) -> None:
+    async def _restore(self, connection: Connection, held: "_Held", record: ConnectionRecord) -> None:
         parameters = t.InitializeRequestParams.model_validate(json.loads(record.parameters), by_name=False)
         asked = parameters.protocol_version
         connection.client_params = parameters
         connection.protocol_version = asked if asked in HANDSHAKE_PROTOCOL_VERSIONS else LATEST_HANDSHAKE_VERSION
         connection.initialized.set()
-        catalog = await to_thread.run_sync(self._catalog_of, principal, session)
-        wanted = {} if catalog is None else await readable(self._dispatcher, catalog, principal, record.uris)
-        send = connection.send_resource_updated
-        await self._hub.connect(record.id, record.person_id, wanted, send, since=record.used_at)
+        await self._follow(record.id, held, frozenset(record.uris))
+
+    async def _look(self) -> None:
+        """Follow what was subscribed to, or is not any more, through another process on connections heard here."""
+        heard = [name for name in self._held if self._hub.is_heard(name)]
+        if heard:
+            found = await to_thread.run_sync(self._dispatcher.store.read, lambda tx: tx.subscriptions(heard))
+            for name in heard:
+                if (held := self._held.get(name)) is not None:
+                    await self._follow(name, held, frozenset(found[name]))
+
+    async def _follow(self, name: str, held: "_Held", uris: frozenset[str]) -> None:
+        """Have a connection told of what its rows say by now that it subscribed to, and at once of what is new here."""
+        before, held.uris = held.uris, uris
+        for uri in before - uris:
+            self._hub.disconnect(name, uri)
+        new = uris - before - self._hub.subscribed(name)
+        if not new or held.connection is None:
+            return
+        catalog = await to_thread.run_sync(self._catalog_of, held.principal, held.session)
+        wanted = {} if catalog is None else await readable(self._dispatcher, catalog, held.principal, sorted(new))
+        person = await to_thread.run_sync(person_of, self._dispatcher, held.principal)
+        await self._hub.connect(name, person, wanted, held.connection.send_resource_updated, at_once=True)
 
     def _catalog_of(self, principal: Principal, session: str | None) -> Catalog | None:
         """The names of the endpoint, or None for a session that they may not read any more."""

@@ -16,6 +16,11 @@ class Subscriber:
         self.wanted: dict[str, dict[tuple[str, int], dict[str, None]]] = {}
         self.send: Send | None = None
 
+    @property
+    def uris(self) -> frozenset[str]:
+        """All that it wants to hear of."""
+        return frozenset(uri for of in self.wanted.values() for uris in of.values() for uri in uris)
+
     def put(self, owner: str, touched: Callable[[str], bool]) -> None:
         """Have it told of those resources of an owner that were touched."""
         for (name, _), uris in self.wanted.get(owner, {}).items():

@@ -86,20 +86,20 @@ class Hub:
         person: int,
         wanted: Mapping[Topic, Iterable[str]],
         send: Send,
-        since: str | None = None,
+        *,
+        at_once: bool = False,
     ) -> None:
         """Have a person's legacy connection told of topics, under the URIs it asked for.
 
-        One that comes from another process is told of what changed `since` it was last heard of.
+        `at_once` it is told that each may have changed: another process may have had to tell it so.
         """
         known = self._connections.setdefault(connection, Subscriber())
         known.send = send
         await self._subscribe(known, person, wanted)
         if self._connections.get(connection) is not known:
             self._remove(known)  # it was closed meanwhile
-        changed = frozenset[str]() if since is None else await self.feed.changed_since({o for o, _ in wanted}, since)
-        for (owner, _), uris in wanted.items():
-            for uri in uris if owner in changed else ():
+        for uris in wanted.values():
+            for uri in uris if at_once else ():
                 known.outbox.put(uri)
 
     def disconnect(self, connection: str, uri: str | None = None) -> None:
@@ -133,6 +133,11 @@ class Hub:
         finally:
             self._hearing.pop(connection, None)
             scope.cancel()
+
+    def subscribed(self, connection: str) -> Set[str]:
+        """The URIs that a legacy connection is told of by this process."""
+        known = self._connections.get(connection)
+        return frozenset() if known is None else known.uris
 
     def is_heard(self, connection: str) -> bool:
         """Whether somebody hears what a legacy connection is told."""

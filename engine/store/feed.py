@@ -20,7 +20,6 @@ class Place:
     world: str
     revision: int
     floor: int
-    updated_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ class Touch:
         return among if images is None else [table for table in among if f"[{dumped(table)}," in images]
 
 
-_PLACE = "session.id, handle, world, revision, floor, updated_at"
+_PLACE = "session.id, handle, world, revision, floor"
 
 
 def places(transaction: Transaction, sessions: Collection[int]) -> dict[int, Place]:

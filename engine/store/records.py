@@ -120,7 +120,6 @@ class ConnectionRecord:
     person_id: int
     endpoint: str
     parameters: str
-    used_at: str
     uris: tuple[str, ...]
 
 
@@ -617,12 +616,22 @@ class Transaction:
     def connection(self, connection_id: str) -> ConnectionRecord | None:
         """A remembered legacy connection."""
         row = self._execute(
-            "select id, person_id, endpoint, parameters, used_at from connection where id = ?", (connection_id,)
+            "select id, person_id, endpoint, parameters from connection where id = ?", (connection_id,)
         ).fetchone()
         if row is None:
             return None
-        uris = self._execute("select uri from subscription where connection_id = ? order by uri", (connection_id,))
-        return ConnectionRecord(row[0], row[1], row[2], row[3], row[4], tuple(uri for (uri,) in uris))
+        return ConnectionRecord(row[0], row[1], row[2], row[3], tuple(sorted(self.subscriptions([row[0]])[row[0]])))
+
+    def subscriptions(self, connections: Sequence[str]) -> dict[str, set[str]]:
+        """What legacy connections subscribed to: URIs by the connection's id."""
+        found: dict[str, set[str]] = {connection: set() for connection in connections}
+        for start in range(0, len(connections), _SIZES[-1]):
+            ids = connections[start : start + _SIZES[-1]]
+            size = next(size for size in _SIZES if size >= len(ids))
+            statement = f"select connection_id, uri from subscription where connection_id in ({', '.join('?' * size)})"
+            for connection, uri in self._execute(statement, (*ids, *[""] * (size - len(ids)))).fetchall():
+                found[connection].add(uri)
+        return found
 
     def use_connection(self, connection_id: str) -> None:
         """Note that a legacy connection is alive."""

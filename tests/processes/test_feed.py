@@ -3,8 +3,8 @@
 import json
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from engine.web.events import MOST_EACH
 from tests.engine.mcp_adapter.answers import begun, called
 from tests.postgres import PostgresServer
 from tests.serving import PEOPLE, PERSON, SECONDS, TLS, Served, pipes, post, serving
-from tests.subscribing import BOTH, events_of, heard_all, hearing, is_quiet, unread
+from tests.subscribing import BOTH, Hear, events_of, heard_all, hearing, is_quiet, unread
 
 WORLDS = Path(__file__).parent / "worlds"
 pytestmark = [
@@ -200,33 +200,83 @@ async def test_who_was_away_catches_up_exactly(pair: Pair, person: str, mode: st
         assert missed["since"] == revision + 5 and not missed["more"]
 
 
-async def test_a_legacy_connection_that_another_process_revives_is_told_of_what_it_missed(
-    pair: Pair, person: str
-) -> None:
-    handle = begun(pair.one, person, "stall")
-    uri = f"session://{handle}/slate"
-    hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}}
-    accepting = {"accept": "application/json, text/event-stream", PERSON: person}
-    async with httpx2.AsyncClient(verify=TLS, timeout=SECONDS) as http:
+class Wire:
+    """A legacy connection as it is, whose requests any of the servers may get."""
 
-        async def send(served: Served, body: dict[str, Any]) -> httpx2.Response:
-            return await http.post(f"{served.url}/mcp", json={"jsonrpc": "2.0", **body}, headers=accepting)
+    def __init__(self, http: httpx2.AsyncClient, person: str) -> None:
+        self.http = http
+        self.headers = {"accept": "application/json, text/event-stream", PERSON: person}
 
-        opened = await send(pair.one, {"id": 1, "method": "initialize", "params": hello})
-        accepting["mcp-session-id"] = opened.headers["mcp-session-id"]
-        await send(pair.one, {"method": "notifications/initialized"})
-        subscribed = await send(pair.one, {"id": 2, "method": "resources/subscribe", "params": {"uri": uri}})
-        assert subscribed.status_code == 200
-        written(pair.one, handle, person)
-        async with http.stream("GET", f"{pair.two.url}/mcp", headers=accepting) as stream:
+    async def send(self, served: Served, method: str, number: int | None = None, **params: Any) -> httpx2.Response:
+        given = {"params": params} if params else {}
+        body = {"jsonrpc": "2.0", "method": method, **({} if number is None else {"id": number}), **given}
+        answer = await self.http.post(f"{served.url}/mcp", json=body, headers=self.headers)
+        assert answer.status_code in (200, 202), answer.text
+        return answer
+
+    async def open(self, served: Served, *uris: str) -> None:
+        hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}}
+        opened = await self.send(served, "initialize", 1, **hello)
+        self.headers["mcp-session-id"] = opened.headers["mcp-session-id"]
+        await self.send(served, "notifications/initialized")
+        for uri in uris:
+            await self.send(served, "resources/subscribe", 2, uri=uri)
+
+    @asynccontextmanager
+    async def hearing(self, served: Served) -> AsyncIterator[Hear]:
+        async with self.http.stream("GET", f"{served.url}/mcp", headers=self.headers) as stream:
+            assert stream.status_code == 200
             lines = stream.aiter_lines()
-            for change in (None, pair.one, pair.two):
-                if change is not None:
-                    written(change, handle, person)
+
+            async def hear() -> str:
                 with anyio.fail_after(SECONDS):
                     while not (line := await anext(lines)).startswith("data: {"):
                         pass
-                assert uri in line
+                return str(json.loads(line.removeprefix("data: "))["params"]["uri"])
+
+            yield hear
+
+
+@asynccontextmanager
+async def wired(person: str) -> AsyncIterator[Wire]:
+    async with httpx2.AsyncClient(verify=TLS, timeout=SECONDS) as http:
+        yield Wire(http, person)
+
+
+async def test_a_legacy_connection_that_another_process_revives_is_told_of_what_it_missed(
+    pair: Pair, person: str
+) -> None:
+    handle, other = begun(pair.one, person, "stall"), begun(pair.one, f"other-{person}", "stall")
+    slate, stock = f"session://{handle}/slate", f"session://{handle}/stock"
+    async with wired(person) as wire:
+        await wire.open(pair.one, slate, stock)
+        sold(pair.one, other, f"other-{person}")
+        async with wire.hearing(pair.two) as hear:
+            assert {await hear(), await hear()} == {slate, stock}
+            for served in (pair.one, pair.two):
+                written(served, handle, person)
+                assert await hear() == slate
+
+
+async def test_what_a_legacy_connection_subscribes_to_through_one_process_is_heard_on_its_stream_at_another(
+    pair: Pair, person: str
+) -> None:
+    handle = begun(pair.one, person, "stall")
+    slate, history = f"session://{handle}/slate", f"session://{handle}/history"
+    async with wired(person) as wire:
+        await wire.open(pair.one)
+        async with wire.hearing(pair.two) as hear:
+            await wire.send(pair.one, "resources/subscribe", 3, uri=slate)
+            written(pair.one, handle, person)
+            assert await hear() == slate
+            await wire.send(pair.one, "resources/subscribe", 4, uri=history)
+            assert await hear() == history
+            await wire.send(pair.one, "resources/unsubscribe", 5, uri=slate)
+            last: list[str] = []
+            with anyio.fail_after(SECONDS):
+                while last[-3:] != [history] * 3:  # by then nothing is told of the other
+                    written(pair.one, handle, person)
+                    last.append(await hear())
 
 
 async def test_a_client_on_pipes_hears_what_a_server_did(pair: Pair) -> None:

@@ -132,6 +132,26 @@ async def test_a_revived_connection_hears_from_its_first_stream_on(mortal: Serve
                         break
 
 
+async def test_what_nobody_was_there_to_hear_is_told_however_often_the_server_was_killed(
+    mortal: Served, person: str
+) -> None:
+    connection = opened(mortal, person)
+    body = {"jsonrpc": "2.0", "id": 3, "method": "resources/subscribe", "params": {"uri": "session://counter/total"}}
+    assert send(mortal, "POST", body, person=person, connection=connection).status_code == 200
+    called(mortal, "counter_add", {"a": 1}, person=person)
+    for _ in range(2):
+        restarted(mortal)
+        assert status(mortal, person, connection) == 200
+    headers = {"accept": "text/event-stream", "mcp-session-id": connection, PERSON: person}
+    async with httpx2.AsyncClient(verify=TLS, timeout=SECONDS) as http:
+        async with http.stream("GET", f"{mortal.url}/mcp", headers=headers) as stream:
+            with anyio.fail_after(SECONDS):
+                async for line in stream.aiter_lines():
+                    if line.startswith("data: {"):
+                        assert '"session://counter/total"' in line
+                        break
+
+
 async def test_a_revived_connection_of_a_session_hears_of_that_session(mortal: Served, person: str) -> None:
     main = called(mortal, "desk_stamp", {}, person=person)["session"]
     handle = called(mortal, "start_session", {"world": "desk"}, person=person)["session"]
@@ -148,6 +168,9 @@ async def test_a_revived_connection_of_a_session_hears_of_that_session(mortal: S
         async with http.stream("GET", f"{mortal.url}{path}", headers=headers) as stream:
             assert stream.status_code == 200
             lines = stream.aiter_lines()
+            with anyio.fail_after(SECONDS):  # what may have changed while it was away
+                while not (await anext(lines)).startswith("data: {"):
+                    pass
             called(mortal, "desk_stamp", {"session": main}, person=person)
             with anyio.move_on_after(0.3) as waited:
                 while not (await anext(lines)).startswith("data: {"):
