@@ -18,7 +18,7 @@ from typing import Protocol
 import anyio
 from anyio import to_thread
 
-from engine.looks import Asked, Found, Known, found_by, known_of, main_of, places_of
+from engine.looks import Asked, Found, Known, found_by, is_of, known_of, main_of, places_of
 from engine.registry import Registry
 from engine.store import feed as stored
 from engine.store.feed import Place, Touch
@@ -207,13 +207,14 @@ class Feed:
             for follower in self.followers:
                 follower.read_by(session, people)
         for owner, (place, touched) in found.places.items():
-            known, before, _, moved = asked.known[owner]
+            known, before, revision, moved = asked.known[owner]
             if self._known.get(owner) is not known:
                 continue
-            if (None if place is None else place.handle) == before:
+            if is_of(known, before, revision, place):
                 self._catch_up(owner, known, place, touched)
             elif known.moved == moved:  # else the next look says which session is main by now
                 known.handle, known.revision = (None, 0) if place is None else (place.handle, place.revision)
+                known.place = place or known.place
                 self._tell(owner, None)
         for world, tables in self._new_shared(found, asked.thorough) if found.at is not None else ():
             self._tell_shared(world, tables)

@@ -85,16 +85,14 @@ def found_by(transaction: Transaction, asked: Asked) -> Found:
     people = {one.main[1] for one, *_ in asked.known.values() if one.main is not None}
     places = stored.places(transaction, ids) if ids else {}
     mains = stored.mains(transaction, people) if people else {}
+    here = {place.handle: place for place in places.values()}
+    away = [owner for owner, (known, *_) in asked.known.items() if known.main is None and owner not in here]
+    here |= stored.found(transaction, away) if away else {}  # erased, and perhaps brought back under another id
     readers = []
     for owner, (known, handle, revision, _) in asked.known.items():
-        if known.main is not None:
-            place = mains.get(known.main)
-        else:
-            place = None if known.place is None else places.get(known.place.session_id)
-            if place is not None and place.handle != owner:  # it was erased, and SQLite gave its id to another
-                place = None
-        went_on = place is not None and (place.handle != handle or place.revision > revision)
-        if went_on or (place is None) != (handle is None):
+        place = here.get(owner) if known.main is None else mains.get(known.main)
+        went_on = place is not None and (place.handle != handle or place.revision != revision)
+        if went_on or not is_of(known, handle, revision, place):
             found.places[owner] = (place, _touches(transaction, known, place, handle, revision))
         if known.main is None and (went_on or place is None or asked.thorough):
             readers.append(owner)
@@ -108,6 +106,14 @@ def found_by(transaction: Transaction, asked: Asked) -> Found:
             since = since if found.missed else min(since, asked.looked_at - asked.since)
         found.shared = stored.shared_touches(transaction, since)
     return found
+
+
+def is_of(known: Known, handle: str | None, revision: int, place: Place | None) -> bool:
+    """Whether a place is of the very session that an owner was at a revision: erased ones come back from files."""
+    if place is None or place.handle != handle:
+        return place is None and handle is None
+    is_row = known.main is not None or (known.place is not None and known.place.session_id == place.session_id)
+    return is_row and place.revision >= revision
 
 
 def _touches(

@@ -4,6 +4,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Set
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -233,7 +234,7 @@ class Away(Hintless):
 async def test_shared_rows_that_changed_while_nobody_could_look_are_told_of_however_long_that_was(
     dispatcher_of: Callable[..., Dispatcher],
 ) -> None:
-    limits = Limits(seconds=0.2)
+    limits = Limits(seconds=2.0)
     here, there = dispatcher_of(Bank, limits=limits), dispatcher_of(Bank, limits=limits)
     mine, other = here.start(LOCAL, "bank").session, there.start(LOCAL, "bank").session
     away = Away(here.store)
@@ -267,6 +268,30 @@ async def test_an_erased_session_is_read_by_nobody_nor_is_one_that_takes_its_id(
             assert await did(there, other, "leaf") == number + 2
             assert await noting.heard() == (other, None)
             assert noting.readers[session] == set()
+
+
+@pytest.mark.parametrize("beside", [False, True])
+async def test_a_session_that_was_erased_and_brought_back_between_two_looks_is_told_of(
+    two: tuple[Dispatcher, Dispatcher], tmp_path: Path, beside: bool
+) -> None:
+    here, there = two
+    session = here.start(LOCAL, "bush").session
+    here.export(LOCAL, session, tmp_path / "bush.db")
+    for _ in range(3):
+        await did(there, session, "leaf")
+    away = Away(here.store)
+    store: Any = away
+    async with following(here, {session: ("leaves",)}, store) as noting:
+        away.is_there = False
+        assert await to_thread.run_sync(away.was_asked.wait, SECONDS)
+        there.erase(LOCAL, session)
+        if beside:  # so that it comes back under another id
+            there.start(LOCAL, "bush")
+        there.import_file(LOCAL, tmp_path / "bush.db", same_handle=True)
+        away.is_there = True
+        assert await noting.heard() == (session, None)
+        await did(there, session, "leaf")
+        assert await noting.heard() == (session, {LEAF})
 
 
 @pytest.mark.parametrize(
