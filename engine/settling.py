@@ -17,7 +17,7 @@ from engine.outcomes import outcome_arguments
 from engine.store import effects
 from engine.store.effects import Asked, EffectRecord, Taken
 from engine.store.records import Transaction
-from engine.types import EFFECT, Change, dumped
+from engine.types import EFFECT, Change, dumped, storable
 
 TEXT = 500
 """Characters of an error that are kept."""
@@ -94,6 +94,7 @@ def asked(wanted: Wanted) -> Asked:
 
 def shortened(text: str) -> str:
     """An error as it is kept."""
+    text = storable(text)
     return text if len(text) <= TEXT else f"{text[: TEXT - 1]}…"
 
 

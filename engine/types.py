@@ -23,6 +23,14 @@ def dumped(value: Json) -> str:
     return _COMPACT.encode(value)
 
 
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def storable(text: str) -> str:
+    """A text from outside as any database keeps it: NUL and half characters are replaced by a sign that says so."""
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
 _DECODER = json.JSONDecoder()
 _GAP = re.compile(r"[ \t\n\r]*")
 

@@ -28,7 +28,7 @@ from engine.logs import trace
 from engine.settling import shortened
 from engine.store import effects
 from engine.store.effects import Known, Taken
-from engine.types import Change, Json, dumped
+from engine.types import Change, Json, dumped, storable
 
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
@@ -222,7 +222,7 @@ class Effects:
         try:
             value = await _answered(one.function(call, **arguments), min(one.timeout.total_seconds(), left))
         except Failed as failed:
-            return GaveUp(failed.reason)
+            return GaveUp(storable(failed.reason))
         return self._kept(value)
 
     def _kept(self, value: Any) -> Ended:
@@ -231,6 +231,7 @@ class Effects:
         try:
             plain: Json = to_jsonable_python(value, by_alias=False)
             text = dumped(plain)
+            text.encode()  # half a character, as from a file's name, is nothing that a database keeps
         except (PydanticSerializationError, ValueError, TypeError, RecursionError) as error:
             return GaveUp(f"It was done, but what it returned cannot be written as JSON: {error}", parked=True)
         if size(text) > limit:

@@ -173,6 +173,28 @@ def test_what_cannot_be_kept_is_parked_and_not_done_again(dispatcher_of: Opening
     assert str(rows(dispatcher)[0].error).startswith("It was done, but what it returned cannot be written as JSON")
 
 
+@pytest.mark.parametrize("odd", ["\x00", "\udc80"], ids=["NUL", "half a character"])
+def test_what_no_database_keeps_as_text_holds_no_effect_up(dispatcher_of: Opening, odd: str) -> None:
+    bank = Bank(Failed(f"no {odd}"), OSError(f"no {odd}"))
+    dispatcher = dispatcher_of(shop_of(bank, on_failure=None, attempts=1))
+    call(dispatcher, "pay")
+    call(dispatcher, "end")
+    call(dispatcher, "pay")
+    with desk(dispatcher) as worker:
+        worker.run()
+    assert states(dispatcher) == ["parked", "parked"]
+    assert all("no \ufffd" in str(row.error) for row in rows(dispatcher))
+
+
+def test_half_a_character_is_no_result_that_can_be_kept(dispatcher_of: Opening) -> None:
+    dispatcher = dispatcher_of(shop_of(Bank({"reference": "R\udc80"})))
+    call(dispatcher, "pay")
+    with desk(dispatcher) as worker:
+        worker.run()
+    assert states(dispatcher) == ["parked"]
+    assert str(rows(dispatcher)[0].error).startswith("It was done, but what it returned cannot be written as JSON")
+
+
 @pytest.mark.parametrize(("reference", "kind"), [("broken", "RuntimeError"), ("over", "SystemExit")])
 def test_an_action_that_fails_on_an_outcome_parks_it_with_an_id_that_the_log_explains(
     dispatcher_of: Opening, caplog: pytest.LogCaptureFixture, reference: str, kind: str
