@@ -244,7 +244,8 @@ class Dispatcher(Reader):
         """Have an effect end, and its outcome come back as an action: what it is now; None if that worker lost it.
 
         Timers that are due go first, as before every action.
-        An outcome that the session refuses is taken back by the effect's compensation, or parked. Raises StoreError.
+        An outcome that the session refuses is taken back by the effect's compensation, or parked. Raises StoreError,
+        Conflict: then it is to be reported again.
         """
         definition = self.registry.worlds[effect.world]
         line = Line(f"{effect.world}.{effect.row.name}", effect.handle)
@@ -259,7 +260,7 @@ class Dispatcher(Reader):
 
         try:
             settled = line.around(lambda: self._in_time(attempt))
-        except StoreError:
+        except (StoreError, Conflict):
             raise
         except BaseException as error:  # even SystemExit is the outcome's alone: it stands in the row, and in the log
             no = error

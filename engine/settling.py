@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from engine.definition import Definition
 from engine.effects import Ended, GaveUp, Succeeded, Wanted, compensation
-from engine.errors import DefinitionError, EngineError, StoreError
+from engine.errors import DefinitionError, EngineError, LimitExceeded, StoreError
 from engine.logs import explained
 from engine.operations import Call
 from engine.outcomes import outcome_arguments
@@ -66,13 +66,18 @@ def settle(
 def refuse(
     transaction: Transaction, definition: Definition, taken: Taken, holder: str, ended: Ended, error: BaseException
 ) -> Settled:
-    """Keep an outcome that could not be carried out: taken back by another effect, or parked."""
+    """Keep an outcome that could not be carried out: taken back by another effect, parked, or left to others."""
     row = _held(transaction, taken, holder)
     if row is None:
         return Settled(None)
     one, said = definition.effects[taken.row.name], _said(error)
-    if is_refusal(error) and isinstance(ended, Succeeded) and one.compensate is not None:
-        result = dumped(ended.value)
+    result = dumped(ended.value) if isinstance(ended, Succeeded) else None
+    session = transaction.session(taken.handle)
+    if session is not None and session.version > definition.version:
+        # It was stored by a newer version of the world since the effect was claimed: whoever runs that reports it.
+        effects.leave(transaction, row.id, result=result, error=said)
+        return Settled("waiting")
+    if _is_final(error) and isinstance(ended, Succeeded) and one.compensate is not None:
         try:
             back = compensation(definition.effects, one, row, result, transaction.limits)
         except (EngineError, TypeError) as unfit:
@@ -85,6 +90,11 @@ def refuse(
 def is_refusal(error: BaseException) -> bool:
     """Whether an error is an answer: the session does not take the outcome."""
     return isinstance(error, EngineError) and not isinstance(error, StoreError | DefinitionError)
+
+
+def _is_final(error: BaseException) -> bool:
+    """Whether a refusal stays one. What a limit of this server refuses, such as one of time, the operator can mend."""
+    return is_refusal(error) and not isinstance(error, LimitExceeded)
 
 
 def asked(wanted: Wanted) -> Asked:

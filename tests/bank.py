@@ -98,6 +98,8 @@ def shop_of(bank: Bank, *, own: str | None = None, **options: Any) -> type[World
             """Note that the bank charged."""
             if reference == "broken":
                 raise RuntimeError("no such book")
+            if reference == "slow":
+                time.sleep(0.5)
             if reference == "over":
                 raise SystemExit(3)
             self.data.reference = reference

@@ -21,7 +21,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 from engine.arguments import parsed
 from engine.dispatch import Dispatcher
 from engine.effects import Effect, EffectCall, Ended, Failed, GaveUp, Succeeded, ToolCaller
-from engine.errors import EngineError, StoreError
+from engine.errors import Conflict, EngineError, StoreError
 from engine.failpoints import reach
 from engine.limits import size
 from engine.logs import trace
@@ -257,7 +257,7 @@ class Effects:
         while True:
             try:
                 return await loop.run_in_executor(self._reporters, report)
-            except StoreError as error:
+            except (StoreError, Conflict) as error:
                 logger.error("what became of an effect cannot be written yet: %s", trace(error))
             await asyncio.sleep(pause)
             pause = min(pause * 2, IDLE)

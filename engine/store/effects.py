@@ -141,6 +141,14 @@ def end(
     )
 
 
+def leave(transaction: Transaction, effect: int, *, result: str | None, error: str | None) -> None:
+    """Have another process report an effect; one that has no result is tried again there."""
+    transaction.execute(
+        "update effect set worker_id = null, due_at = ?, result = coalesce(?, result), error = ? where id = ?",
+        (transaction.at, result, error, effect),
+    )
+
+
 def try_again(transaction: Transaction, effect: int, worker: str, pause: timedelta, error: str) -> bool:
     """Have an effect wait for its next attempt, unless its deadline comes first; whether it waits, or is not held."""
     row = held(transaction, effect, worker)

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from engine import Change, EffectCall, Failed
 from engine.dispatch import Dispatcher
 from engine.effects import Succeeded
 from engine.errors import Refused
+from engine.limits import Limits
 from engine.store import effects
 from engine.types import EFFECT, LOCAL
 from tests.bank import Bank, call, data, desk, rows, shop_of, states, until
@@ -443,3 +445,34 @@ def test_a_timer_that_is_due_goes_before_an_outcome(dispatcher_of: Opening) -> N
     record = dispatcher.store.read(lambda tx: tx.session(session))
     assert record is not None and record.state == "called_off"
     assert states(dispatcher) == ["refused", "done"] and len(bank.refunded) == 1
+
+
+def test_an_outcome_of_a_session_that_a_newer_version_stored_is_left_to_it_and_not_taken_back(
+    dispatcher_of: Opening,
+) -> None:
+    def upgraded(version: int) -> None:
+        with dispatcher.store.connection() as connection:
+            connection.execute(text(f"update session set version = {version}"))
+
+    bank = Bank(lambda call: upgraded(9) or {"reference": "R1"})
+    dispatcher = dispatcher_of(shop_of(bank, compensate="refund"))
+    session = call(dispatcher, "pay").session
+    with desk(dispatcher) as worker:
+        worker.run()
+        (row,) = rows(dispatcher)
+        assert (row.state, row.result, row.worker_id) == ("waiting", '{"reference":"R1"}', None)
+        upgraded(1)  # as the newer process sees it
+        worker.run()
+    assert (len(bank.charged), bank.refunded, states(dispatcher)) == (1, [], ["done"])
+    assert data(dispatcher, session)["reference"] == "R1"
+
+
+def test_an_outcome_that_takes_too_long_is_parked_and_not_taken_back(dispatcher_of: Opening) -> None:
+    bank = Bank({"reference": "slow"}, {"reference": "R2"})
+    dispatcher = dispatcher_of(shop_of(bank, compensate="refund"), limits=Limits(seconds=0.3))
+    call(dispatcher, "pay")
+    with desk(dispatcher) as worker:
+        worker.run()
+    (row,) = rows(dispatcher)
+    assert (row.state, row.result, bank.refunded) == ("parked", '{"reference":"slow"}', [])
+    assert "action_too_long" in str(row.error)
