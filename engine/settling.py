@@ -110,7 +110,8 @@ def shortened(text: str) -> str:
 
 def _held(transaction: Transaction, taken: Taken, holder: str) -> EffectRecord | None:
     """The effect, if it is still held; its session is locked first, as every change does."""
-    if transaction.session(taken.handle) is None:
+    session = transaction.session(taken.handle)
+    if session is None or session.id != taken.row.session_id:  # erased, and perhaps imported again
         return None
     return effects.held(transaction, taken.row.id, holder)
 

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -14,6 +15,7 @@ from engine.effects import Succeeded
 from engine.errors import Refused
 from engine.limits import Limits
 from engine.store import effects
+from engine.store.hidden import hide
 from engine.types import EFFECT, LOCAL
 from tests.bank import Bank, call, data, desk, rows, shop_of, states, until
 
@@ -476,3 +478,17 @@ def test_an_outcome_that_takes_too_long_is_parked_and_not_taken_back(dispatcher_
     (row,) = rows(dispatcher)
     assert (row.state, row.result, bank.refunded) == ("parked", '{"reference":"slow"}', [])
     assert "action_too_long" in str(row.error)
+
+
+def test_an_outcome_is_not_for_the_session_that_has_the_handle_of_an_erased_one(
+    dispatcher_of: Opening, tmp_path: Path
+) -> None:
+    dispatcher = dispatcher_of(shop_of(Bank()))
+    session = call(dispatcher, "pay").session
+    dispatcher.export(LOCAL, session, tmp_path / "shop.session")
+    with desk(dispatcher) as worker:
+        (taken,) = dispatcher.store.write(lambda tx: effects.claim(tx, worker.job.known, worker.holder, 1))
+        dispatcher.store.write(lambda tx: hide(tx, taken.row.session_id))  # what it had is deleted a little later
+        assert dispatcher.import_file(LOCAL, tmp_path / "shop.session", same_handle=True).session == session
+        assert dispatcher.settle_effect(taken, worker.holder, Succeeded({"reference": "R1"})) is None
+    assert dispatcher.now(LOCAL, session).state == "paying"
