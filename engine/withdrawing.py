@@ -41,7 +41,7 @@ def withdraw(
         else:
             raise _begun(entry, row, _what(row), _hint(row))
     for row in left:
-        if row.state == "waiting":
+        if row.state in ("waiting", "parked"):  # nobody is to do it, or report it, for a change that was taken back
             effects.end(transaction, row.id, "cancelled", error=row.error)
     return tuple(wanted), not left
 

@@ -222,7 +222,7 @@ def test_undo_leaves_it_to_the_action_if_that_says_how(dispatcher_of: Opening, s
         call(dispatcher, "undo")
         worker.run_late()
     assert [amount for _, amount, _ in bank.refunded] == [7] and len(bank.charged) == 1
-    assert "waiting" not in states(dispatcher)
+    assert not {"waiting", "parked"} & set(states(dispatcher))
 
 
 def test_an_effect_that_nobody_began_is_cancelled_without_asking_the_action(dispatcher_of: Opening) -> None:
