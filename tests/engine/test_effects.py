@@ -218,7 +218,7 @@ def test_undo_leaves_it_to_the_action_if_that_says_how(dispatcher_of: Opening, s
     dispatcher = dispatcher_of(shop_of(bank, own="pay_back", on_success=None, on_failure=None))
     call(dispatcher, "pay", amount=7)
     with desk(dispatcher) as worker:
-        worker.run()
+        worker.run_once()
         call(dispatcher, "undo")
         worker.run_late()
     assert [amount for _, amount, _ in bank.refunded] == [7] and len(bank.charged) == 1
