@@ -277,22 +277,23 @@ class Dispatcher(Reader):
 
         return self._commit(work, lane=_main_lane(principal, definition.name)).session
 
-    def fire(self, session: str, most: int = firing.AT_ONCE) -> int:
+    def fire(self, session: str, most: int = firing.AT_ONCE, caller: object = None) -> int:
         """Do what is due in a session, each timer as a change of its own; how many it were, `most` at most.
 
+        `caller` is whose call waits for that, with whose others it is counted where too many wait for the session.
         Harmless where another process was faster, or the session is gone. Raises StoreError, Refused where the session
         as a whole cannot be used.
         """
         for fired in range(most):
-            if not self._fire_first(session):
+            if not self._fire_first(session, caller):
                 return fired
         return most
 
-    def _fire_first(self, session: str) -> bool:
+    def _fire_first(self, session: str, caller: object) -> bool:
         """Do what is due first in a session, if anything is; what it raises is held against that timer alone."""
         tried: list[tuple[Timer, Line]] = []
         try:
-            change = self._changed(session, lambda tx: firing.fire_first(tx, self.registry, session, tried))
+            change = self._changed(session, lambda tx: firing.fire_first(tx, self.registry, session, tried), caller)
         except (StoreError, Conflict):
             raise
         except (Exception, SystemExit) as error:  # an action's exit, too, is that timer's alone
@@ -300,13 +301,13 @@ class Dispatcher(Reader):
                 raise
             (timer, line), why = tried[-1], error
             line.failed(why)
-            noted = self._changed(session, lambda tx: firing.note(tx, self.registry, session, timer, why))
+            noted = self._changed(session, lambda tx: firing.note(tx, self.registry, session, timer, why), caller)
             return noted is not None
         for _, line in tried:
             line.done(change)
         return change is not None
 
-    def _changed(self, session: str, work: Callable[[Transaction], Change | None]) -> Change | None:
+    def _changed(self, session: str, work: Callable[[Transaction], Change | None], caller: object) -> Change | None:
         """Make a change of a session that nobody called for, and tell of it; None if there was none to make."""
 
         def kept(transaction: Transaction) -> tuple[Change, ...]:
@@ -314,26 +315,25 @@ class Dispatcher(Reader):
             return () if change is None else (change,)
 
         try:
-            changes = self.store.write(kept, self._hear, lane=session)
+            changes = self.store.write(kept, self._hear, lane=session, caller=caller)
         except Large as large:
             upgrade_ahead(self.store, large)
-            changes = self.store.write(kept, self._hear, lane=session)
+            changes = self.store.write(kept, self._hear, lane=session, caller=caller)
         return changes[0] if changes else None
 
-    def _in_time(self, attempt: Callable[[bool], T]) -> T:
+    def _in_time(self, attempt: Callable[[bool], T], caller: object = None) -> T:
         """What an attempt gives once nothing is due before it, or enough was done; it is told whether to look."""
         left = firing.AT_ONCE
         while left > 0:
             try:
                 return attempt(True)
             except Due as due:
-                left -= max(1, self.fire(due.session, left))
+                left -= max(1, self.fire(due.session, left, caller))
         return attempt(False)
 
     def _carried_out(self, call: Call) -> Outcome:
-        return self._in_time(
-            lambda punctual: self._commit(self._work(call, punctual=punctual), _lane(call), _caller(call.principal))
-        )
+        lane, caller = _lane(call), _caller(call.principal)
+        return self._in_time(lambda punctual: self._commit(self._work(call, punctual=punctual), lane, caller), caller)
 
     def _written_ahead(self, call: Call, needed: WriteAhead) -> Outcome:
         definition = self._definition(call.world, call.principal)

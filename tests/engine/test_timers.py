@@ -6,6 +6,7 @@ import threading
 from contextlib import closing
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -23,8 +24,9 @@ from engine.limits import Limits
 from engine.operations import Call
 from engine.retention import prune
 from engine.soundness.paths import shortest
+from engine.store.records import Transaction
 from engine.store.sqlite import SQLITE
-from engine.types import LOCAL, OPERATOR, Change, Json
+from engine.types import LOCAL, OPERATOR, Change, Json, Principal
 from tests.engine.stalls import (
     HOUR,
     MINUTE,
@@ -118,6 +120,34 @@ def test_a_call_that_is_handed_over_waits_for_what_is_due_too(dispatcher_of: Mak
     refused, held = answers
     assert isinstance(refused.error, Refused) and refused.error.rule == "wrong_state"
     assert held.outcome is not None and held.outcome.revision == 4
+
+
+def test_many_who_wait_for_what_is_due_are_counted_each_with_their_own_calls(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Stall, limits=Limits(waiting=5))
+    session = stall(dispatcher)
+    people = [LOCAL, *(Principal("elsewhere", str(number)) for number in range(3))]
+    for person in people[1:]:
+        dispatcher.dispatch(
+            Call(
+                principal=LOCAL,
+                world="stall",
+                action="share",
+                arguments={
+                    "person": dispatcher.store.write(partial(Transaction.ensure_person, principal=person)),
+                    "role": "editor",
+                },
+                session=session,
+            )
+        )
+    for _ in range(20):
+        act(dispatcher, session, "bell")
+    pass_by(dispatcher, 20)
+    answers: list[Answer] = []
+    for person in people * 5:
+        dispatcher.submit(Call(principal=person, world="stall", action="ring", session=session), answers.append)
+    dispatcher.finish()
+    assert [answer.error for answer in answers] == [None] * 20
+    assert document(dispatcher, session)["rung"] == 40
 
 
 def test_a_stale_revision_is_refused_after_what_was_due_and_a_retry_is_answered_before_it(dispatcher_of: Make) -> None:
