@@ -1,7 +1,7 @@
 """What happens when a timer is due: its action or transition, as a change of its own by the principal `timer`.
 
-One that a rule refuses is over by a change that says so; one that fails in an unforeseen way stays, marked, so that a
-bug holds no session up and nothing is lost.
+One that a rule refuses is over by a change that says so; one that fails in an unforeseen way, or for a limit of the
+server, stays, marked, so that a bug holds no session up and nothing is lost.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from engine.arguments import canonical, parsed
 from engine.definition import Definition
-from engine.errors import InvalidArguments, Refused
+from engine.errors import InvalidArguments, LimitExceeded, Refused
 from engine.failpoints import reach
 from engine.journal import write
 from engine.logs import Line, explained
@@ -25,8 +25,6 @@ AT_ONCE = 100
 """Timers of a session that are done before an action, at most; the rest is left for the next time."""
 REASON = 200
 """Characters of a reason, at most."""
-TOO_LONG = "action_too_long"
-"""What is refused for its time: no rule of a world, so that the timer is not over by it."""
 
 
 class Due(Exception):
@@ -75,7 +73,8 @@ def note(transaction: Transaction, registry: Registry, session: str, timer: Time
     if found is None or found[2] != timer:
         return None
     definition, record, _ = found
-    if isinstance(why, Refused | InvalidArguments) and why.rule != TOO_LONG:
+    # A limit of this server is no rule of the world: an operator can raise it, and then the timer goes on.
+    if isinstance(why, Refused | InvalidArguments) and not isinstance(why, LimitExceeded):
         said = {"action": timer.action, "outcome": "refused", "rule": why.rule, "reason": why.reason[:REASON]}
         return _noted(transaction, definition, record, said, without(read(record.timers), timer))
     failed = replace(timer, failed=f"{type(why).__name__[:FAILED]}, error {explained(why)}")

@@ -470,6 +470,23 @@ def test_a_bug_locks_no_session_and_loses_no_timer(dispatcher_of: Make, caplog: 
     assert document(dispatcher, session)["rung"] == 2 and waits(dispatcher, session) == []
 
 
+def test_a_limit_of_the_server_loses_no_timer(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Stall, limits=Limits(stored=3_000))
+    session = stall(dispatcher)
+    act(dispatcher, session, "hold")
+    with pytest.raises(LimitExceeded, match="history and rows"):
+        for _ in range(100):
+            act(dispatcher, session, "hush")
+    pass_by(dispatcher, 20)
+    assert dispatcher.fire(session) == 1
+    then, now = dispatcher.past(LOCAL, session)
+    assert (now.state, [(timer.action, bool(timer.failed)) for timer in then.timers]) == ("held", [("release", True)])
+    roomy = dispatcher_of(Stall)
+    roomy.store.offset = dispatcher.store.offset
+    resume(roomy, session, "release")
+    assert roomy.fire(session) == 1 and roomy.now(LOCAL, session).state == "free"
+
+
 def resume(dispatcher: Dispatcher, session: str, name: str) -> None:
     world = dispatcher.world_of(OPERATOR, session)
     dispatcher.dispatch(
