@@ -20,7 +20,7 @@ from engine.checks import allow, at_large, check_key, check_revision, find, need
 from engine.configurations import shown
 from engine.definition import Definition
 from engine.effects import Ended
-from engine.errors import Conflict, StoreError
+from engine.errors import BadStatement, Conflict, StoreError
 from engine.expiry import check_open, expired_at
 from engine.failpoints import reach
 from engine.files.contents import Contents
@@ -260,9 +260,9 @@ class Dispatcher(Reader):
 
         try:
             settled = line.around(lambda: self._in_time(attempt))
-        except (StoreError, Conflict):
-            raise
         except BaseException as error:  # even SystemExit is the outcome's alone: it stands in the row, and in the log
+            if _is_passing(error):
+                raise
             no = error
             settled = self._written(lambda tx: refuse(tx, definition, effect, holder, ended, no), effect.handle)
         return settled.state
@@ -294,10 +294,8 @@ class Dispatcher(Reader):
         tried: list[tuple[Timer, Line]] = []
         try:
             change = self._changed(session, lambda tx: firing.fire_first(tx, self.registry, session, tried), caller)
-        except (StoreError, Conflict):
-            raise
         except (Exception, SystemExit) as error:  # an action's exit, too, is that timer's alone
-            if not tried:
+            if not tried or _is_passing(error):
                 raise
             (timer, line), why = tried[-1], error
             line.failed(why)
@@ -488,6 +486,11 @@ class Dispatcher(Reader):
             request=request,
         )
         return _kept(fork(transaction, wanted, self.limits.at_once))
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Whether an error is of the database or of the moment, and not of what was to be done: that is to come again."""
+    return isinstance(error, StoreError | Conflict) and not isinstance(error, BadStatement)
 
 
 def _kept(outcome: Outcome) -> Kept:

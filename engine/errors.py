@@ -14,6 +14,7 @@ EngineError
 └── StoreError            the database cannot be used
     ├── Busy              it is in use by others for too long
     ├── Disconnected      it cannot be reached
+    ├── BadStatement      it does not take a statement, today or tomorrow: whoever wrote that is to mend it
     └── OutcomeUnknown    a commit was cut off, and nobody can say whether it took effect
 """
 
@@ -159,6 +160,12 @@ class Disconnected(StoreError):
     """The database cannot be reached."""
 
     code = "disconnected"
+
+
+class BadStatement(StoreError):
+    """The database does not take a statement."""
+
+    code = "bad_statement"
 
 
 class OutcomeUnknown(StoreError):

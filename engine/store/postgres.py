@@ -22,14 +22,23 @@ import psycopg
 from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from engine.errors import Busy, Disconnected, EngineError, InvalidArguments, OutcomeUnknown, Refused, StoreError
+from engine.errors import (
+    BadStatement,
+    Busy,
+    Disconnected,
+    EngineError,
+    InvalidArguments,
+    OutcomeUnknown,
+    Refused,
+    StoreError,
+)
 from engine.keys import Keys
 from engine.limits import DEFAULT, Limits
 from engine.store import raw
 from engine.store.dumps import dump
 from engine.store.groups import GROUP_SECONDS, Lost, Member, carry_out
 from engine.store.notices import Listening, Telling
-from engine.store.records import Transaction, too_long
+from engine.store.records import Transaction, is_malformed, too_long
 from engine.store.tables import CORE
 from engine.store.waiting import Waiting, written
 from engine.store.watching import Watch
@@ -41,6 +50,8 @@ LOOK_UP_SECONDS = 10.0
 """How long the outcome of a commit is looked for."""
 AGAIN = ("40001", "40P01")
 """Serialization failure and deadlock: the whole transaction may be tried again."""
+BAD = ("0A", "42", "54")
+"""Classes of errors in a statement itself: not supported, wrong or not allowed, more than the database can do."""
 
 MIGRATING = int.from_bytes(b"turnkeep")
 """The advisory lock of whoever changes the tables."""
@@ -359,7 +370,8 @@ def explained(error: BaseException, seconds: float = DEFAULT.seconds) -> EngineE
         return StoreError(f"The transaction is read-only ({text}).", hint="Change things in an action.")
     if isinstance(cause, psycopg.OperationalError):
         return Disconnected(f"The database cannot be reached: {text}.", hint="Check that it runs, then try again.")
-    return StoreError(f"The database failed: {text}.", hint="The log has the details; nothing was changed.")
+    kind = BadStatement if code[:2] in BAD or is_malformed(error) else StoreError
+    return kind(f"The database failed: {text}.", hint="The log has the details; nothing was changed.")
 
 
 def _rule(error: Any) -> str:

@@ -16,6 +16,7 @@ from operator import attrgetter
 from typing import Any, Literal
 
 from sqlalchemy import Connection, Executable
+from sqlalchemy.exc import ArgumentError, CompileError, DBAPIError, StatementError
 from sqlmodel import Session as DbSession
 
 from engine.errors import LimitExceeded, StoreError, Unauthenticated
@@ -671,6 +672,11 @@ def too_long(allowed: float, received: float) -> LimitExceeded:
         allowed=allowed,
         hint="Do less in one call.",
     )
+
+
+def is_malformed(error: BaseException) -> bool:
+    """Whether a statement did not even get to the database, since none can be made of what was written."""
+    return isinstance(error, ArgumentError | CompileError | StatementError) and not isinstance(error, DBAPIError)
 
 
 _ENTRY_NAMES = tuple(field.name for field in fields(Entry))

@@ -21,13 +21,13 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from engine.errors import Busy, EngineError, InvalidArguments, Refused, StoreError
+from engine.errors import BadStatement, Busy, EngineError, InvalidArguments, Refused, StoreError
 from engine.keys import Keys
 from engine.limits import DEFAULT, Limits
 from engine.store import raw
 from engine.store.copies import copy_sqlite
 from engine.store.groups import GROUP_SECONDS, Lost, Member, carry_out, in_doubt
-from engine.store.records import Transaction, too_long
+from engine.store.records import Transaction, is_malformed, too_long
 from engine.store.turns import Turns
 from engine.store.waiting import Waiting, written
 from engine.store.watching import Asking, Watch
@@ -40,6 +40,8 @@ READERS = 40
 """Reading connections at most, made when needed: one for each of the threads that may ask at once (anyio's limit)."""
 FIXED_IN = (3, 51, 3)
 """The SQLite release that mended the WAL-reset bug of 3.7.0 to 3.51.2 (sqlite.org/wal.html)."""
+BAD = (1, 18, 20, 25)
+"""SQLITE_ERROR, SQLITE_TOOBIG, SQLITE_MISMATCH and SQLITE_RANGE: errors in a statement itself."""
 STEPS = 10_000
 """Steps of SQLite's virtual machine between two looks at the clock."""
 
@@ -382,7 +384,9 @@ def explained(error: BaseException, path: str, seconds: float = DEFAULT.seconds)
         if sign in text:
             kind = Busy if "locked" in sign else StoreError
             return kind(f"{reason}: {path} ({text}).", hint=hint)
-    return StoreError(f"The database {path} failed: {text}.", hint="The log has the details; nothing was changed.")
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    kind = BadStatement if getattr(cause, "sqlite_errorcode", None) in BAD or is_malformed(error) else StoreError
+    return kind(f"The database {path} failed: {text}.", hint="The log has the details; nothing was changed.")
 
 
 _KNOWN = (
