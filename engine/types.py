@@ -128,6 +128,9 @@ TIMER = Principal(issuer="local", subject="timer", name="timer", operator=True)
 EFFECT = Principal(issuer="local", subject="effect", name="effect", operator=True)
 """Who acts when an effect has come to its end."""
 
+SEATS = (OPERATOR, TIMER, EFFECT)
+"""Who acts here and is no person: nobody signs in as one of them, or has anything shared with them."""
+
 DELETED = Principal(issuer="deleted", subject="", name="a deleted person")
 """Who is in the place of people that were deleted; the subjects are random, and nobody signs in as them."""
 

@@ -18,7 +18,7 @@ from engine.errors import LimitExceeded, NotFound
 from engine.store.access import AccountRow, OfferRow, TakerRow
 from engine.store.records import Transaction
 from engine.store.tables import PersonRow, SessionRow, ShareRow
-from engine.types import DELETED, LOCAL, Principal, Role
+from engine.types import DELETED, LOCAL, SEATS, Principal, Role
 
 MOST = 1_000
 """Names that a session is shared with at most."""
@@ -65,7 +65,9 @@ def known_as(transaction: Transaction, name: str, by: Principal) -> Sequence[int
     if found := transaction.db.exec(known).all():
         return [person for person in found if person is not None]
     is_local = (by.issuer, by.subject) == (LOCAL.issuer, LOCAL.subject)
-    people = [row for row in transaction.people(name) if row[1] != DELETED.issuer and (is_local or row[1] == by.issuer)]
+    nobody = [(seat.issuer, seat.subject) for seat in SEATS]
+    there = [row for row in transaction.people(name) if row[1] != DELETED.issuer and row[1:3] not in nobody]
+    people = [row for row in there if is_local or row[1] == by.issuer]
     return [people[0][0]] if len(people) == 1 and ("@" not in name or is_local) else []
 
 

@@ -17,12 +17,12 @@ from engine.errors import Refused
 from engine.store.access import AccountRow, TokenRow
 from engine.store.records import Transaction
 from engine.store.tables import PersonRow
-from engine.types import LOCAL, OPERATOR, Principal
+from engine.types import LOCAL, SEATS, Principal
 
 T = TypeVar("T")
 _LOGIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
-RESERVED = frozenset({LOCAL.subject, OPERATOR.subject})
-"""Names that mean somebody else at the command line."""
+RESERVED = frozenset({LOCAL.subject, *(seat.subject for seat in SEATS)})
+"""Names that mean somebody else at the command line, and in a session's history."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from engine.errors import NotFound, Refused
 from engine.store.access import AccountRow
 from engine.store.records import Transaction
 from engine.store.tables import PersonRow
-from engine.types import DELETED, LOCAL, OPERATOR, Principal
+from engine.types import DELETED, LOCAL, OPERATOR, SEATS, Principal
 
 LOCAL_NAME = "local"
 """How the local person is called, who has no account unless the first one took them over."""
@@ -58,16 +58,18 @@ def who_is(transaction: Transaction, name: str) -> Who:
 
 
 def who_to_act_for(transaction: Transaction, name: str) -> Who:
-    """The same for somebody who acts: the local person is made if need be, the operator is refused."""
+    """The same for somebody who acts: the local person is made if need be, who is no person is refused."""
     if name.strip() == LOCAL_NAME:
         transaction.ensure_person(LOCAL)
     return insist_on_person(who_is(transaction, name))
 
 
 def insist_on_person(who: Who) -> Who:
-    """The same, unless it is nobody but the operator's seat. Raises Refused."""
+    """The same, unless it is nobody but the operator's seat, or the timer's, or the effects'. Raises Refused."""
     if (who.issuer, who.subject) == (OPERATOR.issuer, OPERATOR.subject):
         raise Refused("not_a_person", "The operator is no person, but who administers here.", hint="Name a person.")
+    if any((who.issuer, who.subject) == (seat.issuer, seat.subject) for seat in SEATS):
+        raise Refused("not_a_person", f"The {who.name} is no person, but Turnkeeper itself.", hint="Name a person.")
     return who
 
 

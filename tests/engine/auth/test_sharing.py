@@ -10,12 +10,14 @@ import pytest
 from sqlalchemy import text
 
 from engine import World, action
+from engine.auth.people.accounts import login_of
+from engine.auth.people.naming import who_to_act_for
 from engine.dispatch import Call, Dispatcher
 from engine.errors import NotFound, Refused, Unauthenticated
 from engine.limits import Limits
 from engine.offering import share
 from engine.store import offers
-from engine.types import LOCAL, OPERATOR, Change, Principal
+from engine.types import LOCAL, OPERATOR, SEATS, Change, Principal
 from tests.engine.auth.people import UPSTREAM, account, code, come, signed_in, structured, tool
 
 ANN, BEN = account("ann"), account("ben")
@@ -238,6 +240,27 @@ def test_the_operator_shares_as_the_owner_would_and_names_are_nowhere_in_the_dat
     who = Principal(UPSTREAM, "9")
     dispatcher.store.write(lambda tx: signed_in(tx, who, mail="zoe@mail.example"))
     assert role_of(dispatcher, who, session) == "viewer"
+
+
+@pytest.mark.parametrize("seat", SEATS, ids=lambda seat: seat.name)
+def test_who_acts_here_and_is_no_person_has_nothing_shared_with_them(dispatcher_of: Make, seat: Principal) -> None:
+    dispatcher = dispatcher_of(Page)
+    person = dispatcher.store.write(lambda tx: tx.ensure_person(seat))
+    session = dispatcher.start(LOCAL, "page").session
+    result = tool(dispatcher, LOCAL, "share_session", session=session, person=seat.subject)
+    record = dispatcher.store.read(lambda tx: tx.session(session))
+    assert not result.is_error and record is not None
+    assert dispatcher.store.read(lambda tx: tx.role(record, person)) is None
+
+
+@pytest.mark.parametrize("seat", SEATS, ids=lambda seat: seat.name)
+def test_nobody_signs_in_or_has_a_token_as_who_is_no_person(dispatcher_of: Make, seat: Principal) -> None:
+    store = dispatcher_of(Page).store
+    store.write(lambda tx: tx.ensure_person(seat))
+    with pytest.raises(Refused, match="is no person"):
+        store.write(lambda tx: who_to_act_for(tx, f"{seat.issuer} {seat.subject}"))
+    with pytest.raises(Refused, match="means somebody else"):
+        login_of(seat.name.title())
 
 
 def test_a_session_is_handed_over_once_the_other_takes_it_and_its_owner_goes_on_as_editor(dispatcher_of: Make) -> None:
