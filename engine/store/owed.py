@@ -5,7 +5,12 @@ from datetime import datetime
 from engine.store.consumers import heard_in, position, registered
 from engine.store.records import Record, Transaction
 
-_EFFECT = "select min(revision) from effect where session_id = ? and state in ('waiting', 'parked')"
+_EFFECT = (
+    "select min(coalesce(journal.target, effect.revision)) from effect left join journal"
+    " on journal.session_id = effect.session_id and journal.revision = effect.revision and journal.action = 'redo'"
+    " where effect.session_id = ? and effect.state in ('waiting', 'parked')"
+)
+"""What was done again is undone by what was done first."""
 _DELIVERY = "select min(revision) from delivery where session_id = ? and state = 'waiting'"
 
 

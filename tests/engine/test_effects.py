@@ -15,6 +15,7 @@ from engine.dispatch import Dispatcher
 from engine.errors import DefinitionError, InvalidArguments, LimitExceeded, Refused
 from engine.limits import DEFAULT
 from engine.operations import Call
+from engine.retention import prune
 from engine.store import effects
 from engine.types import LOCAL
 from tests.bank import Bank, call, data, desk, rows, shop_of, states
@@ -260,6 +261,18 @@ def test_a_fork_has_none_of_the_effects(dispatcher_of: Opening) -> None:
     with desk(dispatcher) as worker:
         worker.run()
     assert len(bank.charged) == 1 and data(dispatcher, fork)["reference"] == ""
+
+
+def test_retention_keeps_what_undo_needs_of_an_effect_that_was_asked_for_anew(dispatcher_of: Opening) -> None:
+    dispatcher = dispatcher_of(shop_of(Bank()))
+    for action in ("pay", "undo", "redo"):
+        call(dispatcher, action)
+    dispatcher.store.offset += timedelta(days=3)
+    call(dispatcher, "note")
+    prune(dispatcher.store, timedelta(days=1))
+    call(dispatcher, "undo")
+    assert call(dispatcher, "undo").value == {"revision": 2, "action": "pay"}
+    assert states(dispatcher) == ["cancelled", "cancelled"]
 
 
 def test_what_an_operator_dropped_can_be_undone_and_not_done_again(dispatcher_of: Opening) -> None:
