@@ -128,6 +128,12 @@ def how_much(cart: "Cart") -> str:
     return f"Pay {money(*cart.total())}?"
 
 
+def is_what_it_costs(cart: "Cart", paid: int) -> str | None:
+    """A payment that was asked for before the cart was left and changed may come when another is being made."""
+    total, currency = cart.total()
+    return None if paid == total else f"{money(paid, currency)} were paid, and the cart costs {money(total, currency)}."
+
+
 @upgrade(to=2, of=State)
 def settled(state: str) -> str:
     """In version 1, what was checked out was bought."""
@@ -142,7 +148,7 @@ def settled(state: str) -> str:
     timeout=timedelta(seconds=10),
     deadline=timedelta(minutes=2),
 )
-async def charge_card(call: EffectCall, amount: int, currency: str, card: Card) -> dict[str, str]:
+async def charge_card(call: EffectCall, amount: int, currency: str, card: Card) -> dict[str, str | int]:
     """Charge a card, as a provider would who knows a payment by its key: asked twice, it takes the money once."""
     if card == "declines":
         raise Failed("The card was declined.")
@@ -153,11 +159,11 @@ async def charge_card(call: EffectCall, amount: int, currency: str, card: Card) 
     if card == "twice" and call.attempt == 1:
         raise ConnectionError("The card was charged, and the answer was lost on the way.")
     logger.info("charged %s with %s", money(amount, currency), call.key)
-    return {"reference": f"pay_{hashlib.sha256(call.key.encode()).hexdigest()[:12]}"}
+    return {"reference": f"pay_{hashlib.sha256(call.key.encode()).hexdigest()[:12]}", "paid": amount}
 
 
 @effect(attempts=10, deadline=timedelta(days=1))
-async def refund_card(call: EffectCall, amount: int, currency: str, result: dict[str, str]) -> None:
+async def refund_card(call: EffectCall, amount: int, currency: str, result: dict[str, str | int]) -> None:
     """Give the money of a payment back that came when the cart was not to be paid any more."""
     logger.info("refunded %s of %s with %s", money(amount, currency), result["reference"], call.key)
 
@@ -259,9 +265,9 @@ class Cart(
         """Have a person approve a large payment, which is then made."""
         return self._charge()
 
-    @action(source=State.PAYING, target=State.PAID, undo=False, only_for=nobody)
-    def record_payment(self, reference: Reference) -> Reply:
-        """Record that the order was paid, by the reference of the payment."""
+    @action(source=State.PAYING, target=State.PAID, guards=[is_what_it_costs], undo=False, only_for=nobody)
+    def record_payment(self, reference: Reference, paid: int) -> Reply:
+        """Record that the order was paid: by the reference of the payment, and how much in minor units."""
         self.data.reference = reference
         return Reply(Text(f"{money(*self.total())} paid. Thank you."), value=self.contents())
 

@@ -180,7 +180,11 @@ def test_checkout_takes_all_lines_from_stock_and_freezes_the_cart(shop: Dispatch
 def test_what_only_timers_and_effects_take_is_not_there_for_anybody(shop: Dispatcher) -> None:
     act(shop, "add", sku="mint")
     session = act(shop, "checkout").session
-    calls: dict[str, dict[str, Any]] = {"release": {}, "record_payment": {"reference": "x"}, "decline": {"reason": "x"}}
+    calls: dict[str, dict[str, Any]] = {
+        "release": {},
+        "record_payment": {"reference": "x", "paid": 1},
+        "decline": {"reason": "x"},
+    }
     for action, given in calls.items():
         with pytest.raises(NotFound, match=f"no action '{action}'"):
             act(shop, action, session=session, **given)
@@ -277,6 +281,25 @@ def test_a_payment_that_comes_too_late_is_given_back(till: Desk, left: str, capl
     till.run()
     assert shown(shop) == before and before[1] == "open" and stock(shop) == STOCK
     assert {"cancel": 1, "release": 0}[left] == sum("refunded 3.80 EUR" in line for line in caplog.messages)
+
+
+def test_a_payment_of_what_the_cart_held_before_does_not_pay_what_it_holds_now(
+    till: Desk, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="worlds.cart")
+    shop = till.dispatcher
+    act(shop, "add", sku="mint")
+    for product in ("cup", "teapot"):
+        act(shop, "checkout")
+        act(shop, "pay")
+        act(shop, "cancel")
+        act(shop, "add", sku=product)
+    act(shop, "checkout")
+    act(shop, "pay")
+    till.run()
+    assert shown(shop)[1] == "paid" and shown(shop)[2]["total"] == 380 + 1400 + 8900
+    given_back = sorted(line.split(" of ")[0] for line in caplog.messages if line.startswith("refunded"))
+    assert given_back == ["refunded 17.80 EUR", "refunded 3.80 EUR"]
 
 
 def test_an_undone_payment_that_nobody_began_is_never_made(till: Desk, caplog: pytest.LogCaptureFixture) -> None:
@@ -581,7 +604,7 @@ class Shop(RuleBasedStateMachine):
     def charged(self, number: int) -> None:
         basket = self.basket(number)
         expected = basket.then(state="paid", fixed=True) if basket.state == "paying" else None
-        self.call(number, "record_payment", expected, by=EFFECT, reference="cash")
+        self.call(number, "record_payment", expected, by=EFFECT, reference="cash", paid=basket.total)
 
     @rule(number=st.integers(0, 3))
     def decline(self, number: int) -> None:
