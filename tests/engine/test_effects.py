@@ -265,8 +265,8 @@ def test_a_fork_has_none_of_the_effects(dispatcher_of: Opening) -> None:
 
 def test_retention_keeps_what_undo_needs_of_an_effect_that_was_asked_for_anew(dispatcher_of: Opening) -> None:
     dispatcher = dispatcher_of(shop_of(Bank()))
-    for action in ("pay", "undo", "redo"):
-        call(dispatcher, action)
+    for name in ("pay", "undo", "redo"):
+        call(dispatcher, name)
     dispatcher.store.offset += timedelta(days=3)
     call(dispatcher, "note")
     prune(dispatcher.store, timedelta(days=1))

@@ -452,11 +452,12 @@ def test_a_timer_that_is_due_goes_before_an_outcome(dispatcher_of: Opening) -> N
 def test_an_outcome_of_a_session_that_a_newer_version_stored_is_left_to_it_and_not_taken_back(
     dispatcher_of: Opening,
 ) -> None:
-    def upgraded(version: int) -> None:
+    def upgraded(version: int) -> dict[str, str]:
         with dispatcher.store.connection() as connection:
             connection.execute(text(f"update session set version = {version}"))
+        return {"reference": "R1"}
 
-    bank = Bank(lambda call: upgraded(9) or {"reference": "R1"})
+    bank = Bank(lambda call: upgraded(9))
     dispatcher = dispatcher_of(shop_of(bank, compensate="refund"))
     session = call(dispatcher, "pay").session
     with desk(dispatcher) as worker:
