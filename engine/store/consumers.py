@@ -48,6 +48,19 @@ def register(transaction: Transaction, name: str, kind: str, world: str | None, 
         transaction.execute("update consumer set world = null where name = ? and world <> ?", (name, world))
 
 
+def begin_elsewhere(transaction: Transaction, consumer: Registered, after: int, until: int) -> None:
+    """Have a consumer of one world begin at the present in other worlds' sessions, before it comes to hear of them.
+
+    In those with ids beyond `after`, up to `until`.
+    """
+    transaction.execute(
+        "insert into heard (consumer, session_id, revision, attempts) select ?, id, revision, 0 from session"
+        " where id > ? and id <= ? and world <> ? and updated_at > ? and hidden is null"
+        " on conflict (consumer, session_id) do nothing",
+        (consumer.name, after, until, consumer.world, consumer.since),
+    )
+
+
 def registered(transaction: Transaction) -> list[Registered]:
     """Every consumer, by name."""
     found = transaction.execute("select name, kind, world, since, from_start from consumer order by name").fetchall()

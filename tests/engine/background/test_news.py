@@ -18,7 +18,7 @@ from engine.dispatch import Dispatcher
 from engine.errors import DefinitionError
 from engine.hooks import HookFunction
 from engine.operations import Call
-from engine.store import consumers, positions
+from engine.store import consumers, owed, positions
 from engine.store.records import Record, Transaction
 from engine.types import LOCAL, OPERATOR
 from tests.hearing import SECONDS, Process, hooks_of, passing
@@ -105,6 +105,12 @@ def started(process: Process, ticks: int = 0) -> str:
 def tick(process: Process, session: str, times: int = 1) -> None:
     for _ in range(times):
         process.dispatcher.dispatch(Call(principal=LOCAL, world="tally", action="tick", session=session))
+
+
+def touched(process: Process, session: str | None = None) -> str:
+    session = session or process.dispatcher.start(LOCAL, "other").session
+    process.dispatcher.dispatch(Call(principal=LOCAL, world="other", action="touch", session=session))
+    return session
 
 
 def heard(process: Process, session: str) -> dict[str, consumers.Heard]:
@@ -383,6 +389,22 @@ def test_a_hook_that_is_not_loaded_here_waits_for_who_has_it(running: Running) -
     lacking.finish()
     having.finish()
     assert ear.of(session) == [1, 2, 3] and other.of(session) == [1, 2, 3]
+
+
+def test_a_hook_that_comes_to_hear_of_more_worlds_starts_at_the_present_there(running: Running) -> None:
+    narrow, all_of_them = Ear(), Ear("all", world=None)
+    process = running(narrow.hook, all_of_them.hook)
+    tally, other = started(process, 1), touched(process)
+    process.finish()
+    tick(process, tally)
+    wide = Ear(world=None)
+    process = running(wide.hook, all_of_them.hook)
+    process.finish()
+    assert wide.of(tally) == [3] and not wide.of(other)
+    assert process.dispatcher.store.read(lambda tx: owed.is_owed(tx, tx.session(other))) is False  # type: ignore[arg-type]
+    touched(process, other)
+    process.finish()
+    assert wide.of(other) == [3]
 
 
 def test_a_world_that_is_not_loaded_here_is_left_alone(running: Running) -> None:
