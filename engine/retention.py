@@ -9,6 +9,7 @@ commit (`engine.store.owed`) stays.
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 from engine.store import pruning
 from engine.store.progress import through
@@ -27,12 +28,12 @@ def prune(store: Store, retention: timedelta, go_on: Callable[[], bool] = lambda
     now, pruned = store.now(), 0
     before, keys_before = now - retention, now - retention - KEYS_FOR
 
-    def bite(after: int, until: int) -> None:
+    def bite(after: int, until: int) -> int:
         nonlocal pruned
         with store.snapshot(unbounded=True) as transaction:
             found = pruning.old(transaction, before, keys_before, after, until)
         for session_id in found:
-            pruned += _prune_session(
+            done, whole = _prune_session(
                 store,
                 session_id,
                 go_on,
@@ -40,6 +41,10 @@ def prune(store: Store, retention: timedelta, go_on: Callable[[], bool] = lambda
                 pruning.empty,
                 lambda tx, record: pruning.forget(tx, record, keys_before),
             )
+            pruned += done
+            if not go_on():
+                return session_id if whole else session_id - 1
+        return until
 
     through(store, "journals", bite, go_on)
     return pruned
@@ -47,13 +52,18 @@ def prune(store: Store, retention: timedelta, go_on: Callable[[], bool] = lambda
 
 def _prune_session(
     store: Store, session_id: int, go_on: Callable[[], bool], *steps: Callable[[Transaction, Record], int]
-) -> bool:
-    """Take each step until it finds nothing more to do; whether any did something."""
-    done = 0
+) -> tuple[bool, bool]:
+    """Take each step until it finds nothing more to do: whether any did something, and whether that was all.
+
+    It stops only after one that did something, so that the next call finds less to do.
+    """
+    done = False
     for step in steps:
-        while go_on() and (some := store.write(lambda tx, step=step: _stepped(tx, session_id, step))):  # type: ignore[misc]
-            done += some
-    return done > 0
+        while store.write(partial(_stepped, session_id=session_id, step=step)):
+            done = True
+            if not go_on():
+                return done, False
+    return done, True
 
 
 def _stepped(transaction: Transaction, session_id: int, step: Callable[[Transaction, Record], int]) -> int:

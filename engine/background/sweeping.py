@@ -9,11 +9,12 @@ from typing import TypeAlias
 
 from engine.batches import sweep
 from engine.dispatch import Dispatcher
-from engine.errors import EngineError
+from engine.errors import EngineError, NotFound
 from engine.logs import trace
 from engine.retention import prune
 from engine.store import owed
 from engine.store.progress import through
+from engine.store.records import Transaction
 from engine.types import OPERATOR, Change
 
 GoOn: TypeAlias = Callable[[], bool]
@@ -49,14 +50,21 @@ def erase_expired(dispatcher: Dispatcher, expired_for: timedelta, go_on: GoOn = 
         if definition.expires_after is not None
     }
 
-    def bite(after: int, until: int) -> None:
+    def found(transaction: Transaction, after: int, until: int) -> list[tuple[int, str]]:
+        return sorted(
+            one
+            for world, (version, before) in idle.items()
+            for one in owed.expired(transaction, world, version, before, after, until)
+        )
+
+    def bite(after: int, until: int) -> int:
         nonlocal erased
-        for world, (version, before) in idle.items():
-            found = partial(owed.expired, world=world, version=version, changed_before=before, after=after, until=until)
-            for handle in store.read(found):
-                if not go_on():
-                    return
+        for session_id, handle in store.read(partial(found, after=after, until=until)):
+            if store.read(partial(owed.is_free, session_id=session_id)):
                 erased += _erase(dispatcher, handle)
+            if not go_on():
+                return session_id
+        return until
 
     if idle:
         through(store, "expired", bite, go_on)
@@ -67,6 +75,8 @@ def _erase(dispatcher: Dispatcher, handle: str) -> bool:
     """Erase a session; whether it could be. One that cannot does not keep others from it."""
     try:
         dispatcher.erase(OPERATOR, handle)
+    except NotFound:  # another process was faster
+        return False
     except EngineError as error:
         logger.error("the expired session %s could not be erased: %s", handle, trace(error))
         return False

@@ -50,18 +50,23 @@ def heard_by_all(transaction: Transaction, record: Record) -> int:
 
 def expired(
     transaction: Transaction, world: str, version: int, changed_before: datetime, after: int, until: int
-) -> list[str]:
-    """Sessions of a world that nobody changed since a time and of which nothing is still to come, by handle.
+) -> list[tuple[int, str]]:
+    """Sessions of a world that nobody changed since a time, as (id, handle).
 
     Those with ids beyond `after`, up to `until`, that have not ended and are of no newer version.
     """
     found = transaction.execute(
-        "select id from session where id > ? and id <= ? and world = ? and version <= ? and updated_at <= ?"
-        " and ended_at is null and hidden is null order by id",
+        "select id, handle from session where id > ? and id <= ? and world = ? and version <= ? and updated_at <= ?"
+        " and ended_at is null and hidden is null",
         (after, until, world, version, changed_before.isoformat(timespec="microseconds")),
     )
-    records = [transaction.session_by_id(row[0]) for row in found.fetchall()]
-    return [record.handle for record in records if record is not None and not is_owed(transaction, record)]
+    return [(row[0], row[1]) for row in found.fetchall()]
+
+
+def is_free(transaction: Transaction, session_id: int) -> bool:
+    """Whether a session is there of which nothing is still to come."""
+    record = transaction.session_by_id(session_id)
+    return record is not None and not is_owed(transaction, record)
 
 
 def _first(transaction: Transaction, statement: str, session_id: int) -> int | None:

@@ -14,19 +14,19 @@ NOTED_EVERY = 5.0
 
 
 def through(
-    store: Store, name: str, bite: Callable[[int, int], None], go_on: Callable[[], bool], span: int = SPAN
+    store: Store, name: str, bite: Callable[[int, int], int], go_on: Callable[[], bool], span: int = SPAN
 ) -> None:
     """Have `bite` do something about the sessions with ids beyond the first number, up to the second: all of them.
 
-    It ends with the last one, or once `go_on` says so; then the next call goes on with the bite that was not done.
+    It gives up to which id it came, which is less far where `go_on` said so meanwhile. One bite is always taken, so
+    that calls of little time come through, too; the next call goes on where this one stopped.
     """
     at = noted = store.read(partial(_at, name=name))
     last, noted_at = store.read(last_id), time.monotonic()
-    while at < last and go_on():
-        bite(at, at + span)
+    while at < last:
+        at = bite(at, at + span)
         if not go_on():
             break
-        at += span
         if time.monotonic() - noted_at > NOTED_EVERY:
             store.write(partial(_note, name=name, at=at))
             noted, noted_at = at, time.monotonic()

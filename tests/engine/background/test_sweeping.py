@@ -194,24 +194,41 @@ def test_erasing_goes_on_where_it_stopped(running: Running) -> None:
     process = running()
     sessions = [baked(process, 0) for _ in range(3)]
     process.dispatcher.store.offset += IDLE + KEPT
-    steps = iter([True, True])
-    assert erase_expired(process.dispatcher, KEPT, lambda: next(steps, False)) == 1
+    assert erase_expired(process.dispatcher, KEPT, lambda: False) == 1
     assert [is_there(process, session) for session in sessions] == [False, True, True]
     assert erase_expired(process.dispatcher, KEPT) == 2
 
 
-def test_going_through_all_sessions_goes_on_with_the_bite_that_was_not_done(running: Running) -> None:
+def test_going_through_all_sessions_goes_on_where_the_last_bite_came_to(running: Running) -> None:
     process = running()
     for _ in range(5):
         baked(process, 0)
     store, bites = process.dispatcher.store, list[tuple[int, int]]()
-    answers = iter([True, True, True, False])
-    progress.through(store, "test", lambda a, b: bites.append((a, b)), lambda: next(answers), span=2)
-    first, bites = bites, []
-    assert first == [(0, 2), (2, 4)]
-    progress.through(store, "test", lambda a, b: bites.append((a, b)), lambda: True, span=2)
-    progress.through(store, "test", lambda a, b: bites.append((a, b)), lambda: True, span=2)
-    assert bites == [(2, 4), (4, 6), (0, 2), (2, 4), (4, 6)]
+
+    def bite(after: int, until: int) -> int:
+        bites.append((after, until))
+        return until if after != 2 or bites.count((2, 4)) > 1 else 3
+
+    answers = iter([True, False])
+    progress.through(store, "test", bite, lambda: next(answers), span=2)
+    assert bites == [(0, 2), (2, 4)]
+    bites.clear()
+    progress.through(store, "test", bite, lambda: True, span=2)
+    progress.through(store, "test", bite, lambda: True, span=2)
+    assert bites == [(3, 5), (0, 2), (2, 4), (3, 5)]
+
+
+def test_who_never_has_time_comes_through_all_the_same(running: Running) -> None:
+    process = running()
+    kept, free, past = baked(process), baked(process), [turned(process, 3) for _ in range(2)]
+    effect(process, kept, 2, "waiting")
+    effect(process, past[0], 1, "waiting")
+    process.dispatcher.store.offset += IDLE + KEPT
+    for _ in range(20):
+        erase_expired(process.dispatcher, KEPT, lambda: False)
+        prune(process.dispatcher.store, KEPT, lambda: False)
+    assert [is_there(process, session) for session in (kept, free)] == [True, False]
+    assert [floor(process, session) for session in past] == [1, 4]
 
 
 def turned(process: Process, days: int) -> str:
