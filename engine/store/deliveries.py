@@ -57,8 +57,10 @@ def spread(transaction: Transaction, webhook: Webhook, session_id: int, changes:
     if not wanted:
         return 0
     _go_alone(transaction, webhook.id, session_id)
+    others_wait = _first(transaction, webhook.id, session_id) is not None  # then one of them has its turn
     made = sum(_insert(transaction, webhook.id, session_id, change) for change in wanted)
-    _pass_on(transaction, webhook.id, session_id)
+    if not others_wait:
+        _pass_on(transaction, webhook.id, session_id)
     return made
 
 
@@ -162,7 +164,7 @@ def replay(transaction: Transaction, delivery: str) -> None:
     anew = transaction.execute(f"{_ANEW} where id = ? and worker_id is null", (delivery,))
     if anew.rowcount != 1:
         raise Refused("under_way", f"{delivery} is being delivered just now.", hint="See what comes of it first.")
-    _pass_on(transaction, row[0], row[1])
+    _turn_to_first(transaction, row[0], row[1])
 
 
 def replay_dead(transaction: Transaction, webhook: str, limit: int) -> int:
@@ -176,7 +178,7 @@ def replay_dead(transaction: Transaction, webhook: str, limit: int) -> int:
         _go_alone(transaction, webhook, session_id)
         for delivery in (row[0] for row in found if row[1] == session_id):
             transaction.execute(f"{_ANEW} where id = ? and state = 'dead'", (delivery,))
-        _pass_on(transaction, webhook, session_id)
+        _turn_to_first(transaction, webhook, session_id)
     return len(found)
 
 
@@ -221,10 +223,32 @@ def _go_alone(transaction: Transaction, webhook: str, session_id: int) -> None:
         transaction.execute("select pg_advisory_xact_lock(hashtextextended(?, 0))", (name,))
 
 
+def _first(transaction: Transaction, webhook: str, session_id: int) -> tuple[str, str | None] | None:
+    """The first message of a session that waits for a webhook, and when it is due."""
+    statement = (
+        "select id, due_at from delivery where webhook_id = ? and session_id = ? and state = 'waiting'"
+        " order by revision limit 1"
+    )
+    row = transaction.execute(statement, (webhook, session_id)).fetchone()
+    return None if row is None else (row[0], row[1])
+
+
 def _pass_on(transaction: Transaction, webhook: str, session_id: int) -> None:
     """Have the first message that waits be due, unless it is already."""
+    if (first := _first(transaction, webhook, session_id)) is not None and first[1] is None:
+        transaction.execute("update delivery set due_at = ? where id = ?", (transaction.at, first[0]))
+
+
+def _turn_to_first(transaction: Transaction, webhook: str, session_id: int) -> None:
+    """The same where a later one may have its turn: it waits again, or if it is on its way, passes on when it ends."""
+    first = _first(transaction, webhook, session_id)
+    if first is None or first[1] is not None:
+        return
+    mine = "webhook_id = ? and session_id = ? and state = 'waiting'"
     transaction.execute(
-        "update delivery set due_at = ? where due_at is null and id = (select id from delivery"
-        " where webhook_id = ? and session_id = ? and state = 'waiting' order by revision limit 1)",
-        (transaction.at, webhook, session_id),
+        f"update delivery set due_at = null where {mine} and due_at is not null and worker_id is null",
+        (webhook, session_id),
     )
+    under_way = f"select 1 from delivery where {mine} and worker_id is not null limit 1"
+    if transaction.execute(under_way, (webhook, session_id)).fetchone() is None:
+        _pass_on(transaction, webhook, session_id)

@@ -222,6 +222,47 @@ def test_redirect_is_a_failure_and_is_not_followed(post_of: PostOf, receiver: Re
     assert (one.state, one.attempts[0].status, another.received) == ("waiting", 307, [])
 
 
+def test_replayed_message_goes_before_the_later_ones_of_its_session(post_of: PostOf, receiver: Receiver) -> None:
+    post = post_of()
+    post.add(receiver.url)
+    session = post.start()
+    post.settle()
+    (first,) = post.log("done")
+    receiver.answer = failing(lambda received: True)
+    post.act(session)
+    post.act(session)
+    post.settle()
+    post.store.write(lambda tx: deliveries.replay(tx, first.id))
+    post.move(minutes=1)
+    post.settle()
+    assert told(receiver) == [(session, 1), (session, 2), (session, 1)]
+    receiver.answer = lambda received: OK
+    post.move(hours=1)
+    post.settle()
+    assert told(receiver)[3:] == [(session, 1), (session, 2), (session, 3)]
+
+
+def test_replayed_message_waits_for_the_later_one_that_is_on_its_way(post_of: PostOf, receiver: Receiver) -> None:
+    post, held = post_of(), threading.Event()
+    post.add(receiver.url)
+    session = post.start()
+    post.settle()
+    (first,) = post.log("done")
+    receiver.answer = lambda received: Reply(held=held)
+    post.act(session)
+    post.pass_news()
+    post.until(lambda: len(receiver.received) == 2, post.job.look)
+    post.store.write(lambda tx: deliveries.replay(tx, first.id))
+    post.act(session)
+    post.pass_news()
+    for _ in range(5):
+        post.job.soon()
+        post.job.look(post.holder)
+    held.set()
+    post.settle()
+    assert told(receiver)[1:] == [(session, 2), (session, 1), (session, 3)] and receiver.most_at_once == 1
+
+
 def test_body_without_an_end_is_cut_off(post_of: PostOf, receiver: Receiver) -> None:
     post = post_of()
     post.add(receiver.url)
