@@ -20,8 +20,8 @@ from engine.types import Json
 
 NAME = "turnkeeper"
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-QUIET = ("alembic", "mcp", "httpx")
-"""Libraries of which only warnings are wanted."""
+QUIET = ("alembic", "mcp", "httpx", "httpx2")
+"""Libraries of which only warnings are wanted; else the log had the addresses of webhooks, which may hold secrets."""
 
 
 def serve_http(

@@ -1,5 +1,6 @@
 """Webhooks: who is told what, in which order, signed how, how often again, and what ends it."""
 
+import logging
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -8,6 +9,7 @@ from functools import partial
 import pytest
 
 from engine.background.deliveries import sweep_delivered
+from engine.cli.serve import configure_logging
 from engine.errors import NotFound, Refused, StoreError
 from engine.keys import Keys
 from engine.store import deliveries, webhooks, workers
@@ -334,6 +336,19 @@ def test_webhook_that_failed_for_days_is_disabled_and_one_success_begins_anew(
     assert fail().disabled is None
     post.move(days=5)
     assert "every delivery has failed since" in str(fail().disabled)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_log_of_a_server_has_no_addresses_of_webhooks(
+    post_of: PostOf, receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    post = post_of()
+    post.add(receiver.url)
+    with caplog.at_level(logging.INFO), caplog.at_level(logging.INFO, "httpx2"):
+        configure_logging()
+        post.start()
+        post.settle()
+    assert post.log()[0].state == "done" and "by=test" not in caplog.text
 
 
 # addresses
