@@ -1,9 +1,10 @@
 """A process that passes news on when a test says so, in the name of a worker of its own."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any, TypeVar
 
 from engine.background import hooked
 from engine.background.consuming import Serving
@@ -11,7 +12,10 @@ from engine.background.news import News
 from engine.dispatch import Dispatcher
 from engine.hooks import HOOK_MARK, Hook, HookFunction
 from engine.store import workers
+from engine.store.records import Transaction
+from engine.store.stores import Store
 
+T = TypeVar("T")
 LEASE = timedelta(seconds=60)
 SECONDS = 30.0
 
@@ -56,6 +60,22 @@ def passing(dispatcher: Dispatcher, **kinds: Serving) -> Iterator[Process]:
         yield process
     finally:
         process.job.close()
+
+
+class After:
+    """A store that does something after each write."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.then: Callable[[], None] = lambda: None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def write(self, work: Callable[[Transaction], T]) -> T:
+        found = self._store.write(work)
+        self.then()
+        return found
 
 
 def hooks_of(*functions: HookFunction) -> list[Hook]:

@@ -67,6 +67,8 @@ class Deliveries:
         self._lanes: dict[str, set[Lane]] = {}
         self._lock = threading.RLock()
         self._open = False
+        self._holder: str | None = None
+        self._gone: str | None = None
         self._any = False
         self._came = threading.Event()
         self._rests_until = 0.0
@@ -83,7 +85,10 @@ class Deliveries:
 
     def look(self, holder: str) -> float:
         """Begin to tell what is due, as far as there are lanes for it; wait a little for what comes next."""
-        self._open = True
+        with self._lock:
+            if holder == self._gone:  # it was let go of in this very moment
+                return WAIT
+            self._holder, self._open = holder, True
         if not self._came.is_set() and time.monotonic() < self._rests_until:
             self._came.wait(WAIT)
             return 0.0
@@ -107,10 +112,10 @@ class Deliveries:
 
     def let_go(self) -> None:
         """End what is under way; it is not noted."""
-        self._open = False
-        for lane in self._under_way():
+        with self._lock:
+            self._gone, self._open = self._holder, False
+        for lane in self._under_way():  # none is waited for: one may be kept by the database, and others let go, too
             lane.cancel()
-        concurrent.futures.wait(self._under_way(), SETTLING)
 
     def close(self) -> None:
         """Let what is under way arrive, if it is soon enough, and end the rest."""
@@ -141,11 +146,13 @@ class Deliveries:
     def _begin(self, holder: str, messages: Iterable[Message]) -> None:
         if self._portal is None:
             self._portal = self._stack.enter_context(start_blocking_portal(name="turnkeeper-webhook-lanes"))
-        for message in messages:
-            lane = self._portal.start_task_soon(self._lane, holder, message)
-            with self._lock:
+        with self._lock:
+            if not self._open:  # all was let go of meanwhile, and these go with the lease
+                return
+            for message in messages:
+                lane = self._portal.start_task_soon(self._lane, holder, message)
                 self._lanes.setdefault(message.webhook, set()).add(lane)
-            lane.add_done_callback(partial(self._ended, message.webhook))
+                lane.add_done_callback(partial(self._ended, message.webhook))
 
     def _ended(self, webhook: str, lane: Lane) -> None:
         with self._lock:

@@ -64,6 +64,7 @@ class News:
         self._under_way: set[int] = set()
         self._alone: set[int] = set()
         self._holder: str | None = None
+        self._gone: str | None = None
         self._era = 0
         self._ends = False
         self._unsure = False
@@ -78,15 +79,15 @@ class News:
 
     def look(self, holder: str) -> float:
         """Note what was passed on, claim what is new, and have it passed on."""
-        if holder != self._holder:
-            self.let_go()
-            self._holder = holder
+        era = self._begun(holder)
+        if era is None:
+            return PACE
         time.sleep(max(0.0, self._next_at - time.monotonic()))
         self._came.clear()
         found = self._store.read(self._found)
         told = self._taken()
         if told or found.sessions or self._unsure:
-            self._turn(holder, told, found.sessions)
+            self._turn(holder, era, told, found.sessions)
         if self._finder.walk(self._store):
             return 0.0
         if self._under_way:
@@ -98,11 +99,7 @@ class News:
     def let_go(self) -> None:
         """Forget what is under way: what comes of it is not noted."""
         with self._lock:
-            self._era += 1
-            self._told.clear()
-            self._under_way.clear()
-            self._alone.clear()
-        self._holder = None
+            self._forget()
 
     def close(self) -> None:
         """Pass on what there is for a moment more, and note what comes of it, for as long as there is patience."""
@@ -112,11 +109,28 @@ class News:
         until = time.monotonic() + PATIENCE
         while self._holder is not None and self._under_way:
             if told := self._taken():
-                self._turn(self._holder, told, ())
+                self._turn(self._holder, self._era, told, ())
             elif not self._came.wait(max(0.0, until - time.monotonic())):
                 logger.warning("hooks of %d sessions are still at work; they are not waited for", len(self._under_way))
                 return
             self._came.clear()
+
+    def _begun(self, holder: str) -> int | None:
+        """Which era a look in a worker's name is of; None if that was let go of in this very moment."""
+        with self._lock:
+            if holder == self._gone:
+                return None
+            if holder != self._holder:
+                self._forget()
+                self._holder = holder
+            return self._era
+
+    def _forget(self) -> None:
+        self._era += 1
+        self._told.clear()
+        self._under_way.clear()
+        self._alone.clear()
+        self._gone, self._holder = self._holder or self._gone, None
 
     # passing on
 
@@ -129,7 +143,7 @@ class News:
         except StoreError as error:
             logger.warning("what was done last is left for others to pass on: %s", trace(error))
 
-    def _turn(self, holder: str, told: Sequence[Told], sessions: Sequence[int]) -> None:
+    def _turn(self, holder: str, era: int, told: Sequence[Told], sessions: Sequence[int]) -> None:
         """Note what was told and claim the next sessions, and have those passed on.
 
         One that changed meanwhile is claimed again at once, unless others wait for their turn.
@@ -150,9 +164,11 @@ class News:
             held = self._store.read(partial(news.held, worker=holder))
             claimed, self._unsure = [one for one in held if one not in self._under_way], False
         self._note_each(holder, [one for one in told if one.session_id in self._alone])
-        for session_id in claimed:
-            self._under_way.add(session_id)
-            self._threads.submit(partial(self._pass_on, session_id, self._era))
+        with self._lock:
+            if era == self._era:  # else all was let go of meanwhile, and these go with the lease
+                self._under_way.update(claimed)
+                for session_id in claimed:
+                    self._threads.submit(partial(self._pass_on, session_id, era))
 
     def _noted(self, transaction: Transaction, holder: str, told: Sequence[Told], sessions: Sequence[int]) -> list[int]:
         changed = [

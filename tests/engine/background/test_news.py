@@ -10,9 +10,9 @@ import pytest
 from pydantic import BaseModel
 
 from engine import Change, World, action, after, on_change
-from engine.background import hearing
+from engine.background import hearing, hooked
 from engine.background.hearing import ATTEMPTS, LONGEST_PAUSE
-from engine.background.news import SESSIONS, THREADS
+from engine.background.news import SESSIONS, THREADS, News
 from engine.background.worker import Worker
 from engine.dispatch import Dispatcher
 from engine.errors import DefinitionError
@@ -21,7 +21,7 @@ from engine.operations import Call
 from engine.store import consumers, owed, positions
 from engine.store.records import Record, Transaction
 from engine.types import LOCAL, OPERATOR
-from tests.hearing import SECONDS, Process, hooks_of, passing
+from tests.hearing import SECONDS, After, Process, hooks_of, passing
 
 HOUR = timedelta(hours=1)
 Dispatchers = Callable[..., Dispatcher]
@@ -351,6 +351,24 @@ def test_who_dies_before_it_noted_what_was_heard_has_it_heard_again(running: Run
     one.job.let_go()
     one.job.close()
     assert quick.of(session) == [1, 2, 3] and heard(two, session)["ear"] == consumers.Heard(3)
+
+
+def test_a_lease_that_is_lost_in_a_look_has_nobody_hear(running: Running) -> None:
+    ear = Ear()
+    process = running(ear.hook)
+    store, registry = After(process.dispatcher.store), process.dispatcher.registry
+    job = News(store, registry, {hooked.KIND: hooked.serving(registry)})  # type: ignore[arg-type]
+    store.then = job.let_go
+    session = started(process)
+    job.look(process.worker)
+    assert count(process, "claim") == 1  # until the lease is given back
+    job.look(process.worker)
+    job.close()
+    assert not ear.began.acquire(timeout=0.2)
+    process.die()
+    with passing(process.dispatcher) as another:
+        another.finish()
+    assert ear.of(session) == [1]
 
 
 def test_what_one_heard_whose_claim_is_gone_is_not_noted(running: Running) -> None:

@@ -2,22 +2,25 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
 
-from engine.background.deliveries import sweep_delivered
+from engine.background.deliveries import Deliveries, sweep_delivered
 from engine.cli.serve import configure_logging
 from engine.errors import NotFound, Refused, StoreError
 from engine.keys import Keys
+from engine.outbound import Outbound
 from engine.store import deliveries, webhooks, workers
 from engine.store.stores import Store
 from engine.types import LOCAL
 from engine.webhooks import JITTER, SCHEDULE, Webhook
-from tests.engine.background.conftest import Post
-from tests.engine.background.receiving import ENDLESS, Received, Receiver, Reply
+from tests.engine.background.conftest import HERE, Post
+from tests.engine.background.receiving import ENDLESS, SECONDS, Received, Receiver, Reply
+from tests.hearing import After
 
 PostOf = Callable[..., Post]
 OK, BROKEN = Reply(), Reply(500)
@@ -472,10 +475,54 @@ def test_what_was_let_go_is_not_noted_and_comes_again(post_of: PostOf, receiver:
     assert receiver.has(1)
     post.job.let_go()
     held.set()
+    post.store.write(lambda tx: workers.leave(tx, post.holder))
+    post.holder = post.enter()
     post.settle()
     (one,) = post.log()
     assert len(receiver.received) == 2 and receiver.received[0].id == receiver.received[1].id == one.id
     assert (one.state, len(one.attempts)) == ("done", 1)
+
+
+def test_lease_that_is_lost_in_a_look_begins_nothing(post_of: PostOf, receiver: Receiver) -> None:
+    post = post_of()
+    post.add(receiver.url)
+    post.start()
+    post.pass_news()
+    store = After(post.store)
+    job = Deliveries(store, Outbound(HERE))  # type: ignore[arg-type]
+    store.then = job.let_go
+    job.look(post.holder)
+    job.soon()
+    job.look(post.holder)
+    assert post.count("delivery where worker_id is not null") == 1  # until the lease is given back
+    job.close()
+    assert not receiver.received
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_letting_go_waits_for_no_database(post_of: PostOf, receiver: Receiver) -> None:
+    post, held, began = post_of(), threading.Event(), threading.Event()
+    post.add(receiver.url)
+    post.start()
+    post.pass_news()
+    store, answered = After(post.store), threading.Event()
+    receiver.answer = lambda received: Reply(held=answered)
+    job = Deliveries(store, Outbound(HERE))  # type: ignore[arg-type]
+    job.look(post.holder)
+
+    def wait() -> None:
+        began.set()
+        held.wait(SECONDS)
+
+    store.then = wait
+    answered.set()
+    assert began.wait(SECONDS)
+    before = time.monotonic()
+    job.let_go()
+    took = time.monotonic() - before
+    held.set()
+    job.close()
+    assert took < 1.0
 
 
 def test_process_that_ends_waits_a_little_and_gives_the_rest_back(post_of: PostOf, receiver: Receiver) -> None:
