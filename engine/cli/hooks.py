@@ -8,7 +8,7 @@ import typer
 from rich.text import Text
 
 from engine.application import opened
-from engine.background.hooked import KIND
+from engine.background.hooked import KIND, make_known
 from engine.cli import output, reading
 from engine.cli.inspect import AsJson
 from engine.cli.reporting import settings_from
@@ -113,11 +113,13 @@ def skip_change(
 def forget_hook(name: Name, as_json: AsJson = False) -> None:
     """Forget a hook that no code declares any more, with how far it was; one that is loaded begins anew."""
 
-    def work(transaction: Transaction, record: Record | None) -> bool:
+    def work(transaction: Transaction) -> None:
         _hook(transaction, name)
-        return consumers.forget(transaction, name)
+        consumers.forget(transaction, name)
 
-    _carried_out("hooks.forget", None, work)
+    with opened(settings_from()) as dispatcher:
+        Line("hooks.forget").around(lambda: dispatcher.store.write(work))
+        make_known(dispatcher.store, dispatcher.registry)  # a server that has it loaded would not miss it
     _say(f"{name} is forgotten.", {"hook": name}, as_json=as_json)
 
 

@@ -1,7 +1,9 @@
 """hooks at the command line: what it lists, and how a hook that failed goes on."""
 
+import contextlib
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,3 +93,13 @@ def test_a_hook_is_forgotten(run: Run, session: str) -> None:
     assert NAME not in listed(run)
     gone = run("hooks", "show", NAME)
     assert gone.returncode == 1 and f"There is no hook '{NAME}'" in gone.stderr
+
+
+@sqlite
+def test_a_hook_that_is_loaded_begins_anew_as_soon_as_it_is_forgotten(run: Run, session: str, tmp_path: Path) -> None:
+    name = "worlds.counter.log_change"
+    before = listed(run)[name]["since"]
+    assert run("hooks", "forget", name).returncode == 0
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "turnkeeper.db")) as database:
+        ((since,),) = database.execute("select since from consumer where name = ?", (name,)).fetchall()
+    assert since > before
