@@ -52,6 +52,10 @@ class Clock:
             self._fire(handle)
         return 0.0 if due else min([OFTEN, *((at - now) / timedelta(seconds=1) for _, at in found if at > now)])
 
+    def step_back(self, holder: str) -> float:
+        """Nothing is under way between two looks."""
+        return OFTEN
+
     def let_go(self) -> None:
         """Nothing is under way between two looks."""
 

@@ -110,6 +110,13 @@ class Deliveries:
         later = [(at - now).total_seconds() for at in due.values() if at is not None and at > now]
         return min((EVERY, *later))
 
+    def step_back(self, holder: str) -> float:
+        """Let what is under way arrive, and take nothing more."""
+        self._open = False
+        if not any(self._lanes.values()) and self._store.read(partial(deliveries.holds, worker=holder)):
+            self._store.write(partial(deliveries.give_back, worker=holder))
+        return EVERY
+
     def let_go(self) -> None:
         """End what is under way; it is not noted."""
         with self._lock:

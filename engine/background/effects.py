@@ -95,6 +95,10 @@ class Effects:
         finally:
             self._free(room - begun)
 
+    def step_back(self, holder: str) -> float:
+        """What is under way ends, and is reported by itself."""
+        return IDLE
+
     def let_go(self) -> None:
         """Cancel what is under way; nothing of it is reported, since whoever reports must hold it."""
         self._holder = None

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from engine.background.consuming import Kinds
-from engine.background.finding import Finder, Found
+from engine.background.finding import PAUSE, Finder, Found
 from engine.background.hearing import Step, Told, failed, pass_on
 from engine.background.threads import Threads
 from engine.errors import StoreError
@@ -67,6 +67,7 @@ class News:
         self._gone: str | None = None
         self._era = 0
         self._ends = False
+        self._backs = False
         self._unsure = False
         self._next_at = 0.0
 
@@ -82,6 +83,7 @@ class News:
         era = self._begun(holder)
         if era is None:
             return PACE
+        self._backs = False
         time.sleep(max(0.0, self._next_at - time.monotonic()))
         self._came.clear()
         found = self._store.read(self._found)
@@ -96,6 +98,18 @@ class News:
             return found.pause
         return 0.0
 
+    def step_back(self, holder: str) -> float:
+        """Have what was claimed be passed on and noted, so that others may claim these sessions."""
+        if holder != self._holder or not (self._under_way or self._unsure):
+            return PAUSE
+        self._backs = True
+        self._came.clear()
+        if (told := self._taken()) or self._unsure:
+            self._turn(holder, self._era, told, ())
+        else:
+            self._came.wait(WAIT)
+        return 0.0
+
     def let_go(self) -> None:
         """Forget what is under way: what comes of it is not noted."""
         with self._lock:
@@ -103,7 +117,8 @@ class News:
 
     def close(self) -> None:
         """Pass on what there is for a moment more, and note what comes of it, for as long as there is patience."""
-        self._finish()
+        if not self._backs:
+            self._finish()
         self._ends = True
         self._threads.close()
         until = time.monotonic() + PATIENCE
@@ -174,7 +189,7 @@ class News:
         changed = [
             one.session_id for one in sorted(told, key=lambda one: one.session_id) if _note(transaction, holder, one)
         ]
-        has_room = not self._ends and len(sessions) < SESSIONS - len(self._under_way)
+        has_room = not (self._ends or self._backs) and len(sessions) < SESSIONS - len(self._under_way)
         wanted = [*sessions, *changed] if has_room else sessions
         return news.claim(transaction, holder, wanted) if wanted else []
 

@@ -111,6 +111,10 @@ class Sweeping:
         self._begins_at = time.monotonic() + EVERY_SECONDS
         return EVERY_SECONDS
 
+    def step_back(self, holder: str) -> float:
+        """Nothing is under way between two looks."""
+        return EVERY_SECONDS
+
     def let_go(self) -> None:
         """Nothing is held: what two processes tidy up at a time is tidied up once."""
 

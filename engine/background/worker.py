@@ -1,6 +1,6 @@
 """The worker of a process: it keeps a lease, and looks again and again whether there is something to do.
 
-`serve` goes first; other processes work only while none of it lives. A lease
+`serve` goes first; other processes begin nothing while one of it lives. A lease
 is a row that is renewed three times before it ends, and deleted at exit; whoever
 cannot renew it lets go of everything before another may take it.
 """
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 
 
 class Job(Protocol):
-    """Something that is done in the background: `look` and `close` are called by one thread of its own."""
+    """Something that is done in the background: a thread of its own calls `look`, `step_back` and `close`."""
 
     name: str
 
@@ -46,6 +46,9 @@ class Job(Protocol):
 
     def look(self, holder: str) -> float:
         """Do, or begin, what there is to do, in the name of that worker; after how many seconds to look again."""
+
+    def step_back(self, holder: str) -> float:
+        """Others go first by now: note what that worker has under way, and begin nothing; when to do so again."""
 
     def let_go(self) -> None:
         """The lease is lost: end what is under way, and report nothing of it. Comes from any thread, also in a look."""
@@ -103,7 +106,12 @@ class Worker:
     @property
     def holder(self) -> str | None:
         """Under which id this process may take work now; None if it may not."""
-        return self._holder if self._goes_first and time.monotonic() < self._holds_until else None
+        return self.lessee if self._goes_first else None
+
+    @property
+    def lessee(self) -> str | None:
+        """Under which id this process has a lease, even if others go first; None if it has none."""
+        return self._holder if time.monotonic() < self._holds_until else None
 
     def tell(self, change: Change) -> None:
         """Have the jobs that a change concerns look at once; returns at once."""
@@ -193,11 +201,11 @@ class _Post:
         self.attempt(self.job.close)
 
     def _look(self) -> float:
-        holder = self._worker.holder
-        if holder is None or self._worker.ended:
+        holder, lessee = self._worker.holder, self._worker.lessee
+        if lessee is None or self._worker.ended:
             return AFTER_ERROR
         try:
-            return self.job.look(holder)
+            return self.job.step_back(lessee) if holder is None else self.job.look(holder)
         except Exception as error:  # whatever it is, the next look may be better
             logger.error("%s: a look failed: %s", self.job.name, trace(error))
             return AFTER_ERROR

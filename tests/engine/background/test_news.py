@@ -1,6 +1,7 @@
 """News is passed on: at least once, in order, from a position of each hook's own, whoever dies and whatever fails."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
@@ -105,6 +106,19 @@ def started(process: Process, ticks: int = 0) -> str:
 def tick(process: Process, session: str, times: int = 1) -> None:
     for _ in range(times):
         process.dispatcher.dispatch(Call(principal=LOCAL, world="tally", action="tick", session=session))
+
+
+def job_of(dispatcher: Dispatcher) -> News:
+    hooked.make_known(dispatcher.store, dispatcher.registry)
+    return News(dispatcher.store, dispatcher.registry, {hooked.KIND: hooked.serving(dispatcher.registry)})
+
+
+def until(done: Callable[[], bool]) -> None:
+    """Wait until something is so."""
+    end, pause = time.monotonic() + SECONDS, threading.Event()
+    while not done():
+        assert time.monotonic() < end
+        pause.wait(0.02)
 
 
 def touched(process: Process, session: str | None = None) -> str:
@@ -394,6 +408,21 @@ def test_two_processes_share_the_sessions(running: Running) -> None:
     mine.may.set()
     one.finish()
     assert len(mine.heard) == SESSIONS and sorted(mine.heard + yours.heard) == sorted((name, 1) for name in sessions)
+
+
+def test_who_serves_gets_the_sessions_of_who_worked_before_it_came(dispatcher_of: Dispatchers) -> None:
+    mine, yours = Ear(), Ear()
+    mine.may.clear()
+    first, second = (dispatcher_of(Tally, hooks=hooks_of(ear.hook)) for ear in (mine, yours))
+    with Worker(first.store, "stdio", [job_of(first)], timedelta(seconds=2)) as worker:
+        session = first.start(LOCAL, "tally").session
+        assert mine.began.acquire(timeout=SECONDS)
+        with Worker(second.store, "serve", [job_of(second)], HOUR):
+            until(lambda: worker.holder is None)
+            mine.may.set()
+            second.dispatch(Call(principal=LOCAL, world="tally", action="tick", session=session))
+            until(lambda: bool(yours.heard))
+            assert mine.of(session) == [1] and yours.of(session) == [2]
 
 
 def test_a_hook_that_is_not_loaded_here_waits_for_who_has_it(running: Running) -> None:

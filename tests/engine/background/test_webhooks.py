@@ -483,6 +483,22 @@ def test_what_was_let_go_is_not_noted_and_comes_again(post_of: PostOf, receiver:
     assert (one.state, len(one.attempts)) == ("done", 1)
 
 
+def test_who_steps_back_ends_what_it_began_and_takes_nothing_more(post_of: PostOf, receiver: Receiver) -> None:
+    post, held = post_of(), threading.Event()
+    post.add(receiver.url)
+    receiver.answer = lambda received: Reply(held=held)
+    session = post.start()
+    post.act(session)
+    post.pass_news()
+    post.job.look(post.holder)
+    assert receiver.has(1)
+    post.job.step_back(post.holder)
+    held.set()
+    post.job.close()
+    assert told(receiver) == [(session, 1)] and [one.state for one in post.log()] == ["done", "waiting"]
+    assert post.count("delivery where worker_id is not null") == 0
+
+
 def test_lease_that_is_lost_in_a_look_begins_nothing(post_of: PostOf, receiver: Receiver) -> None:
     post = post_of()
     post.add(receiver.url)

@@ -26,6 +26,7 @@ class Watch:
         self.holders: list[str] = []
         self.looked = threading.Semaphore(0)
         self.released = threading.Event()
+        self.stepped_back = threading.Event()
         self.closed = threading.Event()
         self._trouble = trouble
 
@@ -38,6 +39,10 @@ class Watch:
         if self._trouble is not None:
             trouble, self._trouble = self._trouble, None
             raise trouble
+        return 0.05
+
+    def step_back(self, holder: str) -> float:
+        self.stepped_back.set()
         return 0.05
 
     def let_go(self) -> None:
@@ -76,6 +81,14 @@ def test_who_serves_goes_first_and_others_work_when_it_is_gone(store_of: Callabl
             assert first.has_looked(5) and not other.holders
             serving.close()
             assert other.has_looked(2)
+
+
+def test_who_works_steps_back_when_one_that_serves_comes(store_of: Callable[..., Store]) -> None:
+    store, first, other = store_of(), Watch(), Watch()
+    with Worker(store_of(), "stdio", [other], timedelta(seconds=2)):
+        assert other.has_looked()
+        with Worker(store, "serve", [first], LONG):
+            assert other.stepped_back.wait(SECONDS) and first.has_looked() and not other.released.is_set()
 
 
 def test_two_that_serve_work_side_by_side(store_of: Callable[..., Store]) -> None:
