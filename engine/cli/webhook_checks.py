@@ -10,6 +10,9 @@ from engine.outbound import Barred, Outbound, checked
 from engine.registry import Registry
 from engine.webhooks import is_pattern, is_wanted
 
+_OF_NO_EVENT = ("fork", "on_copy")
+"""A copy is begun with another session's past, of which nobody is told."""
+
 
 def check_url(outbound: Outbound, url: str) -> None:
     """Insist that a URL may be asked, as of now. Raises InvalidArguments, Refused."""
@@ -33,7 +36,7 @@ def check_url(outbound: Outbound, url: str) -> None:
 
 def checked_types(types: Sequence[str], registry: Registry) -> list[str]:
     """Types of which each names some event there is here. Raises InvalidArguments."""
-    made = [name for name in OPERATION_NAMES if name != "on_copy"]
+    made = [name for name in OPERATION_NAMES if name not in _OF_NO_EVENT]
     events = [f"{world}.{name}" for world, one in registry.worlds.items() for name in (*one.actions, *made)]
     for pattern in types:
         if not is_pattern(pattern) or not any(is_wanted([pattern], event) for event in events):

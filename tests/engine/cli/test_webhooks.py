@@ -154,7 +154,7 @@ def test_an_address_that_is_not_asked_is_refused_at_once(run: Run, url: str, cod
     assert answered(run, "list") == {"webhooks": []}
 
 
-@pytest.mark.parametrize("types", ["counter.fly", "fly.*", "counter", "counter.a b", "*.on_copy", ""])
+@pytest.mark.parametrize("types", ["counter.fly", "fly.*", "counter", "counter.a b", "*.on_copy", "*.fork", ""])
 def test_a_type_of_nothing_is_refused(run: Run, receiver: Receiver, types: str) -> None:
     done = run("webhooks", "add", receiver.url, "--types", types, env=HERE)
     assert done.returncode == 2 and "names no event of a world here" in done.stderr and "cart.pay" in done.stderr
