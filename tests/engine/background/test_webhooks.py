@@ -299,6 +299,17 @@ def test_nobody_there_is_a_failure(post_of: PostOf, receiver: Receiver) -> None:
     assert post.log()[0].attempts[0].error == "nobody answers there"
 
 
+@pytest.mark.parametrize("hour", ["00", "9" * 30])
+def test_time_to_wait_that_is_none_is_not_heeded(post_of: PostOf, receiver: Receiver, hour: str) -> None:
+    post = post_of()
+    post.add(receiver.url)
+    later = {"retry-after": f"Mon, 01 Jan {'9' * 30} {hour}:00:00 GMT"}
+    receiver.answer = lambda received: Reply(503, later) if len(receiver.received) == 1 else OK
+    post.start()
+    post.settle()
+    assert len(receiver.received) == 1 and [one.status for one in post.log("waiting")[0].attempts] == [503]
+
+
 def test_gone_disables_and_what_waits_goes_out_once_it_is_enabled(post_of: PostOf, receiver: Receiver) -> None:
     post = post_of()
     webhook, _ = post.add(receiver.url)
