@@ -113,7 +113,8 @@ class Deliveries:
     def step_back(self, holder: str) -> float:
         """Let what is under way arrive, and take nothing more."""
         self._open = False
-        if not any(self._lanes.values()) and self._store.read(partial(deliveries.holds, worker=holder)):
+        is_still = holder == self._holder and not any(self._lanes.values())
+        if is_still and self._store.read(partial(deliveries.holds, worker=holder)):
             self._store.write(partial(deliveries.give_back, worker=holder))
         return EVERY
 
