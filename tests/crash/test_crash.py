@@ -34,7 +34,8 @@ KILLS = int(os.environ.get("CRASH_KILLS", "100"))
 OUTAGES = max(5, KILLS // 50)
 """Of PostgreSQL itself, which takes seconds to come back."""
 LATER = ("hook_", "news_", "effect_", "webhook_", "timer_")
-"""How the points begin that these servers never reach: what comes after the commit is killed in tests of its own."""
+POINTS = tuple(sorted(name for name in NAMES if not name.startswith(LATER)))
+"""Where these servers are killed; what comes after the commit is killed in tests of its own."""
 CLIENTS = 8
 SESSIONS = 4
 FORKING = multiprocessing.get_context("forkserver")
@@ -58,11 +59,10 @@ class Trial:
 
     def kills(self, number: int) -> None:
         """Rounds of which every other one ends at a named point, and every fifth is over HTTP."""
-        points = sorted(name for name in NAMES if not name.startswith(LATER))
         for turn in islice(self.turns, number):
             kind = "http" if turn % 5 == 4 else "lines"
             if turn % 2:
-                self.killed_at(points[turn // 2 % len(points)], kind)
+                self.killed_at(POINTS[turn // 2 % len(POINTS)], kind)
             else:
                 self.killed_at_random(kind)
 
@@ -144,7 +144,7 @@ def test_servers_killed_on_sqlite_lose_nothing_and_do_nothing_twice(tmp_path: Pa
     with closing(SQLITE.connect(str(file))) as connection:
         assert connection.execute("pragma integrity_check").fetchall() == [("ok",)]
         assert connection.execute("pragma foreign_key_check").fetchall() == []
-    assert set(trial.ended) == {*NAMES, "random"} and trial.ended.total() == KILLS
+    assert set(trial.ended) == {*POINTS, "random"} and trial.ended.total() == KILLS
 
 
 def test_servers_killed_on_postgresql_lose_nothing_and_do_nothing_twice(durable_server: PostgresServer) -> None:
@@ -154,7 +154,7 @@ def test_servers_killed_on_postgresql_lose_nothing_and_do_nothing_twice(durable_
         trial.outage(lambda: durable_server.stop("immediate"), durable_server.start)
     assert trial.found() == []
     assert damage(trial.url) == []
-    assert set(trial.ended) == {*NAMES, "random", "outage"} and trial.ended.total() == KILLS
+    assert set(trial.ended) == {*POINTS, "random", "outage"} and trial.ended.total() == KILLS
 
 
 def damage(url: str) -> list[tuple[object, ...]]:
