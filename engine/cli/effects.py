@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from engine.cli import output, reading
 from engine.cli.inspect import AsJson
 from engine.cli.reporting import settings_from
 from engine.errors import NotFound, Refused
+from engine.registry import Registry
 from engine.store import effects
 from engine.store.effects import Taken
 from engine.store.records import Transaction
@@ -71,12 +71,16 @@ def list_effects(
 def retry_effect(effect: Number, as_json: AsJson = False) -> None:
     """Have an effect that is parked, or waits for its next attempt, tried at once; what it gave is only reported."""
 
-    def work(transaction: Transaction) -> Taken:
+    def work(transaction: Transaction, registry: Registry) -> None:
         found = _found(transaction, effect, reading.OPEN, "tried again")
-        row = found.row
-        span = datetime.fromisoformat(row.deadline_at) - datetime.fromisoformat(row.created_at)
-        effects.resume(transaction, row, span)
-        return found
+        world = registry.definition(found.world)
+        one = None if world is None else world.effects.get(found.row.name)
+        if one is None:
+            raise NotFound(
+                f"No code that is loaded here has the effect {found.row.name} of {found.world}.",
+                hint="Set TURNKEEPER_WORLDS_PATH as for the server, or install what has it.",
+            )
+        effects.resume(transaction, found.row, one.deadline)
 
     _changed(effect, work, "waits, to be tried at once", as_json=as_json)
 
@@ -84,11 +88,10 @@ def retry_effect(effect: Number, as_json: AsJson = False) -> None:
 def drop_effect(effect: Number, as_json: AsJson = False) -> None:
     """Give an effect up that waits or is parked: nothing is done about it any more, and its session hears nothing."""
 
-    def work(transaction: Transaction) -> Taken:
+    def work(transaction: Transaction, registry: Registry) -> None:
         found = _found(transaction, effect, reading.OPEN, "dropped")
         said = "dropped by the operator" if found.row.error is None else f"dropped by the operator: {found.row.error}"
         effects.end(transaction, effect, "cancelled", error=said)
-        return found
 
     _changed(effect, work, "is dropped", as_json=as_json)
 
@@ -119,9 +122,9 @@ def _found(transaction: Transaction, effect: int, states: tuple[str, ...], what:
     return found
 
 
-def _changed(effect: int, work: Callable[[Transaction], Taken], said: str, *, as_json: bool) -> None:
+def _changed(effect: int, work: Callable[[Transaction, Registry], None], said: str, *, as_json: bool) -> None:
     with opened(settings_from()) as dispatcher:
-        dispatcher.store.write(work)
+        dispatcher.store.write(lambda tx: work(tx, dispatcher.registry))
         now = dispatcher.store.read(lambda tx: effects.find(tx, effect))
     logger.info("effect=%d by=operator outcome=%s", effect, said)
     if as_json:

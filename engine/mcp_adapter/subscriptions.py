@@ -22,7 +22,6 @@ from engine.mcp_adapter.catalog import Address, Catalog
 from engine.mcp_adapter.listening import listened
 from engine.mcp_adapter.subscriber import Send, Subscriber
 from engine.registry import Registry
-from engine.resources import BUILT_IN
 from engine.store.stores import Store
 from engine.types import Change, Principal
 
@@ -237,15 +236,6 @@ class Hub:
             and principal.reaches(world, handle)
             and (definition is None or definition.is_for(principal))
         )
-
-
-def topics(registry: Registry, change: Change) -> Iterable[Topic]:
-    """What a change touched: its session's resources, also as its person's main session."""
-    definition = registry.worlds[change.world]
-    tables = definition.tables if change.adopted else frozenset(row.table for row in (*change.rows, *change.shared))
-    names = [*BUILT_IN, *(name for name, found in definition.resources.items() if found.touched_by(tables))]
-    owners = [change.session] + ([] if change.main_of is None else [main_of(change.world, change.main_of)])
-    return [(owner, name) for owner in owners for name in names]
 
 
 async def topic_of(dispatcher: Dispatcher, principal: Principal, address: Address) -> Topic:

@@ -15,7 +15,6 @@ from sqlmodel import CheckConstraint, Field
 from engine import Change, Refused, Row, SharedRow, World, action, on_enter, on_exit, resource
 from engine.dispatch import Dispatcher
 from engine.errors import DefinitionError, InvalidArguments
-from engine.mcp_adapter.subscriptions import topics
 from engine.operations import Call
 from engine.registry import Registry
 from engine.store.records import Transaction
@@ -286,8 +285,10 @@ def test_a_change_of_nothing_cannot_hide_a_change_of_shared_rows(house: Dispatch
 
 
 def test_a_change_of_shared_rows_concerns_the_resources_made_of_them(house: Dispatcher) -> None:
-    found = topics(house.registry, change_of(act(house, "grab", room=1)))
-    assert {name for _, name in found} == {"state", "history", "diagram", "diagram.svg", "house"}
+    change = change_of(act(house, "grab", room=1))
+    tables = frozenset(row.table for row in (*change.rows, *change.shared))
+    resources = house.registry.worlds[change.world].resources
+    assert {name for name, resource in resources.items() if resource.touched_by(tables)} == {"house"}
 
 
 def test_many_take_from_few_and_none_is_taken_twice(house: Dispatcher) -> None:

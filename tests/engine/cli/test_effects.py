@@ -75,6 +75,8 @@ def test_effects_lists_what_waits_or_is_parked(run: Run, bell: tuple[str, dict[s
 
 def test_a_parked_effect_is_tried_again_or_dropped(run: Run, bell: tuple[str, dict[str, str]]) -> None:
     _, env = bell
+    unknown = run("effects", "retry", "1")
+    assert unknown.returncode == 1 and "No code that is loaded here has the effect ring of bell" in unknown.stderr
     assert run("effects", "retry", "1", env=env).stdout == "Effect 1 waits, to be tried at once.\n"
     assert listed(run, env) == [(1, "waiting"), (2, "waiting")]
     dropped = json.loads(run("effects", "drop", "1", "--json", env=env).stdout)["effect"]
