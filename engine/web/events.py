@@ -31,8 +31,8 @@ MOST = 1_000
 """Streams of one process at a time."""
 MOST_EACH = 32
 """Streams of one principal at a time, in one process."""
-AT_ONCE = 100
-"""Entries that are read at once."""
+AT_ONCE = 20
+"""Entries that are read at once: what a reader that does not read keeps in memory."""
 HEADERS = {
     "Cache-Control": "no-store",
     "X-Accel-Buffering": "no",
