@@ -126,8 +126,8 @@ def test_the_shortest_way_to_each_state_is_told(run: Run) -> None:
     assert "a session starts there" in text
     ways = json.loads(run("check", "cart", "--paths", "--json").stdout)["paths"]["cart"]
     assert ways["open"] == []
-    assert ways["payment_declined"] == ["checkout [has_lines]", "decline"]
-    assert ways["paid"] == ["checkout [has_lines]", "pay"]
+    assert ways["payment_declined"] == ["checkout [has_lines]", "pay", "decline"]
+    assert ways["paid"] == ["checkout [has_lines]", "pay", "record_payment [is_what_it_costs]"]
 
 
 def test_a_way_says_what_the_session_does_by_itself_if_guards_allow(run: Run, tmp_path: Path) -> None:
