@@ -30,8 +30,11 @@ SESSIONS = 64
 """Sessions that are claimed at most."""
 THREADS = 8
 """Sessions that are passed on at a time."""
-PACE = 0.02
-"""Seconds from one transaction of this job to the next, so that changes in quick succession are noted together."""
+PACE = 0.1
+"""Seconds from one transaction of this job to the next, so that changes in quick succession are noted together.
+
+Not where there is more to hear than a turn takes.
+"""
 WAIT = 0.25
 """Seconds that a look waits for what is under way, at most."""
 LAST = 0.8
@@ -173,7 +176,8 @@ class News:
             raise
         if together:
             reach("news_finished")
-        self._next_at = time.monotonic() + (PACE if len(claimed) < SESSIONS // 2 else 0.0)
+        is_full = len(claimed) >= SESSIONS // 2 or any(map(_has_more, together))
+        self._next_at = time.monotonic() + (0.0 if is_full else PACE)
         self._end(together)
         if self._unsure:  # the write before may have claimed, though it seemed to fail
             held = self._store.read(partial(news.held, worker=holder))
@@ -242,6 +246,13 @@ class News:
         if self._spread is not None and any(step.spreader is not None for one in told for step in one.steps):
             self._spread()
         self._under_way.difference_update(one.session_id for one in told)
+
+
+def _has_more(told: Told) -> bool:
+    """Whether a consumer that came on has more to hear."""
+    return told.record is not None and any(
+        step.at.revision < step.heard.revision < told.record.revision and not step.heard.attempts for step in told.steps
+    )
 
 
 def _note(transaction: Transaction, holder: str, told: Told) -> bool:
