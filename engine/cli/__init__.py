@@ -67,15 +67,13 @@ class Group:
 
 
 GROUPS: Mapping[str, Mapping[str, Group]] = {
-    "Care": {
-        "timers": Group("What sessions wait for.", {"list": list_timers, "resume": resume_timers}),
+    "After the commit": {
+        "timers": Group("What sessions wait for.", {"list": list_timers, "resume": resume_timers}, lists=True),
         "effects": Group(
             "What sessions asked for outside, such as payments: effects [H], and what became of each.",
             {"list": list_effects, "retry": retry_effect, "drop": drop_effect},
             lists=True,
         ),
-    },
-    "After the commit": {
         "hooks": Group(
             "Hooks: which there are, and where they wait, fail or are parked.",
             {"list": list_hooks, "show": show_hook, "resume": resume_hook, "skip": skip_change, "forget": forget_hook},
@@ -95,6 +93,7 @@ GROUPS: Mapping[str, Mapping[str, Group]] = {
                 "deliveries": list_deliveries,
                 "replay": replay_deliveries,
             },
+            lists=True,
         ),
     },
     "Who may": {
