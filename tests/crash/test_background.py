@@ -40,6 +40,8 @@ POINTS = (
     "webhook_sent",
     "webhook_noted",
 )
+TURNS = {"after_commit": 12, "news_finished": 1}
+"""At which time that a point is reached the process ends, if it is not the third."""
 CASES = [
     (database, point)
     for place, point in enumerate(POINTS)
@@ -189,7 +191,7 @@ def check(place: Place, served: Served) -> None:
 @pytest.mark.parametrize(("database", "point"), CASES, indirect=["database"])
 def test_a_process_that_is_killed_after_a_commit_loses_nothing_of_what_follows(place: Place, point: str) -> None:
     port = free_port()
-    served = place.start(port, **{VARIABLE: f"{point}@{3 if point != 'after_commit' else 12}"})
+    served = place.start(port, **{VARIABLE: f"{point}@{TURNS.get(point, 3)}"})
     try:
         asked = 0
         while asked < ERRANDS and ask(served, asked):
