@@ -6,8 +6,8 @@ from engine.content import Audio, Embedded, Image, Link, Reply, Text
 from engine.effects import EffectCall, Failed, effect
 from engine.errors import Refused
 from engine.hooks import after, on_change
+from engine.models import HistoryRow, Part, Row
 from engine.resources import prompt, resource
-from engine.rows import Row
 from engine.shared_rows import SharedRow
 from engine.states import Compound, Final, History, Parallel
 from engine.transitions import done, on_enter, on_exit, transition
@@ -27,10 +27,12 @@ __all__ = [
     "Final",
     "Form",
     "History",
+    "HistoryRow",
     "Image",
     "Link",
     "No",
     "Parallel",
+    "Part",
     "Principal",
     "Refused",
     "Reply",

@@ -11,10 +11,10 @@ from typing import Any, TypeAlias, TypeVar
 from sqlalchemy import Table, insert, select
 
 from engine.definition import Definition
+from engine.models import values_of
 from engine.pasts import Laid, Overlay, count_rows, shown_by, taken_back
 from engine.present import model_of
 from engine.references import Placed, Values, in_circle, row_groups, table_groups
-from engine.rows import values_of
 from engine.store.hidden import SNAPSHOT, size_of
 from engine.store.records import Entry, Record, Transaction
 

@@ -22,9 +22,9 @@ from engine.charting import chart_of
 from engine.charts import Chart
 from engine.effects import Effect
 from engine.errors import ChartError, DefinitionError, Fault
+from engine.models import HistoryRow, Part, Row, check_row, fit_row, snake
 from engine.outcomes import build_effects
 from engine.resources import PROMPT_MARK, RESOURCE_MARK, Prompt, Resource, build_prompt, build_resource, uri_shape
-from engine.rows import Row, check_row, fit_row, snake
 from engine.shared_rows import Seed, SharedRow, check_shared
 from engine.signatures import refuse_async, refuse_secrets, signature_model
 from engine.soundness.faults import Problem, problems
@@ -64,6 +64,7 @@ OWN_NAMES = (
     "random",
     "revision",
     "rows",
+    "select",
     "session",
     "shared",
     "state",
@@ -133,6 +134,16 @@ class Definition:
     def tables(self) -> frozenset[str]:
         """The names of its tables, the shared ones among them."""
         return frozenset(str(row.__tablename__) for row in (*self.rows, *self.shared))
+
+    @property
+    def keeps_history(self) -> bool:
+        """Whether its rows are themselves history."""
+        return any(issubclass(row, HistoryRow) for row in self.rows)
+
+    @property
+    def parts(self) -> type[Part] | None:
+        """The table of what was written ahead."""
+        return next((row for row in self.rows if issubclass(row, Part)), None)
 
     @property
     def shared_tables(self) -> frozenset[str]:
@@ -243,6 +254,7 @@ def _check(definition: Definition) -> None:
     for row in definition.rows:
         check_row(row)
         fit_row(row)
+    _check_history(definition)
     for shared in definition.shared:
         check_shared(shared, definition.shared_tables)
         fit_row(shared)
@@ -252,6 +264,23 @@ def _check(definition: Definition) -> None:
     _check_resources(definition)
     if faults := _faults(definition, certain=True):
         raise ChartError(label, faults)
+
+
+def _check_history(definition: Definition) -> None:
+    """Insist that undo can do with all rows alike: all are history, or none. Raises DefinitionError."""
+    label, history = definition.cls.__name__, [row for row in definition.rows if issubclass(row, HistoryRow)]
+    if history and (others := set(definition.rows) - set(history)):
+        raise DefinitionError(
+            f"{label}: {history[0].__name__} is a HistoryRow, and {', '.join(sorted(row.__name__ for row in others))}"
+            " is not.",
+            hint="Undo ends and begins rows of history, and writes others back: make all of a world's rows one kind.",
+        )
+    parts = [row for row in history if issubclass(row, Part)]
+    if len(parts) > 1:
+        raise DefinitionError(
+            f"{label}: {' and '.join(row.__name__ for row in parts)} are both a Part.",
+            hint="One table says which parts stand; give it what is to be known of them.",
+        )
 
 
 def doubts(definition: Definition) -> list[Fault]:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, inspect
 from engine.definition import Definition
 from engine.errors import StoreError
 from engine.migrate import CORE_VERSIONS, config, current, version_table
-from engine.rows import table_of
+from engine.models import table_of
 from engine.store.stores import Store
 
 

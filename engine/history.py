@@ -9,9 +9,12 @@ not shown. What is too large to write back in one transaction is written ahead.
 
 import json
 from dataclasses import dataclass
+from itertools import chain
+from typing import cast
 
 from engine.definition import Definition
 from engine.errors import NotFound, Refused
+from engine.models import HistoryRow
 from engine.present import changes, document_at, model_of, shown_state, state, timers_at
 from engine.rows import Rows
 from engine.store.records import Entry, Images, Record, Transaction
@@ -76,6 +79,8 @@ class Desk:
 
     def write(self, entry: Entry, *, back: bool) -> tuple[tuple[RowChange, ...], int | None]:
         """Write images, or find them written: what was written here, and the row set to show. Raises WriteAhead."""
+        if self.definition.keeps_history:
+            return _retold(self.definition, self.rows, images(self.definition, entry, back=back)), None
         if not many(entry, self.most):
             written = images(self.definition, entry, back=back)
             _write(self.transaction, self.definition, self.rows, written)
@@ -172,7 +177,7 @@ def _taken_back(desk: Desk, entry: Entry) -> tuple[tuple[RowChange, ...], int | 
     """Take the rows of an entry back: what was written, and the row set to show."""
     if entry.adopted is not None:
         return (), desk.transaction.rows_at(desk.record.id, entry.revision - 1)
-    if many(entry, desk.most):
+    if many(entry, desk.most) and not desk.definition.keeps_history:
         earlier = desk.transaction.undone_by(desk.record.id, entry.revision)
         if earlier is not None:
             return (), earlier
@@ -220,6 +225,14 @@ def _write(transaction: Transaction, definition: Definition, rows: Rows, changes
         rows.put(model_of(definition, change.table), change.before, None)
     for change in changes:
         rows.put(model_of(definition, change.table), None, change.after)
+
+
+def _retold(definition: Definition, rows: Rows, changes: tuple[RowChange, ...]) -> tuple[RowChange, ...]:
+    """Have rows that are history end, and others begin: what became of them."""
+    tables = dict.fromkeys(change.table for change in changes)
+    models = {table: cast(type[HistoryRow], model_of(definition, table)) for table in tables}
+    done = (rows.retell(model, [one for one in changes if one.table == table]) for table, model in models.items())
+    return tuple(chain.from_iterable(done))
 
 
 def stacks(transaction: Transaction, record: Record, entry: Entry) -> tuple[int | None, int | None]:

@@ -88,7 +88,7 @@ class Opened:
         self.principal = principal
         self.arguments = arguments
         self.prepared = prepared
-        self.rows = Rows(transaction, record.rows_at)
+        self.rows = Rows(transaction, record.rows_at, record.revision, definition.parts)
         self.configuration = configuration_of(definition.chart, record.state)
         self._situation: Situation | None = None
         self._step: statechart.Step | None = None
@@ -301,7 +301,7 @@ def stored(world: World, before: str | None) -> str | None:
 
 def opened_world(transaction: Transaction, definition: Definition, record: Record, principal: Principal) -> World:
     """A session to look at, in a transaction."""
-    rows = Rows(transaction, record.rows_at)
+    rows = Rows(transaction, record.rows_at, record.revision, definition.parts)
     rows.writable = False
     configuration = configuration_of(definition.chart, record.state)
     world: World = definition.cls(

@@ -13,8 +13,8 @@ from sqlalchemy import Select, func, insert, literal, select
 from engine import configurations
 from engine.definition import Definition
 from engine.history import entry_at, images
+from engine.models import Row, table_of
 from engine.present import bring, document_at, image, model_of, state, timers_at
-from engine.rows import Row, table_of
 from engine.store.hidden import JOURNAL, SNAPSHOT
 from engine.store.records import Images, Record, Transaction
 from engine.timers import Timer

@@ -30,7 +30,7 @@ from sqlmodel import Session as DbSession
 from engine.configurations import Unknown, configuration_of, shown, text_of, upgraded
 from engine.definition import Definition
 from engine.errors import Conflict, Refused
-from engine.rows import Row, table_of
+from engine.models import Row, table_of
 from engine.store.hidden import row_sets_of
 from engine.store.records import Entry, Images, Record, Transaction
 from engine.store.sqlite import SQLITE

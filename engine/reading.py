@@ -241,7 +241,7 @@ class Reader:
                 current = transaction.session_by_id(record.id)
                 _same(current or record, revision if current else -1)
                 bring(transaction, definition, current or record)
-                yield Rows(transaction, record.rows_at)
+                yield Rows(transaction, record.rows_at, record.revision, definition.parts)
 
         configuration = configuration_of(definition.chart, record.state)
         view: World = definition.cls(Situation(record, principal, now, rows, configuration))

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import networkx
 from sqlalchemy import ForeignKeyConstraint, Table
 
-from engine.rows import Row, table_of
+from engine.models import Row, table_of
 
 Values: TypeAlias = Mapping[str, Any]
 """A row's values by column."""

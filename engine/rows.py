@@ -4,77 +4,38 @@ Every write goes through the ORM session of the transaction, where its images
 before and after are taken for the journal; what would go around it is refused.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from pydantic import ValidationError
-from sqlalchemy import (
-    Float,
-    ForeignKeyConstraint,
-    Index,
-    Integer,
-    LargeBinary,
-    Numeric,
-    Table,
-    UniqueConstraint,
-    event,
-    func,
-    inspect,
-    select,
-)
+from sqlalchemy import CompoundSelect, Select, Table, event, func, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import ORMExecuteState
-from sqlmodel import Field, SQLModel
+from sqlalchemy.orm import ORMExecuteState, with_loader_criteria
+from sqlalchemy.sql import visitors
 from sqlmodel import Session as DbSession
+from sqlmodel import SQLModel
 
-from engine.errors import DefinitionError, InvalidArguments, Refused
+from engine.errors import Refused
 from engine.limits import check_rows
+from engine.models import FIRST_OF_PARTS, HistoryRow, Part, Row, ends_now, standing, table_of, validated, values_of
 from engine.store.records import Transaction
-from engine.store.schema import Large
-from engine.touched import Touched, by_key, key_of, own_key
-from engine.touched import table_of as table_of
+from engine.touched import Touched, by_key, image, key_of, own_key
 from engine.types import Json, RowChange
 
-NAME_LIMIT = 63
-"""Characters of a table's name that every database takes."""
-
-
-class Row(SQLModel):
-    """Base of a world's tables. The engine adds `session_id` as leading key, fills it and filters by it."""
-
-    session_id: int = Field(default=None, primary_key=True, foreign_key="session.id", ondelete="CASCADE", exclude=True)
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        if "__tablename__" not in vars(cls):
-            cls.__tablename__ = table_name(cls)
-        check_unused(cls)
-        super().__init_subclass__(**options)
-
-
 AnyRow = TypeVar("AnyRow", bound=Row)
-AnyModel = TypeVar("AnyModel", bound=SQLModel)
-
-
-def table_name(row: type) -> str:
-    """`<module>__<class>` in snake case, so that tables of two modules never meet: `worlds.cart` gives `cart__line`."""
-    parts = [part for part in row.__module__.split(".") if part not in ("worlds", "__main__")]
-    return f"{'_'.join(parts) or 'main'}__{snake(row.__name__)}"
-
-
-def snake(name: str) -> str:
-    """`CartLine` as `cart_line`."""
-    return "".join(f"_{char.lower()}" if char.isupper() and index else char.lower() for index, char in enumerate(name))
 
 
 class Rows:
     """One session's rows and the shared ones in one transaction, and the images of those it touched."""
 
-    def __init__(self, transaction: Transaction, session_id: int) -> None:
-        """`session_id` is the row set: a record's `rows_at`."""
+    def __init__(self, transaction: Transaction, session_id: int, revision: int, parts: type[Part] | None) -> None:
+        """`session_id` is the row set: a record's `rows_at`; `parts` the table of what was written ahead."""
         self._transaction = transaction
         self._session_id = session_id
+        self._revision = revision
+        self._parts = parts
+        self._standing_parts: dict[int | None, tuple[int, ...]] = {}
         self._touched = Touched()
         self._locked = Touched()
         self._only_read = Touched()
@@ -106,12 +67,16 @@ class Rows:
         return self._transaction.limits.rows
 
     def all(
-        self, model: type[AnyRow], where: Iterable[Any], order_by: Any | None, equals: Mapping[str, Any]
+        self,
+        model: type[AnyRow],
+        where: Iterable[Any],
+        order_by: Any | None,
+        equals: Mapping[str, Any],
+        at: int | None = None,
     ) -> list[AnyRow]:
-        """The session's rows of a table that fit."""
+        """The session's rows of a table that fit, of a table of history those that stand now, or stood `at` then."""
         self.flush()
-        columns = table_of(model).c
-        statement = select(model).where(columns.session_id == self._session_id, *where).filter_by(**equals)
+        statement = select(model).where(*self._own(model, at), *where).filter_by(**equals)
         ordered = statement.order_by(*table_of(model).primary_key) if order_by is None else statement.order_by(order_by)
         found = list(self.db.scalars(ordered.limit(self.most + 1)))
         self._taken(found)
@@ -127,15 +92,16 @@ class Rows:
         self._taken([found] if found else [])
         return found
 
-    def count(self, model: type[AnyRow], where: Iterable[Any], equals: Mapping[str, Any]) -> int:
-        """How many of the session's rows of a table fit."""
+    def count(self, model: type[AnyRow], where: Iterable[Any], equals: Mapping[str, Any], at: int | None = None) -> int:
+        """How many of the session's rows of a table fit, as `all` takes them."""
         self.flush()
-        table = table_of(model)
-        statement = select(func.count()).select_from(model).where(table.c.session_id == self._session_id, *where)
+        statement = select(func.count()).select_from(model).where(*self._own(model, at), *where)
         return int(self.db.scalar(statement.filter_by(**equals)) or 0)
 
     def add(self, model: type[AnyRow], values: Mapping[str, Any]) -> AnyRow:
         """A new row, validated. Raises InvalidArguments; Refused if the key is taken."""
+        if issubclass(model, HistoryRow):
+            return self.add_all(model, (values,))[0]
         self.insist_on_writing()
         row = validated(model, {**self._numbered(model, values), "session_id": self._session_id})
         key = key_of(row)
@@ -147,12 +113,66 @@ class Rows:
         self.flush()
         return row
 
-    def remove(self, row: AnyRow) -> None:
-        """Delete a row."""
+    def add_all(self, model: type[AnyRow], rows: Iterable[Mapping[str, Any]]) -> list[AnyRow]:
+        """New rows, validated; those of history together. Raises InvalidArguments; Refused if a key is taken."""
+        if not issubclass(model, HistoryRow):
+            return [self.add(model, values) for values in rows]
         self.insist_on_writing()
-        self._touched.gone(row)
-        self.db.delete(row)
+        next_id = self._highest(table_of(model).c.id, table_of(model).c.id < FIRST_OF_PARTS) + 1
+        made: list[AnyRow] = []
+        for number, values in enumerate(rows, next_id):
+            given = {"id": number, **values, "since": self._revision + 1, "until": None}
+            made.append(validated(model, {**given, "session_id": self._session_id}))
+            self._touched.made(made[-1])
+        self._taken()
+        self._standing_parts.clear()
+        self.db.add_all(made)
         self.flush()
+        return made
+
+    def remove(self, row: AnyRow) -> None:
+        """Delete a row; one of history stands no longer."""
+        self.insist_on_writing()
+        if isinstance(row, HistoryRow) and row.since <= self._revision:
+            if row.until is not None:
+                raise TypeError(f"a {type(row).__name__} was removed before; only what stands can be")
+            row.until = self._revision + 1
+            self._standing_parts.clear()
+        else:
+            self._touched.gone(row)
+            self.db.delete(row)
+        self.flush()
+
+    def select(self, statement: "Select[Any] | CompoundSelect[Any]", models: Collection[type[Row]]) -> Sequence[Any]:
+        """What a select of these Row classes gives, as tuples, of this session's rows. Raises TypeError for others."""
+        if not isinstance(statement, Select | CompoundSelect):
+            raise TypeError(f"select(…) takes a select of Row classes, received {statement!r:.80}")
+        known = {table_of(model) for model in models}
+        for part in visitors.iterate(statement):
+            if isinstance(part, Table) and part not in known:
+                raise TypeError(f"select(…) reads {part.name}, which is no table of this world's sessions")
+        self.flush()
+        own = self._session_id
+        mine = [with_loader_criteria(one, lambda row: row.session_id == own, include_aliases=True) for one in models]
+        return self.db.execute(statement.options(*mine)).all()
+
+    def standing(self, model: type[HistoryRow], at: int | None, of: Any = None) -> tuple[Any, ...]:
+        """The conditions for which rows of history stand now, or stood at a revision; `of` is an alias of the class."""
+        return standing(model if of is None else of, at, self._parts_at(at, model))
+
+    def _own(self, model: type[Row], at: int | None) -> tuple[Any, ...]:
+        mine = (table_of(model).c.session_id == self._session_id,)
+        return (*mine, *self.standing(model, at)) if issubclass(model, HistoryRow) else mine
+
+    def _parts_at(self, at: int | None, model: type[HistoryRow]) -> tuple[int, ...]:
+        """The parts that were written ahead and stand."""
+        if self._parts is None or model is self._parts:
+            return ()
+        if at not in self._standing_parts:
+            table = table_of(self._parts)
+            found = select(table.c.id).where(table.c.session_id == self._session_id, *standing(table.c, at, ()))
+            self._standing_parts[at] = tuple(self.db.execute(found.order_by(table.c.id)).scalars())
+        return self._standing_parts[at]
 
     def flush(self) -> None:
         """Write what was changed so far, so that queries see it."""
@@ -165,6 +185,8 @@ class Rows:
             self.insist_on_writing()
         for row in changed:
             _refuse_new_key(row)
+            if isinstance(row, HistoryRow) and not ends_now(row, self._revision + 1):
+                raise TypeError(f"a {type(row).__name__} is history, which nothing changes; remove it and add another")
             if not self._known(row):
                 raise TypeError(_only_read(type(row).__name__))
             validated(type(row), row.model_dump())
@@ -235,13 +257,45 @@ class Rows:
             if after is not None:
                 connection.execute(table.insert().values(session_id=self._session_id, **values_of(model, after)))
 
+    def retell(self, model: type[HistoryRow], changes: Iterable[RowChange]) -> list[RowChange]:
+        """Take rows of history out and put others in, as undo and redo do: none is erased, but ended or begun anew.
+
+        Each image that no longer stands ends the row of its id that does; each that stands begins one. What became of
+        the rows.
+        """
+        ends = [one.before["id"] for one in changes if one.before and _stands(one.before) and not _stands(one.after)]
+        begins = [one.after for one in changes if one.after and _stands(one.after) and not _stands(one.before)]
+        done = [*self._ended(model, ends), *(self._begun(model, after) for after in begins)]
+        with self._transaction.journaled():
+            self.db.flush()
+        self._standing_parts.clear()
+        return done
+
+    def _ended(self, model: type[HistoryRow], ids: Sequence[int]) -> Iterator[RowChange]:
+        for some in in_chunks(ids):
+            columns = table_of(model).c
+            own = (columns.session_id == self._session_id, columns.id.in_(some), columns.until.is_(None))
+            for row in self.db.scalars(select(model).where(*own).order_by(*table_of(model).primary_key)):
+                before = image(row)
+                row.until = self._revision + 1
+                yield RowChange(str(model.__tablename__), before, image(row))
+
+    def _begun(self, model: type[HistoryRow], then: Mapping[str, Json]) -> RowChange:
+        after = {**then, "since": self._revision + 1, "until": None}
+        self.db.add(model(**values_of(model, after), session_id=self._session_id))
+        return RowChange(str(model.__tablename__), None, after)
+
     def _numbered(self, model: type[AnyRow], values: Mapping[str, Any]) -> Mapping[str, Any]:
         table = table_of(model)
         for column in table.primary_key:
             if column.name != "session_id" and values.get(column.name) is None and column.type.python_type is int:
-                highest = select(func.max(column)).where(table.c.session_id == self._session_id)
-                return {**values, column.name: (self.db.scalar(highest) or 0) + 1}
+                return {**values, column.name: self._highest(column) + 1}
         return values
+
+    def _highest(self, column: Any, *where: Any) -> int:
+        """The highest value of a column among the session's rows; 0 if there are none."""
+        highest = select(func.max(column)).where(column.table.c.session_id == self._session_id, *where)
+        return int(self.db.scalar(highest) or 0)
 
     def _taken(self, rows: Iterable[SQLModel] = ()) -> None:
         self._transaction.watch()
@@ -265,27 +319,30 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class RowSet(Generic[AnyRow]):
-    """One session's rows of one table. Iterating gives them by key; `len` and truth count them."""
+    """One session's rows of one table. Iterating gives them by key; `len` and truth count them.
+
+    Of a table of history they are those that stand, now or `at` a revision.
+    """
 
     model: type[AnyRow]
     _open: Callable[[], AbstractContextManager[Rows]]
+    _at: int | None = None
 
     def __iter__(self) -> Iterator[AnyRow]:
         return iter(self.where())
 
     def __len__(self) -> int:
-        with self._open() as rows:
-            return rows.count(self.model, (), {})
+        return self.count()
 
     def where(self, *conditions: Any, order_by: Any = None, **equals: Any) -> list[AnyRow]:
         """The rows that fit SQLAlchemy conditions and values, by key unless `order_by`."""
         with self._open() as rows:
-            return rows.all(self.model, conditions, order_by, equals)
+            return rows.all(self.model, conditions, order_by, equals, self._at)
 
     def count(self, *conditions: Any, **equals: Any) -> int:
         """How many rows fit."""
         with self._open() as rows:
-            return rows.count(self.model, conditions, equals)
+            return rows.count(self.model, conditions, equals, self._at)
 
     def find(self, **key: Any) -> AnyRow | None:
         """The row of that key, or None."""
@@ -297,123 +354,35 @@ class RowSet(Generic[AnyRow]):
         with self._open() as rows:
             return rows.add(self.model, values)
 
+    def add_all(self, values: Iterable[Mapping[str, Any]]) -> list[AnyRow]:
+        """New rows, as `add` makes them; many of history at once cost little more than one."""
+        with self._open() as rows:
+            return rows.add_all(self.model, values)
+
+    def at(self, revision: int | None) -> "RowSet[AnyRow]":
+        """The rows of a table of history that stood at a revision; None is now."""
+        return replace(self, _at=revision)
+
+    def standing(self, of: Any = None) -> tuple[Any, ...]:
+        """The conditions by which a select of your own finds these rows of history; `of` is an alias of the class."""
+        if not issubclass(self.model, HistoryRow):
+            raise TypeError(f"{self.model.__name__} is no HistoryRow: its rows are there, or they are not")
+        with self._open() as rows:
+            return rows.standing(self.model, self._at, of)
+
     def remove(self, row: AnyRow) -> None:
-        """Delete a row."""
+        """Delete a row; one of history stands no longer."""
         with self._open() as rows:
             rows.remove(row)
 
 
-def fit_row(row: type[SQLModel]) -> None:
-    """Have every database keep a table alike: integers of 64 bits, foreign keys that can wait for the commit."""
-    for column in table_of(row).columns:
-        if type(column.type) is Integer:
-            column.type = Large
-    for constraint in table_of(row).foreign_key_constraints:
-        constraint.deferrable = True
-        _index(table_of(row), [column.name for column in constraint.columns])
+def in_chunks(things: Sequence[Any], most: int = 500) -> Iterator[Sequence[Any]]:
+    """Things, so many at a time as one statement takes."""
+    return (things[at : at + most] for at in range(0, len(things), most))
 
 
-def _index(table: Table, names: list[str]) -> None:
-    """Index what refers to other rows: each deletion of one of those looks for what refers to it."""
-    known = [table.primary_key.columns, *(index.columns for index in table.indexes)]
-    if not any([column.name for column in columns][: len(names)] == names for columns in known):
-        Index(None, *(table.c[name] for name in names))
-
-
-def check_row(row: type[Row]) -> None:
-    """Insist that a Row class can be kept: a table, with a key of its own. Raises DefinitionError."""
-    if not (isinstance(row, type) and issubclass(row, Row)):
-        raise DefinitionError(f"rows= names {row!r}, which is no Row class.", hint="Write `class …(Row, table=True)`.")
-    if not hasattr(row, "__table__"):
-        raise DefinitionError(f"{row.__name__} is not a table.", hint=f"Write `class {row.__name__}(Row, table=True)`.")
-    if len(table_of(row).primary_key) < 2:
-        raise DefinitionError(f"{row.__name__} has no key of its own.", hint="Mark a column `Field(primary_key=True)`.")
-    check_name(row)
-    check_stored(row)
-    for columns in _unique(table_of(row)):
-        if "session_id" not in columns:
-            raise DefinitionError(
-                f"{row.__name__}: {', '.join(columns)} would be unique among all sessions together.",
-                hint=f"Write `__table_args__ = (UniqueConstraint({', '.join(map(repr, ('session_id', *columns)))}),)`.",
-            )
-    for constraint in table_of(row).foreign_key_constraints:
-        _check_reference(row, constraint)
-
-
-def check_name(row: type[SQLModel]) -> None:
-    """Insist that databases take a table's name. Raises DefinitionError."""
-    name = table_of(row).name
-    if len(name) > NAME_LIMIT:
-        raise DefinitionError(
-            f"{row.__name__}: the table {name} has {len(name)} characters; databases take {NAME_LIMIT}.",
-            hint='Give it a shorter one: `__tablename__ = "…"` in the class.',
-        )
-
-
-def check_unused(row: type[SQLModel]) -> None:
-    """Insist that no other class has a class's table. Raises DefinitionError."""
-    name = str(row.__tablename__)
-    if name in SQLModel.metadata.tables or name == "turnkeeper":  # which every exported session has
-        raise DefinitionError(
-            f"{row.__name__}: there is a table {name} already.",
-            hint='Name the class otherwise, or give it `__tablename__ = "…"`.',
-        )
-
-
-def check_stored(row: type[SQLModel]) -> None:
-    """Insist that the journal's JSON can say what a table's columns hold. Raises DefinitionError."""
-    for column in table_of(row).columns:
-        if isinstance(column.type, LargeBinary):
-            raise DefinitionError(
-                f"{row.__name__}.{column.name} holds bytes, which the journal's JSON cannot.",
-                hint="Keep text: `base64.b64encode(…).decode()` in a str column.",
-            )
-        if isinstance(column.type, Numeric) and not isinstance(column.type, Float):
-            raise DefinitionError(
-                f"{row.__name__}.{column.name} is a Decimal, of which databases keep other digits than the journal.",
-                hint="Keep an int in the smallest unit, such as cents, or a str column.",
-            )
-
-
-def _check_reference(row: type[Row], constraint: ForeignKeyConstraint) -> None:
-    names = list(constraint.column_keys)
-    if names == ["session_id"]:
-        return
-    if "session_id" not in names:
-        raise DefinitionError(
-            f"{row.__name__}: the foreign key {', '.join(names)} would reach into other sessions.",
-            hint="Write a ForeignKeyConstraint whose columns begin with session_id on both sides.",
-        )
-    if constraint.ondelete or constraint.onupdate:
-        raise DefinitionError(
-            f"{row.__name__}: the foreign key {', '.join(names)} lets the database change rows past the journal.",
-            hint="Leave ondelete and onupdate out, and change the rows in the action.",
-        )
-
-
-def _unique(table: Table) -> Iterator[list[str]]:
-    for constraint in table.constraints:
-        if isinstance(constraint, UniqueConstraint):
-            yield [column.name for column in constraint.columns]
-    for index in table.indexes:
-        if index.unique:
-            yield [column.name for column in index.columns]
-
-
-def validated(model: type[AnyModel], values: Mapping[str, Any]) -> AnyModel:
-    """A row of these values. Raises InvalidArguments."""
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise InvalidArguments(f"{model.__name__}.{'.'.join(map(str, first['loc']))}: {first['msg']}.") from None
-
-
-def values_of(model: type[SQLModel], values: Mapping[str, Json]) -> dict[str, Any]:
-    """The values by column that an image stands for."""
-    known = {name: value for name, value in values.items() if name in model.model_fields}
-    row = model.model_validate({**known, "session_id": 0})
-    return {name: getattr(row, name) for name in known}
+def _stands(image: Mapping[str, Json] | None) -> bool:
+    return image is not None and image["until"] is None
 
 
 def _only_read(what: str) -> str:

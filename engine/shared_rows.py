@@ -14,7 +14,8 @@ from sqlalchemy import Connection, func, select
 from sqlmodel import SQLModel
 
 from engine.errors import DefinitionError, EngineError, Refused
-from engine.rows import Rows, check_name, check_stored, check_unused, table_name, validated
+from engine.models import check_name, check_stored, check_unused, table_name, validated
+from engine.rows import Rows
 from engine.touched import key_of, own_key, table_of
 
 

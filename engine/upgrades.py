@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from engine.errors import DefinitionError
-from engine.rows import Row, table_of
+from engine.models import Row, table_of
 from engine.signatures import refuse_async
 
 UPGRADE_MARK = "__turnkeeper_upgrade__"

@@ -8,8 +8,8 @@ from engine import batches
 from engine.copying import row_pieces
 from engine.definition import Definition
 from engine.errors import Conflict
+from engine.models import table_of
 from engine.present import Large, bring, row_sets
-from engine.rows import table_of
 from engine.store.records import Record, Transaction
 from engine.store.stores import Store
 

@@ -1,6 +1,6 @@
 """World: what an author writes, and what an action sees while it runs."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +18,8 @@ from engine.definition import Definition, define
 from engine.effects import Wanted, name_of, wanted
 from engine.errors import DefinitionError, Refused
 from engine.limits import DEFAULT, Limits
-from engine.rows import Row, Rows, RowSet
+from engine.models import Row
+from engine.rows import Rows, RowSet
 from engine.scheduling import action_named, asked_for
 from engine.shared_rows import Seed, SharedRow, SharedSet
 from engine.statechart import Asked, Effect, Moment, can_be_together
@@ -315,6 +316,15 @@ class World:
     def rows(self, model: type[AnyRow]) -> RowSet[AnyRow]:
         """The session's rows of a table: to iterate, find, count, add and remove."""
         return RowSet(model, self._situation.rows)
+
+    def select(self, statement: Any) -> Sequence[Any]:
+        """What a select of your own gives, as tuples: of this session's rows only, whatever it says.
+
+        `self.select(select(Fact.name).where(*self.rows(Fact).standing()))`. Its rows are not to be changed, and do not
+        count as touched. Raises TypeError for what is no select.
+        """
+        with self._situation.rows() as rows:
+            return rows.select(statement, self.definition.rows)
 
     def shared(self, model: type[AnyShared]) -> SharedSet[AnyShared]:
         """The rows of a table that all sessions share: to iterate, find and count, to lock and then change, to add."""

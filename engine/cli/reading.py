@@ -12,11 +12,11 @@ from engine.dispatch import Dispatcher
 from engine.drawing.mermaid import mermaid
 from engine.drawing.svg import svg
 from engine.errors import NotFound, Refused
+from engine.models import table_of
 from engine.paging import page
 from engine.pasts import Past, past
 from engine.present import shown_state
 from engine.registry import Registry
-from engine.rows import table_of
 from engine.store import effects
 from engine.store.effects import Taken
 from engine.store.records import Entry, Record, Transaction

@@ -16,9 +16,9 @@ from engine.errors import Refused
 from engine.files.opening import SessionFile, explaining, newer
 from engine.files.shapes import PERSON, SESSION, SNAPSHOT, parsed_json
 from engine.limits import Limits, check_data, check_timers, size
+from engine.models import values_of
 from engine.present import document, image, model_of, state, timers
 from engine.references import Placed, table_groups
-from engine.rows import values_of
 from engine.store.records import Entry
 from engine.timers import Timer, read, text_of
 from engine.types import Json, dumped, elements

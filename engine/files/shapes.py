@@ -13,7 +13,7 @@ from sqlalchemy import Boolean, Column, Date, DateTime, Enum, Float, Integer, St
 from sqlalchemy.types import TypeEngine
 from sqlmodel import SQLModel
 
-from engine.rows import table_of
+from engine.models import table_of
 from engine.types import Json
 
 TEXT, INTEGER, REAL, BOOLEAN, JSON = KINDS = ("TEXT", "INTEGER", "REAL", "BOOLEAN", "JSON TEXT")

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from sqlalchemy import and_, exists, or_, select, tuple_
 
 from engine.definition import Definition
-from engine.rows import table_of, values_of
+from engine.models import table_of, values_of
 from engine.shared_rows import SharedRow
 from engine.store.records import Entry, Record, Transaction
 from engine.types import Json, dumped

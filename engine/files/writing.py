@@ -17,8 +17,8 @@ from engine.definition import Definition
 from engine.errors import Refused, StoreError
 from engine.files.shapes import FILE, FORMATS, JSON, PERSON, SESSION, SNAPSHOT, Shape, encoded, quoted, shape_of
 from engine.files.shared import SharedCopies
+from engine.models import Row, table_of
 from engine.pasts import shown_by
-from engine.rows import Row, table_of
 from engine.settings import own_version
 from engine.store.hidden import JOURNAL as JOURNAL_TABLE
 from engine.store.records import Entry, Record, Transaction

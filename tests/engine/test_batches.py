@@ -22,9 +22,9 @@ from engine.forking import Fork, fork_ahead
 from engine.history import Ahead, WriteAhead, entry_at
 from engine.journal import write
 from engine.limits import Limits
+from engine.models import table_of
 from engine.operations import Call, Done, Opened
 from engine.retention import prune
-from engine.rows import table_of
 from engine.store.hidden import hide
 from engine.store.records import Transaction
 from engine.store.tables import CORE

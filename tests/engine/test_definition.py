@@ -12,8 +12,8 @@ from sqlmodel import CheckConstraint, Field, ForeignKeyConstraint, UniqueConstra
 from engine import Row, World, action, prompt, resource
 from engine.dispatch import Dispatcher
 from engine.errors import DefinitionError
+from engine.models import check_row
 from engine.operations import Call
-from engine.rows import check_row
 from engine.types import LOCAL
 from tests.conftest import Database
 

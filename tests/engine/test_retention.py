@@ -17,9 +17,9 @@ from engine.batches import sweep
 from engine.dispatch import Dispatcher
 from engine.errors import Refused
 from engine.limits import Limits
+from engine.models import table_of
 from engine.operations import Call
 from engine.retention import KEYS_FOR, prune
-from engine.rows import table_of
 from engine.store.records import Entry
 from engine.types import OPERATOR, Outcome, Principal
 

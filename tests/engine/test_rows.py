@@ -17,8 +17,8 @@ from sqlmodel import CheckConstraint, Field, ForeignKeyConstraint, UniqueConstra
 from engine import Row, World, action
 from engine.dispatch import Dispatcher
 from engine.errors import DefinitionError, InvalidArguments, Refused
+from engine.models import check_row, table_name
 from engine.operations import Call
-from engine.rows import check_row, table_name
 from engine.types import LOCAL, Outcome, Principal, RowChange
 
 BEN = Principal("test", "ben")

@@ -1,0 +1,129 @@
+"""Tables whose rows are themselves history: what undo does with them, and what stood when."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy.orm import aliased
+from sqlmodel import Field, col, select
+
+from engine import HistoryRow, Part, Row, World, action
+from engine.dispatch import Dispatcher
+from engine.errors import DefinitionError
+from engine.operations import Call
+from engine.types import LOCAL, Principal
+
+
+class Said(HistoryRow, table=True):
+    text: str
+
+
+class Book(Part, table=True):
+    pass
+
+
+class Notes(World, name="notes", rows=[Said, Book]):
+    """What was said."""
+
+    @action
+    def say(self, texts: list[str]) -> list[int]:
+        return [row.id for row in self.rows(Said).add_all([{"text": text} for text in texts])]
+
+    @action
+    def take_back(self, text: str) -> None:
+        for row in self.rows(Said).where(text=text):
+            self.rows(Said).remove(row)
+
+    @action
+    def say_and_take_back(self, text: str) -> None:
+        self.rows(Said).remove(self.rows(Said).add(text=text))
+
+    @action
+    def change(self, text: str, to: str) -> None:
+        self.rows(Said).where(text=text)[0].text = to
+
+    @action(read_only=True)
+    def said(self, at: int | None = None) -> list[str]:
+        return [row.text for row in self.rows(Said).at(at)]
+
+    @action(read_only=True)
+    def pairs(self) -> list[Any]:
+        other = aliased(Said)
+        found = select(Said.text, other.text).join(other, col(other.id) == col(Said.id))
+        rows = self.rows(Said)
+        return [list(row) for row in self.select(found.where(*rows.standing(), *rows.standing(other)))]
+
+
+def do(dispatcher: Dispatcher, action: str, principal: Principal = LOCAL, **arguments: Any) -> Any:
+    return dispatcher.dispatch(Call(principal=principal, world="notes", action=action, arguments=arguments)).value
+
+
+def said(dispatcher: Dispatcher, at: int | None = None) -> Any:
+    return do(dispatcher, "said", at=at)
+
+
+def test_what_stood_at_a_revision_stays_so_whatever_is_undone(dispatcher_of: Callable[..., Dispatcher]) -> None:
+    notes = dispatcher_of(Notes)
+    do(notes, "say", texts=["one", "two"])
+    do(notes, "take_back", text="one")
+    session = notes.main(LOCAL, "notes")
+    expected = {1: [], 2: ["one", "two"], 3: ["two"]}
+    for revision, way, then in (
+        (4, "undo", ["one", "two"]),
+        (5, "undo", []),
+        (6, "redo", ["one", "two"]),
+        (7, "redo", ["two"]),
+        (8, "undo", ["one", "two"]),
+        (9, "undo", []),
+    ):
+        notes.dispatch(Call(principal=LOCAL, world="notes", action=way, session=session))
+        expected[revision] = then
+        assert said(notes) == then
+        assert {at: said(notes, at) for at in expected} == expected
+
+
+def test_a_past_revision_is_told_alike_by_its_rows_and_by_the_journal(
+    dispatcher_of: Callable[..., Dispatcher],
+) -> None:
+    notes = dispatcher_of(Notes)
+    do(notes, "say", texts=["one", "two"])
+    do(notes, "take_back", text="one")
+    session = notes.main(LOCAL, "notes")
+    notes.dispatch(Call(principal=LOCAL, world="notes", action="undo", session=session))
+    for revision in range(1, 5):
+        fork = notes.fork(LOCAL, session, at=revision).session
+        found = notes.dispatch(Call(principal=LOCAL, world="notes", action="said", session=fork)).value
+        assert found == said(notes, revision)
+
+
+def test_what_is_taken_back_in_the_change_that_made_it_never_was(dispatcher_of: Callable[..., Dispatcher]) -> None:
+    notes = dispatcher_of(Notes)
+    do(notes, "say_and_take_back", text="one")
+    assert said(notes) == []
+    assert said(notes, 2) == []
+
+
+def test_a_row_of_history_cannot_be_changed(dispatcher_of: Callable[..., Dispatcher]) -> None:
+    notes = dispatcher_of(Notes)
+    do(notes, "say", texts=["one"])
+    with pytest.raises(TypeError, match="remove it and add another"):
+        do(notes, "change", text="one", to="two")
+    assert said(notes) == ["one"]
+
+
+def test_a_select_of_the_authors_own_finds_this_sessions_rows_only(dispatcher_of: Callable[..., Dispatcher]) -> None:
+    notes, other = dispatcher_of(Notes), Principal("test", "other")
+    do(notes, "say", texts=["one"])
+    do(notes, "say", other, texts=["two"])
+    assert do(notes, "pairs") == [["one", "one"]]
+    assert do(notes, "pairs", other) == [["two", "two"]]
+
+
+def test_rows_of_history_and_others_do_not_mix() -> None:
+    class Plain(Row, table=True):
+        name: str = Field(primary_key=True)
+
+    with pytest.raises(DefinitionError, match="Said is a HistoryRow, and Plain is not"):
+
+        class Mixed(World, rows=[Said, Plain]):
+            """Both."""

@@ -1,0 +1,123 @@
+"""What a graph is kept as: one table of facts, each with when it was recorded and when it held.
+
+An entity, an observation, a relation, an alias of a name and a rule about a type
+of relations are facts. They name what they are about, so an entity need not
+exist to be related; `node` and `target` are numbers that stand for these names,
+so that long names can be looked up and graphs walked.
+"""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from enum import StrEnum
+from hashlib import blake2b
+from typing import Any
+
+from sqlmodel import JSON, Column, Field, Index
+
+from engine import HistoryRow, Part
+
+
+class Kind(StrEnum):
+    """What a fact says of its subject."""
+
+    ENTITY = "entity"
+    """It is of a type."""
+    OBSERVATION = "observation"
+    """Something was observed of it: `object` is the text."""
+    RELATION = "relation"
+    """It is related, by `type`, to `object`."""
+    ALIAS = "alias"
+    """It is another name of `object`."""
+    FUNCTIONAL = "functional"
+    """Of relations of this type, which is the subject, an entity has one at a time."""
+
+
+class Fact(HistoryRow, table=True):
+    """One thing that was told. It held from `valid_from` on and before `valid_to`: UTC, null where that is open."""
+
+    __tablename__ = "graph__fact"
+    __table_args__ = (
+        Index(None, "session_id", "node", "kind"),
+        Index(None, "session_id", "target", "kind"),
+        Index(None, "session_id", "kind", "type"),
+    )
+    kind: str
+    subject: str
+    type: str = ""
+    object: str = ""
+    node: int
+    target: int
+    valid_from: str | None = None
+    valid_to: str | None = None
+    weight: float | None = None
+    attributes: dict[str, Any] | None = Field(default=None, sa_column=Column(JSON(none_as_null=True)))
+    source: str | None = None
+    words: str = ""
+
+
+class Import(Part, table=True):
+    """A file that was taken in as a whole: while it stands, so do the facts that were written ahead of it."""
+
+    __tablename__ = "graph__import"
+    format: str
+    source: str | None = None
+    facts: int
+
+
+def node(name: str) -> int:
+    """The number that stands for a name: 64 bits of its hash, signed."""
+    return int.from_bytes(blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big", signed=True)
+
+
+def words(*texts: str) -> str:
+    """The words of texts as they are searched: folded, without accents, with a space between each two."""
+    folded = unicodedata.normalize("NFKD", " ".join(texts)).casefold()
+    bare = "".join(char for char in folded if not unicodedata.combining(char))
+    return " ".join(word[:WORD] for word in _WORD.findall(unicodedata.normalize("NFC", bare)))
+
+
+WORD = 64
+"""Characters of a word that count."""
+_WORD = re.compile(r"[^\W_]+")
+
+
+def entity(name: str, type: str, **more: Any) -> dict[str, Any]:
+    """The fact that there is an entity of that name and type."""
+    return _fact(Kind.ENTITY, name, type=type, words=words(name, type), **more)
+
+
+def observation(name: str, text: str, **more: Any) -> dict[str, Any]:
+    """The fact that something was observed of an entity."""
+    return _fact(Kind.OBSERVATION, name, object=text, words=words(text), **more)
+
+
+def relation(source: str, type: str, target: str, **more: Any) -> dict[str, Any]:
+    """The fact that one thing is related to another."""
+    return _fact(Kind.RELATION, source, type=type, object=target, **more)
+
+
+def alias(name: str, of: str, **more: Any) -> dict[str, Any]:
+    """The fact that a name is another name of an entity."""
+    return _fact(Kind.ALIAS, name, object=of, words=words(name), **more)
+
+
+def functional(type: str, **more: Any) -> dict[str, Any]:
+    """The rule that an entity has one relation of that type at a time."""
+    return _fact(Kind.FUNCTIONAL, type, **more)
+
+
+def identity(fact: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What two facts have in common that say the same of the same time."""
+    return tuple(fact.get(name) for name in ("kind", "node", "type", "target", "valid_from", "valid_to"))
+
+
+def _fact(kind: Kind, subject: str, *, object: str = "", **more: Any) -> dict[str, Any]:
+    return {
+        "kind": kind.value,
+        "subject": subject,
+        "object": object,
+        "node": node(subject),
+        "target": node(object) if object else 0,
+        **more,
+    }

@@ -1,0 +1,96 @@
+"""A graph as it was recorded at a revision and as it held at a time: what every read goes through."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from sqlmodel import col, or_, select
+
+from engine import World
+from worlds.graph.facts import Fact, Kind, node
+
+CHUNK = 500
+"""Numbers that one statement looks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """What a name stands for: the number and the spelling of what it is an alias of, or its own."""
+
+    node: int
+    name: str
+
+
+class View:
+    """The facts of one graph. `as_of` is a revision, or None for now; `valid_at` a time as facts have it."""
+
+    def __init__(self, graph: World, *, as_of: int | None = None, valid_at: str | None = None) -> None:
+        self.graph = graph
+        self.as_of = as_of
+        self.valid_at = valid_at or instant(graph.now)
+
+    def conditions(self, of: Any = Fact) -> tuple[Any, ...]:
+        """By what a select finds facts, or those of an alias of the class, that were recorded and held then."""
+        recorded = self.graph.rows(Fact).at(self.as_of).standing(None if of is Fact else of)
+        return (
+            *recorded,
+            or_(col(of.valid_from).is_(None), col(of.valid_from) <= self.valid_at),
+            or_(col(of.valid_to).is_(None), col(of.valid_to) > self.valid_at),
+        )
+
+    def select(self, *columns: Any, where: Sequence[Any] = ()) -> Sequence[Any]:
+        """Columns of the facts that fit, in the order they were told."""
+        return self.graph.select(select(*columns).where(*self.conditions(), *where).order_by(col(Fact.id)))
+
+    def about(self, *columns: Any, nodes: Collection[int], kind: Kind, of: Any = None) -> Iterator[Any]:
+        """Columns of the facts of a kind about nodes; `of=Fact.target` finds what leads to them instead."""
+        place = Fact.node if of is None else of
+        for some in chunks(list(nodes)):
+            yield from self.select(*columns, where=(col(Fact.kind) == kind.value, col(place).in_(some)))
+
+    @cached_property
+    def aliases(self) -> Mapping[int, Name]:
+        """What names that are aliases stand for, followed to the end."""
+        found = self.select(Fact.node, Fact.target, Fact.object, where=(col(Fact.kind) == Kind.ALIAS.value,))
+        direct = {number: Name(target, name) for number, target, name in found}
+        return {number: _followed(number, direct) for number in direct}
+
+    @cached_property
+    def _members(self) -> Mapping[int, tuple[int, ...]]:
+        members: dict[int, tuple[int, ...]] = {}
+        for number, name in self.aliases.items():
+            members[name.node] = (*members.get(name.node, (name.node,)), number)
+        return members
+
+    def named(self, name: str) -> Name:
+        """What a name stands for."""
+        number = node(name)
+        return self.aliases.get(number) or Name(number, name)
+
+    def standing_for(self, number: int, name: str) -> Name:
+        """What a name stands for whose number is known."""
+        return self.aliases.get(number) or Name(number, name)
+
+    def all_names(self, numbers: Iterable[int]) -> list[int]:
+        """The numbers of these names and of all their aliases."""
+        return [one for number in numbers for one in self._members.get(number, (number,))]
+
+
+def instant(moment: Any) -> str:
+    """A time as facts have it: UTC, ISO 8601 with microseconds, so that texts are in the order of time."""
+    return str(moment.isoformat(timespec="microseconds"))
+
+
+def chunks(things: Sequence[Any], most: int = CHUNK) -> Iterator[Sequence[Any]]:
+    """Things, so many at a time as one statement takes."""
+    return (things[at : at + most] for at in range(0, len(things), most))
+
+
+def _followed(number: int, direct: Mapping[int, Name]) -> Name:
+    """The end of a chain of aliases; one that comes back to itself ends where it began."""
+    seen, found = {number}, direct[number]
+    while found.node in direct and found.node not in seen:
+        seen.add(found.node)
+        found = direct[found.node]
+    return found
