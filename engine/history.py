@@ -16,6 +16,7 @@ from engine.definition import Definition
 from engine.errors import NotFound, Refused
 from engine.models import HistoryRow
 from engine.present import changes, document_at, model_of, shown_state, state, timers_at
+from engine.recorded import past_removed
 from engine.rows import Rows
 from engine.store.records import Entry, Images, Record, Transaction
 from engine.timers import Timer, restored
@@ -99,18 +100,6 @@ def entry_at(transaction: Transaction, record: Record, revision: int) -> Entry:
     if found is None:
         raise NotFound(f"There is no revision {revision}.", hint=f"The session has revisions 1 to {record.revision}.")
     return found
-
-
-def past_removed(transaction: Transaction, record: Record, what: str) -> Refused:
-    """The refusal of what would need the past that is no longer kept."""
-    floor = transaction.entry(record.id, record.floor)
-    since = "" if floor is None else f" of {floor.at}"
-    return Refused(
-        "past_removed",
-        f"{what}: this server keeps the past for a limited time, and of this session from revision {record.floor}"
-        f"{since} on.",
-        hint=f"Revisions {record.floor} to {record.revision} can be read and forked.",
-    )
 
 
 def undo(desk: Desk) -> Reversal:

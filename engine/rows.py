@@ -31,7 +31,7 @@ class Rows:
 
     def __init__(self, transaction: Transaction, session_id: int, revision: int, parts: type[Part] | None) -> None:
         """`session_id` is the row set: a record's `rows_at`; `parts` the table of what was written ahead."""
-        self._transaction = transaction
+        self.transaction = transaction
         self._session_id = session_id
         self._revision = revision
         self._parts = parts
@@ -46,8 +46,8 @@ class Rows:
     @property
     def db(self) -> DbSession:
         """The ORM session, watched."""
-        self._transaction.check_time()
-        db = self._transaction.db_of(self._session_id)
+        self.transaction.check_time()
+        db = self.transaction.db_of(self._session_id)
         if not self._used:
             self._used = True
             event.listen(db, "do_orm_execute", _refuse_bulk)
@@ -59,12 +59,12 @@ class Rows:
     def shared_db(self) -> DbSession:
         """The ORM session of the shared rows: of the database itself, also where the session's are read from a copy."""
         own = self.db
-        return own if self.writable else self._transaction.db
+        return own if self.writable else self.transaction.db
 
     @property
     def most(self) -> int:
         """How many rows a transaction may touch."""
-        return self._transaction.limits.rows
+        return self.transaction.limits.rows
 
     def all(
         self,
@@ -192,7 +192,7 @@ class Rows:
             validated(type(row), row.model_dump())
         self._refuse_strangers()
         try:
-            with self._transaction.journaled():
+            with self.transaction.journaled():
                 self.db.flush()
         except SQLAlchemyError as error:
             self._failure = error
@@ -235,8 +235,8 @@ class Rows:
 
     def look_at(self, rows: Collection[SQLModel]) -> None:
         """Take up shared rows that may not be changed; a list or dict in them could be, which only images show."""
-        self._transaction.watch()
-        check_rows(len(rows), self._transaction.limits)
+        self.transaction.watch()
+        check_rows(len(rows), self.transaction.limits)
         for row in rows:
             if row not in self._locked and any(isinstance(value, list | dict) for value in vars(row).values()):
                 self._only_read.seen((row,))
@@ -249,7 +249,7 @@ class Rows:
     def put(self, model: type[SQLModel], before: Mapping[str, Json] | None, after: Mapping[str, Json] | None) -> None:
         """Take out the row of one image and put in that of another: how undo, redo and fork write."""
         table, connection = table_of(model), self.db.connection()
-        with self._transaction.journaled():
+        with self.transaction.journaled():
             if before is not None:
                 values = values_of(model, before)
                 key = [table.c[column.name] == values[column.name] for column in own_key(model)]
@@ -266,7 +266,7 @@ class Rows:
         ends = [one.before["id"] for one in changes if one.before and _stands(one.before) and not _stands(one.after)]
         begins = [one.after for one in changes if one.after and _stands(one.after) and not _stands(one.before)]
         done = [*self._ended(model, ends), *(self._begun(model, after) for after in begins)]
-        with self._transaction.journaled():
+        with self.transaction.journaled():
             self.db.flush()
         self._standing_parts.clear()
         return done
@@ -298,9 +298,9 @@ class Rows:
         return int(self.db.scalar(highest) or 0)
 
     def _taken(self, rows: Iterable[SQLModel] = ()) -> None:
-        self._transaction.watch()
+        self.transaction.watch()
         self._touched.seen(rows)
-        check_rows(len(self._touched) + len(self._locked), self._transaction.limits)
+        check_rows(len(self._touched) + len(self._locked), self.transaction.limits)
 
     def _known(self, row: SQLModel) -> bool:
         return row in self._touched or row in self._locked

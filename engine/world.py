@@ -19,6 +19,7 @@ from engine.effects import Wanted, name_of, wanted
 from engine.errors import DefinitionError, Refused
 from engine.limits import DEFAULT, Limits
 from engine.models import Row
+from engine.recorded import revision_of
 from engine.rows import Rows, RowSet
 from engine.scheduling import action_named, asked_for
 from engine.shared_rows import Seed, SharedRow, SharedSet
@@ -196,6 +197,14 @@ class World:
     def revision(self) -> int:
         """The session's revision before this call."""
         return self._situation.record.revision
+
+    def revision_of(self, as_of: int | datetime) -> int:
+        """The past revision that a caller means by its number, or by a time: the last at or before it; for `at(…)`.
+
+        Raises Refused for what there is not, not yet, or no longer.
+        """
+        with self._situation.rows() as rows:
+            return revision_of(rows.transaction, self._situation.record, as_of)
 
     @property
     def state(self) -> Any:
