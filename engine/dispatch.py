@@ -238,6 +238,7 @@ class Dispatcher(Reader):
             return record
 
         hidden = Line("erase", session).around(lambda: self.store.write(work))
+        self.store.memory.forget(hidden.handle)
         delete(self.store, self.registry.definition(hidden.world), hidden.id)
 
     def settle_effect(self, effect: Taken, holder: str, ended: Ended) -> str | None:

@@ -34,6 +34,8 @@ class Limits:
     """Timers that a session may have at once."""
     effects: int = 32
     """That one change may ask for."""
+    memory: int = 256 * 1024 * 1024
+    """Of what a process remembers of sessions, for who asks next."""
 
     @property
     def unbounded(self) -> "Limits":

@@ -81,6 +81,7 @@ class Settings(BaseSettings):
     limit_stored: int = Field(default=DEFAULT.stored, ge=1)
     limit_timers: int = Field(default=DEFAULT.timers, ge=1)
     limit_effects: int = Field(default=DEFAULT.effects, ge=1)
+    limit_memory: int = Field(default=DEFAULT.memory, ge=0)
 
     @property
     def limits(self) -> Limits:

@@ -1,13 +1,13 @@
 """World: what an author writes, and what an action sees while it runs."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from random import Random
 from secrets import token_hex
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 from pydantic import BaseModel, ValidationError
 
@@ -30,6 +30,7 @@ from engine.timers import Dropping, Setting
 from engine.types import Json, Principal
 
 AnyRow = TypeVar("AnyRow", bound=Row)
+T = TypeVar("T")
 AnyShared = TypeVar("AnyShared", bound=SharedRow)
 
 
@@ -334,6 +335,32 @@ class World:
         """
         with self._situation.rows() as rows:
             return rows.select(statement, self.definition.rows)
+
+    def cached(
+        self,
+        key: Hashable,
+        make: Callable[[], T],
+        *,
+        size: Callable[[T], int],
+        forward: Callable[[T, int], T | None] | None = None,
+    ) -> T:
+        """What `make` works out of the session, or worked out before: the process keeps it in memory for who asks next.
+
+        For what costs much and depends on nothing but the session at its revision and on `key`. `size` says how many
+        bytes it takes. `forward` makes of what was worked out at an earlier revision, which it is given, what it is
+        now; None if it cannot. Whoever asks gets the same value, also at once: nobody may change it. Where the session
+        is being changed, `make` is called each time.
+        """
+        record = self._situation.record
+        with self._situation.rows() as rows:
+            known = rows.recalled(record, key)
+        if known is not None and known.revision == record.revision:
+            return cast(T, known.value)
+        brought = None if known is None or forward is None else forward(known.value, known.revision)
+        value = make() if brought is None else brought
+        with self._situation.rows() as rows:
+            rows.remember(record, key, value, size(value))
+        return value
 
     def shared(self, model: type[AnyShared]) -> SharedSet[AnyShared]:
         """The rows of a table that all sessions share: to iterate, find and count, to lock and then change, to add."""

@@ -37,6 +37,7 @@ from engine.limits import DEFAULT, Limits
 from engine.store import raw
 from engine.store.dumps import dump
 from engine.store.groups import GROUP_SECONDS, Lost, Member, carry_out
+from engine.store.memory import Memory
 from engine.store.notices import Listening, Telling
 from engine.store.records import Transaction, is_malformed, too_long
 from engine.store.tables import CORE
@@ -67,6 +68,7 @@ class PostgresStore:
         self.url = url
         self.limits = limits
         self.keys: Keys | None = None
+        self.memory = Memory(limits.memory)
         self.offset = timedelta()
         self.group_seconds = GROUP_SECONDS
         self._reading = _engine(url, limits, QueuePool, autocommit=True, pool_size=readers, max_overflow=0)
@@ -174,6 +176,7 @@ class PostgresStore:
             dialect="postgresql",
             limits=self.limits.unbounded if unbounded else self.limits,
             keys=self.keys,
+            memory=self.memory,
         )
         try:
             yield transaction

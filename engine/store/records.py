@@ -23,6 +23,7 @@ from engine.errors import LimitExceeded, StoreError, Unauthenticated
 from engine.keys import Keys
 from engine.limits import DEFAULT, Limits
 from engine.store import raw
+from engine.store.memory import Memory
 from engine.types import DELETED, Principal, Role
 
 _SIZES = (1, 10, 200)
@@ -137,7 +138,8 @@ class Transaction:
     """One transaction, for as long as the store holds it open. `now` is its single reading of the clock.
 
     `deadline` is when it must be done, in seconds of `time.monotonic`; `wrote`
-    names the journal entries that it added, as (session id, revision, time).
+    names the journal entries that it added, as (session id, revision, time);
+    `memory` is what the process remembers, if it does.
     """
 
     def __init__(
@@ -150,8 +152,10 @@ class Transaction:
         dialect: Dialect = "sqlite",
         limits: Limits = DEFAULT,
         keys: Keys | None = None,
+        memory: Memory | None = None,
     ) -> None:
         self.keys = keys
+        self.memory = memory
         self._connection = connection
         self._execute = execute
         self._lock = " for no key update" if writable and dialect == "postgresql" else ""

@@ -27,6 +27,7 @@ from engine.limits import DEFAULT, Limits
 from engine.store import raw
 from engine.store.copies import copy_sqlite
 from engine.store.groups import GROUP_SECONDS, Lost, Member, carry_out, in_doubt
+from engine.store.memory import Memory
 from engine.store.records import Transaction, is_malformed, too_long
 from engine.store.turns import Turns
 from engine.store.waiting import Waiting, written
@@ -67,6 +68,7 @@ class SqliteStore:
         self.url = f"sqlite:///{path}"
         self.limits = limits
         self.keys: Keys | None = None
+        self.memory = Memory(limits.memory)
         self.busy_seconds = busy_seconds
         self.offset = timedelta()
         self.group_seconds = GROUP_SECONDS
@@ -153,7 +155,15 @@ class SqliteStore:
         with explaining(self.path, limits.seconds), self._reading.begin() as connection:
             clock: Clock = connection.info["clock"]
             execute = connection.connection.driver_connection.execute  # type: ignore[union-attr]
-            transaction = Transaction(connection, execute, self.now(), writable=False, limits=limits, keys=self.keys)
+            transaction = Transaction(
+                connection,
+                execute,
+                self.now(),
+                writable=False,
+                limits=limits,
+                keys=self.keys,
+                memory=self.memory,
+            )
             clock.deadline = transaction.deadline
             try:
                 yield transaction

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from engine.keys import Keys
 from engine.limits import Limits
 from engine.store.groups import Member
+from engine.store.memory import Memory
 from engine.store.records import Transaction
 from engine.store.watching import Watch
 
@@ -26,6 +27,8 @@ class Store(Protocol):
     """What shifts the clock, for tests and authors."""
     keys: Keys | None
     """What seals the secrets that the database keeps; without, they stand in it as they are."""
+    memory: Memory
+    """What was worked out from sessions, for who asks this process next."""
     group_seconds: float
     """Work of a group after which no further caller joins it."""
 
