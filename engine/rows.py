@@ -4,7 +4,7 @@ Every write goes through the ORM session of the transaction, where its images
 before and after are taken for the journal; what would go around it is refused.
 """
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
@@ -19,9 +19,7 @@ from sqlmodel import SQLModel
 from engine.errors import Refused
 from engine.limits import check_rows
 from engine.models import FIRST_OF_PARTS, HistoryRow, Part, Row, ends_now, standing, table_of, validated, values_of
-from engine.recalling import recalled, remember
-from engine.store.memory import Remembered
-from engine.store.records import Record, Transaction
+from engine.store.records import Transaction
 from engine.touched import Touched, by_key, image, key_of, own_key
 from engine.types import Json, RowChange
 
@@ -157,14 +155,6 @@ class Rows:
         own = self._session_id
         mine = [with_loader_criteria(one, lambda row: row.session_id == own, include_aliases=True) for one in models]
         return self.db.execute(statement.options(*mine)).all()
-
-    def recalled(self, record: Record, key: Hashable) -> Remembered | None:
-        """What is remembered of the session under a key; of what is being changed, nothing is."""
-        return recalled(self._transaction, record, key)
-
-    def remember(self, record: Record, key: Hashable, value: Any, size: int) -> None:
-        """Remember what was worked out of the session as it is, unless it is being changed."""
-        remember(self._transaction, record, key, value, size)
 
     def standing(self, model: type[HistoryRow], at: int | None, of: Any = None) -> tuple[Any, ...]:
         """The conditions for which rows of history stand now, or stood at a revision; `of` is an alias of the class."""

@@ -19,6 +19,7 @@ from engine.effects import Wanted, name_of, wanted
 from engine.errors import DefinitionError, Refused
 from engine.limits import DEFAULT, Limits
 from engine.models import Row
+from engine.recalling import recalled, remember
 from engine.recorded import revision_of
 from engine.rows import Rows, RowSet
 from engine.scheduling import action_named, asked_for
@@ -353,13 +354,13 @@ class World:
         """
         record = self._situation.record
         with self._situation.rows() as rows:
-            known = rows.recalled(record, key)
+            known = recalled(rows.transaction, record, key)
         if known is not None and known.revision == record.revision:
             return cast(T, known.value)
         brought = None if known is None or forward is None else forward(known.value, known.revision)
         value = make() if brought is None else brought
         with self._situation.rows() as rows:
-            rows.remember(record, key, value, size(value))
+            remember(rows.transaction, record, key, value, size(value))
         return value
 
     def shared(self, model: type[AnyShared]) -> SharedSet[AnyShared]:
