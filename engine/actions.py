@@ -9,9 +9,10 @@ import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import Any, Literal, TypeVar, overload
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
 from engine.arguments import parsed
@@ -46,6 +47,8 @@ Predicate = Callable[[Principal], bool]
 """Whether something is there for a principal."""
 Compensation = Callable[[Any, Change], None]
 """Given the world as it is and the change to be undone."""
+Complaint = Callable[[str, ValidationError], str]
+"""Given an action's name and what is wrong with its arguments: the words for it."""
 
 MARK = "__turnkeeper_action__"
 RESERVED = ("session", "if_revision")
@@ -69,17 +72,20 @@ class Options:
     guards: tuple[GuardFunction | str, ...] = ()
     scope: str | None = None
     only_for: Predicate | None = None
-    read_only: bool = False
+    read_only: bool | None = None
     undo: bool = True
     internal: bool = False
     compensate: Compensation | str | None = None
     confirm: str | Callable[..., str] | None = None
     prepare: Prepare | None = None
     contract: Contract | None = None
-    destructive: bool = False
-    idempotent: bool = False
-    open_world: bool = False
+    destructive: bool | None = None
+    idempotent: bool | None = None
+    open_world: bool | None = None
     icons: tuple[str, ...] = ()
+    input_schema: Mapping[str, Json] | None = None
+    output_schema: Mapping[str, Json] | None = None
+    invalid: Complaint | None = None
 
 
 @overload
@@ -94,17 +100,20 @@ def action(
     guards: GuardFunction | Iterable[GuardFunction | str] = (),
     scope: str | None = None,
     only_for: Predicate | None = None,
-    read_only: bool = False,
+    read_only: bool | None = None,
     undo: bool = True,
     internal: bool = False,
     compensate: Compensation | str | None = None,
     confirm: str | Callable[..., str] | None = None,
     prepare: Prepare | None = None,
     contract: Contract | None = None,
-    destructive: bool = False,
-    idempotent: bool = False,
-    open_world: bool = False,
+    destructive: bool | None = None,
+    idempotent: bool | None = None,
+    open_world: bool | None = None,
     icons: Iterable[str] = (),
+    input_schema: Mapping[str, Json] | None = None,
+    output_schema: Mapping[str, Json] | None = None,
+    invalid: Complaint | None = None,
 ) -> Callable[[Method], Method]: ...
 def action(method: Method | None = None, /, **options: Any) -> Method | Callable[[Method], Method]:
     """Make a world's method an action.
@@ -117,7 +126,9 @@ def action(method: Method | None = None, /, **options: Any) -> Method | Callable
     `compensate` takes back what the action did to shared rows, when it is undone;
     `confirm` is what a person is asked before; `prepare` an async function
     that runs before the transaction. `title`, `destructive`, `idempotent`,
-    `open_world` and `icons` describe the tool to clients.
+    `open_world` and `icons` describe the tool to clients. With contract="exact",
+    hints that are given are shown, False ones too; `input_schema` and `output_schema`
+    are shown as they stand; and `invalid` gives the words for arguments that do not fit.
     """
 
     def mark(function: Method) -> Method:
@@ -170,7 +181,12 @@ class Action:
     @property
     def read_only(self) -> bool:
         """Whether it changes nothing."""
-        return self.options.read_only
+        return bool(self.options.read_only)
+
+    @property
+    def invalid(self) -> Callable[[ValidationError], str] | None:
+        """The words for arguments that do not fit, where they are the author's."""
+        return None if self.options.invalid is None else partial(self.options.invalid, self.name)
 
     @property
     def only_for(self) -> "Predicate | None":
@@ -189,7 +205,7 @@ class Action:
 
     def parse(self, arguments: Mapping[str, Json]) -> dict[str, Any]:
         """Check and convert a call's arguments. Raises InvalidArguments."""
-        return parsed(self.parameters, arguments)
+        return parsed(self.parameters, arguments, self.invalid)
 
 
 def build_action(method: Callable[..., Any], *, owner: str, world: Any, contract: Contract) -> Action:
@@ -198,10 +214,11 @@ def build_action(method: Callable[..., Any], *, owner: str, world: Any, contract
     name = options.name or method.__name__
     label = f"{owner}.{method.__name__}"
     _check_shape(label, method, options)
-    parameters = signature_model(label, method, skip=("prepared",))
+    contract = options.contract or contract
+    _check_letter(label, options, contract)
+    parameters = signature_model(label, method, skip=("prepared",), drops=_drops(options))
     refuse_secrets(label, parameters)
     names = tuple(parameters.model_fields)
-    contract = options.contract or contract
     for reserved in RESERVED:
         if reserved in shown_names(parameters) and contract != "exact":
             raise DefinitionError(
@@ -225,8 +242,36 @@ def build_action(method: Callable[..., Any], *, owner: str, world: Any, contract
         scope=options.scope or "",
         contract=contract,
         options=options,
-        schema=described(parameters),
+        schema=_schema(label, options, parameters),
     )
+
+
+def _check_letter(label: str, options: Options, contract: Contract) -> None:
+    """Insist that what is said to the letter is said under an exact contract. Raises DefinitionError."""
+    for name in ("input_schema", "output_schema", "invalid"):
+        if getattr(options, name) is not None and contract != "exact":
+            raise DefinitionError(
+                f"{label}: {name}= is what clients are told to the letter, but the contract is {contract!r}.",
+                hint='Declare contract="exact", or leave it out.',
+            )
+
+
+def _drops(options: Options) -> bool:
+    """Whether arguments that the method does not take are dropped: where the author's schema lets them through."""
+    return options.input_schema is not None and options.input_schema.get("additionalProperties") is not False
+
+
+def _schema(label: str, options: Options, parameters: type[BaseModel]) -> dict[str, Json]:
+    """The input schema: the author's own, if there is one, which describes just these parameters."""
+    if options.input_schema is None:
+        return described(parameters)
+    told, taken = sorted(options.input_schema.get("properties", {})), sorted(shown_names(parameters))
+    if told != taken:
+        raise DefinitionError(
+            f"{label}: its input_schema describes {told}, but it takes {taken}.",
+            hint="Describe each parameter of the method in the schema's properties, and no other.",
+        )
+    return dict(options.input_schema)
 
 
 def predicate(label: str, given: Any) -> Predicate | None:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -16,13 +16,21 @@ LEAST, MOST = -(2**63), 2**63 - 1
 """Integers that every part of the way can carry: signed, 64 bits."""
 
 
-def parsed(model: type[BaseModel], arguments: Mapping[str, Json]) -> dict[str, Any]:
-    """Arguments by parameter name, checked by the model made from a signature. Raises InvalidArguments."""
-    _refuse_vast(arguments)
+def parsed(
+    model: type[BaseModel], arguments: Mapping[str, Json], invalid: Callable[[ValidationError], str] | None = None
+) -> dict[str, Any]:
+    """Arguments by parameter name, checked by the model made from a signature. Raises InvalidArguments.
+
+    `invalid` gives the words for those that do not fit; without, they are the engine's.
+    """
+    if invalid is None:
+        _refuse_vast(arguments)
     try:
         value = model.model_validate(arguments)
     except ValidationError as error:
-        raise _invalid(model, error) from None
+        raise _invalid(model, error) if invalid is None else InvalidArguments(invalid(error)) from None
+    if invalid is not None:
+        _refuse_vast(arguments)
     return {name: getattr(value, name) for name in type(value).model_fields}
 
 

@@ -192,7 +192,9 @@ def define(
     actions = _keyed(
         cls, "action", [build_action(m, owner=cls.__name__, world=cls, contract=contract) for m in members(MARK)]
     )
-    resources = _keyed(cls, "resource", [build_resource(m, owner=cls.__name__) for m in members(RESOURCE_MARK)])
+    resources = _keyed(
+        cls, "resource", [build_resource(m, owner=cls.__name__, contract=contract) for m in members(RESOURCE_MARK)]
+    )
     prompts = _keyed(
         cls, "prompt", [build_prompt(m, owner=cls.__name__, contract=contract) for m in members(PROMPT_MARK)]
     )

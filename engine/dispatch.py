@@ -361,7 +361,7 @@ class Dispatcher(Reader):
         """What a call does in its transaction; its arguments are parsed here, by who calls."""
         definition = self._definition(call.world, call.principal)
         operation = self._operation(definition, call.action, call.principal)
-        arguments = parsed(operation.parameters, call.arguments)
+        arguments = parsed(operation.parameters, call.arguments, operation.invalid)
         request = canonical(operation.parameters, arguments, self.limits)
         check_key(call.key)
         return lambda tx: self._carry_out(tx, definition, operation, call, arguments, request, punctual)

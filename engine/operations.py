@@ -276,6 +276,8 @@ class Operation:
     carry_out: Callable[[Opened], Done]
     after_end: bool = False
     """Whether it is possible in a session that has ended, too."""
+    invalid: Callable[[ValidationError], str] | None = None
+    """The words for arguments that do not fit, where they are an author's."""
 
 
 def stored(world: World, before: str | None) -> str | None:
@@ -305,7 +307,9 @@ def opened_world(transaction: Transaction, definition: Definition, record: Recor
     rows.writable = False
     configuration = configuration_of(definition.chart, record.state)
     world: World = definition.cls(
-        Situation(record, principal, transaction.now, lambda: nullcontext(rows), configuration)
+        Situation(
+            record, principal, transaction.now, lambda: nullcontext(rows), configuration, limits=transaction.limits
+        )
     )
     return world
 
@@ -327,7 +331,12 @@ def operation_of(action: Action) -> Operation:
         return opened.done(world, answer, state, undo_top=opened.record.revision + 1, returns=action.returns)
 
     return Operation(
-        action.name, action.parameters, Role.EDITOR, lambda definition: definition.scope_of(action), carry_out
+        action.name,
+        action.parameters,
+        Role.EDITOR,
+        lambda definition: definition.scope_of(action),
+        carry_out,
+        invalid=action.invalid,
     )
 
 

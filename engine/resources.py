@@ -39,6 +39,7 @@ class ResourceOptions:
     uri: str | None = None
     of: tuple[type, ...] | None = None
     icons: tuple[str, ...] = ()
+    contract: Contract | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,7 @@ def resource(
     uri: str | None = None,
     of: type | Iterable[type] | None = None,
     icons: tuple[str, ...] = (),
+    contract: Contract | None = None,
 ) -> Callable[[Method], Method]: ...
 def resource(method: Method | None = None, /, **options: Any) -> Method | Callable[[Method], Method]:
     """Make a world's method a resource: what it returns now, never changing anything.
@@ -70,6 +72,7 @@ def resource(method: Method | None = None, /, **options: Any) -> Method | Callab
     address instead, with `{variables}` for the method's parameters; such a
     resource belongs to the caller's main session. `of` names the Row classes
     it is made of: changes of other rows then do not count as its updates.
+    With contract="exact", it is listed with nothing that the author did not say.
     """
 
     def mark(function: Method) -> Method:
@@ -107,6 +110,7 @@ class Resource:
     parameters: type[BaseModel]
     mime_type: str
     tables: frozenset[str] | None
+    contract: Contract
     options: ResourceOptions = field(repr=False)
 
     def touched_by(self, tables: frozenset[str]) -> bool:
@@ -126,7 +130,7 @@ class Prompt:
     options: PromptOptions = field(repr=False)
 
 
-def build_resource(method: Callable[..., Any], *, owner: str) -> Resource:
+def build_resource(method: Callable[..., Any], *, owner: str, contract: Contract) -> Resource:
     """Turn a marked method into a Resource. Raises DefinitionError."""
     options: ResourceOptions = getattr(method, RESOURCE_MARK)
     label = f"{owner}.{method.__name__}"
@@ -149,6 +153,7 @@ def build_resource(method: Callable[..., Any], *, owner: str) -> Resource:
         parameters=parameters,
         mime_type=options.mime_type or _mime_type(method),
         tables=None if options.of is None else frozenset(str(row.__tablename__) for row in options.of),  # type: ignore[attr-defined]
+        contract=options.contract or contract,
         options=options,
     )
 

@@ -13,8 +13,13 @@ from engine.errors import DefinitionError
 from engine.types import Json
 
 
-def signature_model(name: str, method: Callable[..., Any], skip: tuple[str, ...] = ()) -> type[BaseModel]:
-    """The pydantic model of a method's parameters after `self`. Raises DefinitionError."""
+def signature_model(
+    name: str, method: Callable[..., Any], skip: tuple[str, ...] = (), *, drops: bool = False
+) -> type[BaseModel]:
+    """The pydantic model of a method's parameters after `self`; others are refused, or dropped if it `drops` them.
+
+    Raises DefinitionError.
+    """
     hints = type_hints(name, method)
     fields: dict[str, Any] = {}
     for parameter in list(inspect.signature(method).parameters.values())[1:]:
@@ -24,7 +29,7 @@ def signature_model(name: str, method: Callable[..., Any], skip: tuple[str, ...]
         default = ... if parameter.default is parameter.empty else parameter.default
         fields[parameter.name] = (hints[parameter.name], default)
     try:
-        return _model(name, fields)
+        return _model(name, fields, drops=drops)
     except Exception as error:  # of many kinds, from pydantic and from the types' own hooks
         raise DefinitionError(
             f"{name}: no schema can describe the parameter {_undescribable(fields)!r}: {str(error).splitlines()[0]}",
@@ -106,8 +111,8 @@ def _check_parameter(label: str, parameter: inspect.Parameter, hints: Mapping[st
         )
 
 
-def _model(name: str, fields: Mapping[str, Any]) -> type[BaseModel]:
-    strict = ConfigDict(extra="forbid", populate_by_name=True, protected_namespaces=())
+def _model(name: str, fields: Mapping[str, Any], *, drops: bool = False) -> type[BaseModel]:
+    strict = ConfigDict(extra="ignore" if drops else "forbid", populate_by_name=True, protected_namespaces=())
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Field name .* shadows an attribute", category=UserWarning)
         model: type[BaseModel] = create_model(name, __config__=strict, **fields)

@@ -235,6 +235,11 @@ class World:
         return self._situation.now
 
     @property
+    def limits(self) -> Limits:
+        """How much of anything there may be here: `result` is the bytes of an answer."""
+        return self._situation.limits
+
+    @property
     def random(self) -> Random:
         """Randomness whose seed is kept in the journal."""
         situation = self._situation

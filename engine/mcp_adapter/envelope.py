@@ -153,7 +153,9 @@ def exact(outcome: Outcome, *, structured: bool) -> Result:
 
 
 def exact_schema(action: Action) -> dict[str, Json] | None:
-    """The output schema of an exact contract: that of the value returned, if it is an object."""
+    """The output schema of an exact contract: the author's, or that of the value returned, if it is an object."""
+    if action.options.output_schema is not None:
+        return dict(action.options.output_schema)
     schema = result_schema(action)
     if not schema:
         return None

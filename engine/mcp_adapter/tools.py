@@ -58,9 +58,9 @@ def _tool(catalog: Catalog, name: str, definition: Definition, action: Action) -
         output_schema=envelope_schema(result_schema(action)),
         annotations=t.ToolAnnotations(
             read_only_hint=action.read_only,
-            destructive_hint=options.destructive,
-            idempotent_hint=action.read_only or options.idempotent,
-            open_world_hint=options.open_world,
+            destructive_hint=bool(options.destructive),
+            idempotent_hint=action.read_only or bool(options.idempotent),
+            open_world_hint=bool(options.open_world),
         ),
         icons=icons(options.icons or definition.icons),
     )
@@ -70,10 +70,10 @@ def _exact_tool(name: str, definition: Definition, action: Action) -> t.Tool:
     """What the author said and nothing else."""
     options = action.options
     hints = {
-        "read_only_hint": action.read_only or None,
-        "destructive_hint": options.destructive or None,
-        "idempotent_hint": options.idempotent or None,
-        "open_world_hint": options.open_world or None,
+        "read_only_hint": options.read_only,
+        "destructive_hint": options.destructive,
+        "idempotent_hint": options.idempotent,
+        "open_world_hint": options.open_world,
     }
     return t.Tool(
         name=name,
@@ -81,7 +81,7 @@ def _exact_tool(name: str, definition: Definition, action: Action) -> t.Tool:
         description=action.description,
         input_schema=dict(action.schema),
         output_schema=exact_schema(action),
-        annotations=t.ToolAnnotations(**hints) if any(hints.values()) else None,
+        annotations=t.ToolAnnotations(**hints) if any(hint is not None for hint in hints.values()) else None,
         icons=icons(options.icons or definition.icons, invented=False),
     )
 

@@ -115,7 +115,7 @@ def _template(definition: Definition, name: str, uri: str) -> t.ResourceTemplate
 
 def _said(definition: Definition, name: str) -> tuple[str, str, str | None, list[t.Icon] | None]:
     if (found := definition.resources.get(name)) is not None:
-        exact = definition.contract == "exact"
+        exact = found.contract == "exact"
         title = found.options.title or (None if exact else f"{definition.title}: {name}")
         icon = icons(found.options.icons or definition.icons, invented=not exact)
         return found.mime_type, found.description, title, icon

@@ -1,10 +1,7 @@
 """A knowledge graph: entities, what was observed of them, and how they are related, as somebody told it over time."""
 
-from typing import Annotated, Any
-
-from pydantic import Field as Limit
-
-from engine import World, action
+from engine import Reply, World, action, resource
+from worlds.graph import contract as told
 from worlds.graph import memory
 from worlds.graph.facts import Fact as Fact
 from worlds.graph.facts import Import as Import
@@ -14,12 +11,61 @@ from worlds.graph.view import View
 class Graph(World, rows=[Fact, Import]):
     """A graph of entities, observations and relations. Nothing that was told is lost."""
 
-    @action
-    def create_entities(self, entities: Annotated[list[dict[str, Any]], Limit(description="entities")]) -> list[Any]:
-        """Create multiple new entities in the knowledge graph."""
+    # The nine tools of the memory server, to the letter: their descriptions end without a full stop.
+
+    @action(title="Create Entities", input_schema=told.ENTITIES, output_schema=told.NEW_ENTITIES, **told.TELLS)
+    def create_entities(self, entities: list[told.EntityTold]) -> Reply:
+        """Create multiple new entities in the knowledge graph"""
         return memory.create_entities(self, entities)
 
-    @action(read_only=True)
-    def read_graph(self) -> dict[str, Any]:
-        """Read the entire knowledge graph."""
+    @action(title="Create Relations", input_schema=told.RELATIONS, output_schema=told.NEW_RELATIONS, **told.TELLS)
+    def create_relations(self, relations: list[told.RelationTold]) -> Reply:
+        """Create multiple new relations between entities in the knowledge graph. Relations should be in active voice"""
+        return memory.create_relations(self, relations)
+
+    @action(title="Add Observations", input_schema=told.OBSERVATIONS, output_schema=told.NEW_OBSERVATIONS, **told.TELLS)
+    def add_observations(self, observations: list[told.ContentsTold]) -> Reply:
+        """Add new observations to existing entities in the knowledge graph"""
+        return memory.add_observations(self, observations)
+
+    @action(title="Delete Entities", input_schema=told.ENTITIES_GONE, output_schema=told.GONE, **told.DELETES)
+    def delete_entities(self, entityNames: list[str]) -> Reply:
+        """Delete multiple entities and their associated relations from the knowledge graph"""
+        return memory.delete_entities(self, entityNames)
+
+    @action(title="Delete Observations", input_schema=told.OBSERVATIONS_GONE, output_schema=told.GONE, **told.DELETES)
+    def delete_observations(self, deletions: list[told.ObservationsTold]) -> Reply:
+        """Delete specific observations from entities in the knowledge graph"""
+        return memory.delete_observations(self, deletions)
+
+    @action(title="Delete Relations", input_schema=told.RELATIONS_GONE, output_schema=told.GONE, **told.DELETES)
+    def delete_relations(self, relations: list[told.RelationTold]) -> Reply:
+        """Delete multiple relations from the knowledge graph"""
+        return memory.delete_relations(self, relations)
+
+    @action(title="Read Graph", input_schema=told.NOTHING, output_schema=told.GRAPH, **told.READS)
+    def read_graph(self) -> Reply:
+        """Read the entire knowledge graph"""
         return memory.read_graph(View(self))
+
+    @action(title="Search Nodes", input_schema=told.QUERY, output_schema=told.GRAPH, **told.READS)
+    def search_nodes(self, query: str) -> Reply:
+        """Search for nodes in the knowledge graph based on a query"""
+        return memory.search_nodes(View(self), query)
+
+    @action(title="Open Nodes", input_schema=told.NAMES, output_schema=told.GRAPH, **told.READS)
+    def open_nodes(self, names: list[str]) -> Reply:
+        """Open specific nodes in the knowledge graph by their names"""
+        return memory.open_nodes(View(self), names)
+
+    @resource(
+        name="knowledge-graph",
+        title="Knowledge Graph",
+        uri="memory://knowledge-graph",
+        mime_type="application/json",
+        of=(Fact, Import),
+        contract="exact",
+    )
+    def knowledge_graph(self) -> str:
+        """The full knowledge graph with all entities and relations"""
+        return memory.read_text(View(self))

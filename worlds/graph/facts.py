@@ -70,6 +70,16 @@ def node(name: str) -> int:
     return int.from_bytes(blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big", signed=True)
 
 
+def target(object: str) -> int:
+    """The number that stands for what a fact leads to; 0 if it leads nowhere."""
+    return node(object) if object else 0
+
+
+def nth(number: int) -> str:
+    """The type of what was observed of the first, second … of the entities that were told of by one name at once."""
+    return "" if number == 1 else str(number)
+
+
 def words(*texts: str) -> str:
     """The words of texts as they are searched: folded, without accents, with a space between each two."""
     folded = unicodedata.normalize("NFKD", " ".join(texts)).casefold()
@@ -118,6 +128,6 @@ def _fact(kind: Kind, subject: str, *, object: str = "", **more: Any) -> dict[st
         "subject": subject,
         "object": object,
         "node": node(subject),
-        "target": node(object) if object else 0,
+        "target": target(object),
         **more,
     }

@@ -39,9 +39,10 @@ class View:
             or_(col(of.valid_to).is_(None), col(of.valid_to) > self.valid_at),
         )
 
-    def select(self, *columns: Any, where: Sequence[Any] = ()) -> Sequence[Any]:
-        """Columns of the facts that fit, in the order they were told."""
-        return self.graph.select(select(*columns).where(*self.conditions(), *where).order_by(col(Fact.id)))
+    def select(self, *columns: Any, where: Sequence[Any] = (), most: int | None = None) -> Sequence[Any]:
+        """Columns of the facts that fit, in the order they were told; the first of them, if there may be so many."""
+        found = select(*columns).where(*self.conditions(), *where).order_by(col(Fact.id))
+        return self.graph.select(found.limit(most))
 
     def about(self, *columns: Any, nodes: Collection[int], kind: Kind, of: Any = None) -> Iterator[Any]:
         """Columns of the facts of a kind about nodes; `of=Fact.target` finds what leads to them instead."""
