@@ -25,6 +25,7 @@ MODULES = HERE / "node_modules"
 SUITE = MODULES / "@modelcontextprotocol" / "conformance" / "dist" / "index.js"
 INSPECTOR = MODULES / "@modelcontextprotocol" / "inspector" / "clients" / "launcher" / "build" / "index.js"
 MCP_REMOTE = MODULES / "mcp-remote" / "dist" / "proxy.js"
+MEMORY = MODULES / "@modelcontextprotocol" / "server-memory" / "dist" / "index.js"
 _STAMP = MODULES / ".installed"
 
 

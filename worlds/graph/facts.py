@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlmodel import JSON, Column, Field, Index
 
-from engine import HistoryRow, Part
+from engine import HistoryRow, Part, Refused
 
 
 class Kind(StrEnum):
@@ -89,6 +89,8 @@ def words(*texts: str) -> str:
 
 WORD = 64
 """Characters of a word that count."""
+LONGEST_TYPE = 500
+"""Characters of a type: an index holds it."""
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -122,12 +124,25 @@ def identity(fact: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(fact.get(name) for name in ("kind", "node", "type", "target", "valid_from", "valid_to"))
 
 
-def _fact(kind: Kind, subject: str, *, object: str = "", **more: Any) -> dict[str, Any]:
+def _fact(kind: Kind, subject: str, *, type: str = "", object: str = "", **more: Any) -> dict[str, Any]:
+    _insist_on_kept(subject, type, object)
     return {
         "kind": kind.value,
         "subject": subject,
+        "type": type,
         "object": object,
         "node": node(subject),
         "target": target(object),
         **more,
     }
+
+
+def _insist_on_kept(subject: str, type: str, object: str) -> None:
+    """Insist on texts that any database keeps, and on types that it finds facts by. Raises Refused."""
+    if "\0" in subject or "\0" in type or "\0" in object:
+        raise Refused("nul_character", "A name, type or text holds the character NUL (\\u0000), which is not kept.")
+    if len(type) > LONGEST_TYPE:
+        raise Refused(
+            "type_too_long",
+            f"A type has {len(type):,} characters; at most {LONGEST_TYPE} are kept. What is longer is an observation.",
+        )

@@ -20,9 +20,7 @@ OBSERVED, RELATED = (Kind.OBSERVATION,), (Kind.RELATION,)
 
 
 def create_entities(graph: World, entities: Sequence[EntityTold]) -> Reply:
-    """Tell of entities that there are not yet; which they were. Two of one name in one call are two."""
-    for entity in entities:
-        _insist_on_text(entity["name"], entity["entityType"], *entity["observations"])
+    """Tell of entities that there are not yet; which they were. Two of one name in one call are two. Raises Refused."""
     view = View(graph)
     known = _there(view, {entity["name"] for entity in entities})
     new = [entity for entity in entities if view.named(entity["name"]).node not in known]
@@ -39,8 +37,6 @@ def create_entities(graph: World, entities: Sequence[EntityTold]) -> Reply:
 
 def create_relations(graph: World, relations: Sequence[RelationTold]) -> Reply:
     """Tell of relations that there are not yet, whether or not there is what they relate; which they were."""
-    for relation in relations:
-        _insist_on_text(relation["from"], relation["to"], relation["relationType"])
     view = View(graph)
     wanted = [_triple(view, relation) for relation in relations]
     known = {_triple_of(view, fact) for fact in _standing(view, RELATED, *_ends(wanted))}
@@ -51,8 +47,6 @@ def create_relations(graph: World, relations: Sequence[RelationTold]) -> Reply:
 
 def add_observations(graph: World, observations: Sequence[ContentsTold]) -> Reply:
     """Tell what was observed of entities and was not known; what that was, for each. Raises Refused."""
-    for one in observations:
-        _insist_on_text(*one["contents"])
     view = View(graph)
     there = _there(view, {one["entityName"] for one in observations})
     known = _observed(view, there, {text for one in observations for text in one["contents"]})
@@ -179,10 +173,3 @@ def _end(graph: World, gone: Collection[Fact]) -> None:
         graph.rows(Fact).remove(fact)
     if not gone:
         graph.unchanged()
-
-
-def _insist_on_text(*texts: str) -> None:
-    if any("\0" in text for text in texts):
-        raise Refused(
-            "nul_character", "A name or text holds the character NUL (\\u0000), which is not kept; leave it out."
-        )

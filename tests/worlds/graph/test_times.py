@@ -12,8 +12,8 @@ from engine.errors import InvalidArguments, Refused
 from engine.operations import Call
 from engine.retention import prune
 from engine.types import LOCAL
+from worlds.graph.entities import everything
 from worlds.graph.facts import Fact, Import, entity
-from worlds.graph.memory import read_graph
 from worlds.graph.times import AsOf, ValidAt, moment, view_of
 
 
@@ -26,7 +26,7 @@ class Told(World, name="told", rows=[Fact, Import]):
 
     @action(read_only=True)
     def names(self, as_of: AsOf = None, valid_at: ValidAt = None) -> list[str]:
-        return [one["name"] for one in read_graph(view_of(self, as_of, valid_at))["entities"]]
+        return [one["name"] for one in everything(view_of(self, as_of, valid_at))["entities"]]
 
 
 def do(told: Dispatcher, action: str, **arguments: Any) -> Any:
