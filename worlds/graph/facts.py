@@ -70,11 +70,6 @@ def node(name: str) -> int:
     return int.from_bytes(blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big", signed=True)
 
 
-def target(object: str) -> int:
-    """The number that stands for what a fact leads to; 0 if it leads nowhere."""
-    return node(object) if object else 0
-
-
 def nth(number: int) -> str:
     """The type of what was observed of the first, second … of the entities that were told of by one name at once."""
     return "" if number == 1 else str(number)
@@ -124,15 +119,15 @@ def identity(fact: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(fact.get(name) for name in ("kind", "node", "type", "target", "valid_from", "valid_to"))
 
 
-def _fact(kind: Kind, subject: str, *, type: str = "", object: str = "", **more: Any) -> dict[str, Any]:
-    _insist_on_kept(subject, type, object)
+def _fact(kind: Kind, subject: str, *, type: str = "", object: str | None = None, **more: Any) -> dict[str, Any]:
+    _insist_on_kept(subject, type, object or "")
     return {
         "kind": kind.value,
         "subject": subject,
         "type": type,
-        "object": object,
+        "object": object or "",
         "node": node(subject),
-        "target": target(object),
+        "target": 0 if object is None else node(object),
         **more,
     }
 

@@ -82,7 +82,7 @@ def delete_observations(graph: World, deletions: Sequence[ObservationsTold]) -> 
     """End what was observed of entities, all that is equal."""
     view = View(graph)
     wanted = {(view.named(one["entityName"]).node, text) for one in deletions for text in one["observations"]}
-    found = _standing(view, OBSERVED, {number for number, _ in wanted}, {facts.target(text) for _, text in wanted})
+    found = _standing(view, OBSERVED, {number for number, _ in wanted}, {facts.node(text) for _, text in wanted})
     _end(graph, [fact for fact in found if not fact.type and (_number(view, fact), fact.object) in wanted])
     return replies.done("Observations")
 
@@ -132,7 +132,7 @@ def _there(view: View, names: Collection[str]) -> set[int]:
 
 def _observed(view: View, numbers: Collection[int], texts: Collection[str]) -> set[tuple[int, str]]:
     """Which of these texts were observed of the first entities of these names."""
-    found = _standing(view, OBSERVED, numbers, {facts.target(text) for text in texts})
+    found = _standing(view, OBSERVED, numbers, {facts.node(text) for text in texts})
     return {(_number(view, fact), fact.object) for fact in found if not fact.type}
 
 

@@ -94,6 +94,11 @@ def test_relations_need_nothing_at_their_ends_and_are_told_once(told: Calls) -> 
     assert told("open_nodes", names=["nobody"]) == {"entities": [], "relations": []}
     told("delete_relations", relations=[likes, relation("no", "such", "thing")])
     assert told("read_graph")["relations"] == [other]
+    empty = relation("", "", "")
+    assert told("create_relations", relations=[empty]) == {"relations": [empty]}
+    assert told("create_relations", relations=[empty]) == {"relations": []}
+    told("delete_relations", relations=[empty])
+    assert told("read_graph")["relations"] == [other]
 
 
 def test_observing_what_is_not_there_is_refused_and_undoes_the_whole_call(told: Calls) -> None:
