@@ -11,7 +11,7 @@ from engine.resources import prompt, resource
 from engine.shared_rows import SharedRow
 from engine.states import Compound, Final, History, Parallel
 from engine.transitions import done, on_enter, on_exit, transition
-from engine.types import Change, Principal
+from engine.types import Change, Principal, Written, storable
 from engine.upgrades import upgrade
 from engine.world import World
 
@@ -42,6 +42,7 @@ __all__ = [
     "SharedRow",
     "Text",
     "World",
+    "Written",
     "action",
     "after",
     "done",
@@ -52,6 +53,7 @@ __all__ = [
     "on_exit",
     "prompt",
     "resource",
+    "storable",
     "transition",
     "upgrade",
 ]

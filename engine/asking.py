@@ -7,14 +7,15 @@ not do lasting things. What it returns is the action's `prepared` parameter.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from pydantic import BaseModel
+from sqlmodel import SQLModel
 
 from engine.errors import DefinitionError, Refused
-from engine.types import Json
+from engine.types import Json, Written
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,8 @@ class Answer:
         return self.action == "accept"
 
 
-class Asking(Protocol):
-    """What a prepare function may do with the outside."""
+class Outside(Protocol):
+    """Who is asked: a client, or a person at a terminal."""
 
     async def ask(self, **questions: Question) -> Mapping[str, Answer]:
         """Put questions, all at once, each under a name of its own. Raises CannotAsk."""
@@ -86,6 +87,30 @@ class Asking(Protocol):
 
     async def log(self, level: str, message: str) -> None:
         """Send a log line to a client that asked for them."""
+        ...
+
+
+class Asking(Outside, Protocol):
+    """What a prepare function may do: with the outside, and with what is too much for the action's transaction."""
+
+    @property
+    def attached(self) -> Any:
+        """What the caller handed over in this process, such as an open file; None over MCP."""
+
+    async def write_ahead(
+        self,
+        model: type[SQLModel],
+        rows: Iterable[Mapping[str, Any]],
+        /,
+        *,
+        meanwhile: Callable[[], Awaitable[None]] | None = None,
+    ) -> Written:
+        """Write rows of a HistoryRow class, of any number, where nobody sees them until `self.adopt` takes them in.
+
+        Each is its columns' values, without id, since and until. `rows` is iterated in a thread of its own; what it
+        raises comes out here, and nothing stays. `meanwhile` is awaited about twice a second, to report progress.
+        Raises InvalidArguments, LimitExceeded, Conflict; TypeError in what changes nothing.
+        """
         ...
 
 
@@ -111,7 +136,7 @@ class Confirmation(BaseModel):
     confirm: bool = True
 
 
-async def confirmed(asking: Asking, message: str) -> None:
+async def confirmed(asking: Outside, message: str) -> None:
     """Ask the person to confirm. Raises Refused if they do not, or cannot be asked."""
     if not asking.can(Form):
         raise Refused(

@@ -7,19 +7,19 @@ transactions too. `sweep` deletes what a killed process left.
 """
 
 import logging
-import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from itertools import chain, groupby, islice
-from typing import TypeAlias, TypeVar
+from itertools import chain, groupby
+from typing import TypeVar
 
 from sqlalchemy import Table, select
 
-from engine.copying import Piece, in_parts, paced
+from engine import parts
+from engine.bites import Still, drain, put
+from engine.copying import Piece, in_parts
 from engine.definition import Definition
 from engine.errors import StoreError
 from engine.failpoints import reach
@@ -33,12 +33,6 @@ from engine.store.stores import Store
 T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
-Still: TypeAlias = Callable[[Transaction], bool]
-"""Whether what was found to be deleted is, at the time of writing."""
-SECONDS = 0.01
-"""How long one transaction writes pieces before others get their turn."""
-READ_AHEAD = 16
-"""Pieces that are made before a transaction begins."""
 DELETED = 50
 """Rows that are deleted at once."""
 
@@ -63,14 +57,7 @@ class Batch:
 
     def put(self, pieces: Iterable[Piece]) -> None:
         """Write pieces, in as many transactions as it takes; they are made while none is open. Raises Conflict."""
-        source, waiting = paced(pieces, 1), deque[Piece]()
-        while True:
-            waiting.extend(islice(source, READ_AHEAD - len(waiting)))
-            if not waiting:
-                return
-            for _ in range(self.write(lambda transaction: _some(transaction, waiting))):
-                waiting.popleft()
-            reach("mid_batch")
+        put(self.write, pieces, lambda _: reach("mid_batch"))
 
     def row_set(self) -> int:
         """A further row set, that lives and dies with the batch, or with the session that the batch becomes."""
@@ -114,33 +101,24 @@ def delete(store: Store, definition: Definition | None, session_id: int, still: 
         store.write(partial(_if_still, still=still, piece=partial(hidden.delete_row, session_id=rows_id)))
     _delete_rows(store, definition, session_id, still)
     for table in (hidden.SNAPSHOT, hidden.JOURNAL):
-        _drain(store, partial(hidden.delete_some, table=table, session_id=session_id, most=DELETED), still)
+        drain(store, partial(hidden.delete_some, table=table, session_id=session_id, most=DELETED), still)
     store.write(partial(_if_still, still=still, piece=partial(hidden.delete_row, session_id=session_id)))
 
 
 def sweep(store: Store, registry: Registry, before: datetime) -> int:
-    """Delete erased sessions, batches that nobody wrote to since `before`, and row sets of no use; how many it were."""
+    """Delete erased sessions, batches and parts nobody wrote to since `before`, and row sets of no use; how many."""
     swept = 0
     for session_id, world, kind in store.read(partial(hidden.left_over, before=before)):
         if kind == "erased" or store.write(partial(hidden.give_up, batch_id=session_id, before=before)):
             delete(store, registry.definition(world), session_id)
             swept += 1
+    swept += parts.sweep(store, registry, before)
     for rows_id, world in store.read(hidden.unused_rows):
         delete(store, registry.definition(world), rows_id, partial(_unused, rows_id=rows_id))
         swept += 1
     for session_id, world in store.read(hidden.resting):
         swept += _emptied(store, registry.definition(world), session_id)
     return swept
-
-
-def _some(transaction: Transaction, pieces: Sequence[Piece]) -> int:
-    """Write pieces for a while, at least one; how many it were."""
-    until = time.perf_counter() + SECONDS
-    for done, piece in enumerate(pieces, 1):
-        piece(transaction)
-        if time.perf_counter() >= until:
-            return done
-    return len(pieces)
 
 
 def _unused(transaction: Transaction, rows_id: int) -> bool:
@@ -160,29 +138,13 @@ def _emptied(store: Store, definition: Definition | None, session_id: int) -> bo
     return True
 
 
-def _drain(store: Store, delete: Callable[[Transaction], int], still: Still) -> None:
-    """Delete until nothing is left, each transaction for a while."""
-
-    def work(transaction: Transaction) -> bool:
-        until = time.perf_counter() + SECONDS
-        if not still(transaction):
-            return False
-        while delete(transaction):
-            if time.perf_counter() >= until:
-                return True
-        return False
-
-    while store.write(work):
-        pass
-
-
 def _delete_rows(store: Store, definition: Definition | None, rows_id: int, still: Still) -> None:
     for group in reversed(table_groups(() if definition is None else definition.rows)):
         if in_circle(group):
             for piece in store.read(partial(_circle, group=group, rows_id=rows_id)):
                 store.write(partial(_if_still, still=still, piece=piece))
         else:
-            _drain(store, partial(hidden.delete_some, table=group[0], session_id=rows_id, most=DELETED), still)
+            drain(store, partial(hidden.delete_some, table=group[0], session_id=rows_id, most=DELETED), still)
 
 
 def _circle(transaction: Transaction, group: list[Table], rows_id: int) -> list[Piece]:

@@ -13,7 +13,7 @@ from sqlalchemy import Table, insert, select
 from engine.definition import Definition
 from engine.models import values_of
 from engine.pasts import Laid, Overlay, count_rows, shown_by, taken_back
-from engine.present import model_of
+from engine.present import model_of, told_rows
 from engine.references import Placed, Values, in_circle, row_groups, table_groups
 from engine.store.hidden import SNAPSHOT, size_of
 from engine.store.records import Entry, Record, Transaction
@@ -55,15 +55,20 @@ def session_pieces(
     yield from _snapshot_pieces(source, record, revision, into[record.id])
     for rows_id in shown.between(record.floor, revision):
         overlay = taken_back(source, definition, shown, rows_id, after=revision, upto=record.revision)
-        yield from row_pieces(source, definition, rows_id, overlay, into[rows_id])
+        yield from row_pieces(source, definition, rows_id, overlay, into[rows_id], revision)
 
 
 def row_pieces(
-    source: Transaction, definition: Definition, rows_id: int, overlay: Overlay, into: int
+    source: Transaction,
+    definition: Definition,
+    rows_id: int,
+    overlay: Overlay,
+    into: int,
+    revision: int | None = None,
 ) -> Iterator[Piece]:
-    """A row set, but for what is otherwise in the overlay."""
+    """A row set, but for what is otherwise in the overlay, and what was written ahead and not adopted by a revision."""
     for group in table_groups(definition.rows):
-        found = chain.from_iterable(_rows(source, definition, table, rows_id, overlay) for table in group)
+        found = chain.from_iterable(_rows(source, definition, table, rows_id, overlay, revision) for table in group)
         yield from placed_pieces(found, into, circle=in_circle(group))
 
 
@@ -96,7 +101,7 @@ def paced(things: Iterable[T], every: int = 20) -> Iterator[T]:
 
 
 def _rows(
-    source: Transaction, definition: Definition, table: Table, rows_id: int, overlay: Overlay
+    source: Transaction, definition: Definition, table: Table, rows_id: int, overlay: Overlay, revision: int | None
 ) -> Iterator[Placed]:
     """The rows of a table in a row set: those that stand as they are, then those of the overlay."""
     model = model_of(definition, table.name)
@@ -104,7 +109,8 @@ def _rows(
     names = [column.name for column in table.primary_key if column.name != "session_id"]
     replaced = {_key(values, names) for values, _ in laid}
     columns = [column for column in table.c if column.name != "session_id"]
-    statement = select(*columns).where(table.c.session_id == rows_id).order_by(*table.primary_key)
+    mine = (table.c.session_id == rows_id, *told_rows(source, definition, model, rows_id, revision))
+    statement = select(*columns).where(*mine).order_by(*table.primary_key)
     for row in paced(source.run(statement, page=500, of=rows_id).mappings()):
         values: Values = dict(row)
         if not replaced or _key(values, names) not in replaced:

@@ -236,7 +236,20 @@ def define(
         ),
     )
     _check(definition)
-    return definition
+    return _with_parts(definition)
+
+
+def _with_parts(definition: Definition) -> Definition:
+    """A definition whose resources of rows of history are made of its Part table, too: with a part, its rows come."""
+    if definition.parts is None:
+        return definition
+    part = {str(definition.parts.__tablename__)}
+    own = frozenset(str(row.__tablename__) for row in definition.rows)
+    resources = {
+        name: replace(one, tables=one.tables | part) if one.tables is not None and one.tables & own else one
+        for name, one in definition.resources.items()
+    }
+    return replace(definition, resources=resources)
 
 
 def _check(definition: Definition) -> None:

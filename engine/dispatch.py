@@ -29,13 +29,14 @@ from engine.files.writing import owner_hash
 from engine.firing import Due
 from engine.forking import Fork, TooLarge, fork, fork_ahead
 from engine.history import WriteAhead
-from engine.importing import IMPORT, Import, not_yours, publish, written, written_rows
+from engine.importing import IMPORT, Import, keeps_history, not_yours, publish, written, written_rows
 from engine.journal import replayed, write
 from engine.limits import check_sessions
 from engine.logs import Line
 from engine.operations import Call as Call
 from engine.operations import Done, Opened, Operation, opened_world
 from engine.own_operations import OPERATIONS
+from engine.parts import give_up
 from engine.pending import Pending
 from engine.present import Large, bring
 from engine.reading import Reader, now_of
@@ -98,6 +99,14 @@ class Dispatcher(Reader):
         return self._line(call).around(lambda: self._dispatched(call))
 
     def _dispatched(self, call: Call) -> Outcome:
+        """What came of a call; what was written ahead for it and not adopted is gone then."""
+        try:
+            return self._done(call)
+        finally:
+            if call.written:
+                give_up(self.store, self.registry.definition(call.world), call.written)
+
+    def _done(self, call: Call) -> Outcome:
         action = self._definition(call.world, call.principal).actions.get(call.action)
         if action is not None and action.read_only:
             return self.read(call)
@@ -127,6 +136,10 @@ class Dispatcher(Reader):
             _answer(Answer(outcome, member.error), line, done)
 
         try:
+            if call.written:  # what is not adopted of it is to be deleted, for which the writer has no time
+                self._work(call)
+                self._begin_ahead(call, None, line, done)
+                return
             lane, caller = _lane(call), _caller(call.principal)
             self.store.submit(Member(self._work(call), told=self._tell, done=answered, lane=lane, caller=caller))
         except BaseException as error:
@@ -202,6 +215,8 @@ class Dispatcher(Reader):
         definition, about = contents.definition, contents.file.about
         if self.store.read(lambda tx: role_of(tx, principal, record)) != Role.OWNER or record.world != definition.name:
             raise not_yours(record.handle)
+        if definition.keeps_history:
+            raise keeps_history(definition.name)
         given = {"digest": about["digest"], "session": about["handle"], "revision": about["revision"]}
         arguments = parsed(IMPORT.parameters, given)
         request = canonical(IMPORT.parameters, arguments, self.limits)
@@ -340,13 +355,13 @@ class Dispatcher(Reader):
             self.store, definition, needed, lambda ahead: self._carried_out(dataclasses.replace(call, prepared=ahead))
         )
 
-    def _begin_ahead(self, call: Call, needed: Later, line: Line, done: Callable[[Answer], None]) -> None:
+    def _begin_ahead(self, call: Call, needed: Later | None, line: Line, done: Callable[[Answer], None]) -> None:
         try:
             threading.Thread(target=self._answer_ahead, args=(call, needed, line, done)).start()
         except RuntimeError as error:  # no thread is to be had
             _answer(Answer(None, error), line, done)
 
-    def _answer_ahead(self, call: Call, needed: Later, line: Line, done: Callable[[Answer], None]) -> None:
+    def _answer_ahead(self, call: Call, needed: Later | None, line: Line, done: Callable[[Answer], None]) -> None:
         try:
             if isinstance(needed, WriteAhead):
                 outcome = self._written_ahead(call, needed)

@@ -117,6 +117,15 @@ def not_yours(handle: str) -> NotFound:
     )
 
 
+def keeps_history(world: str) -> Refused:
+    """The refusal to have a file's rows take the place of rows that are history."""
+    return Refused(
+        "keeps_history",
+        f"The rows of a session of {world} are its history, which a file's would replace.",
+        hint="Import the file without the old handle: that makes a new session.",
+    )
+
+
 def _import(opened: Opened) -> Done:
     done = opened.prepared
     if not isinstance(done, Import):

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     inspect,
+    literal_column,
     or_,
 )
 from sqlmodel import Field, SQLModel
@@ -83,15 +84,25 @@ class Part(HistoryRow):
 
 
 PART_BITS = 32
+_SHIFT: Any = literal_column(str(PART_BITS))  # PostgreSQL shifts by an integer of 32 bits only, as a literal is
 FIRST_OF_PARTS = 1 << PART_BITS
 """The first id of rows that were written ahead; those below are of the session's own changes."""
 
 
+def of_parts(of: Any, parts: Collection[int]) -> Any:
+    """The condition for which rows are of the session's own changes, or of those parts."""
+    known = of.id < FIRST_OF_PARTS
+    return or_(known, of.id.bitwise_rshift(_SHIFT).in_(parts)) if parts else known
+
+
+def part_of(image: Mapping[str, Any]) -> int:
+    """Which part a row of history is of; 0 for those of the session's own changes."""
+    return int(image["id"]) >> PART_BITS
+
+
 def standing(of: Any, at: int | None, parts: Collection[int]) -> tuple[Any, ...]:
     """The conditions for which rows stand now, or stood `at` a revision. `of` has the columns, `parts` stand then."""
-    known = of.id < FIRST_OF_PARTS
-    if parts:
-        known = or_(known, of.id.bitwise_rshift(PART_BITS).in_(parts))
+    known = of_parts(of, parts)
     if at is None:
         return (of.until.is_(None), known)
     return (of.since <= at, or_(of.until.is_(None), of.until > at), known)

@@ -25,7 +25,7 @@ from engine.limits import check_data, check_result
 from engine.rows import Rows
 from engine.store.records import Record, Transaction
 from engine.timers import Inactive, Timer, read, settled, without
-from engine.types import Json, Principal, Role, RowChange, dumped
+from engine.types import Json, Principal, Role, RowChange, Written, dumped
 from engine.world import Acting, Situation, World
 
 
@@ -41,6 +41,10 @@ class Call:
     key: str | None = None
     if_revision: int | None = None
     prepared: Any = None
+    written: tuple[Written, ...] = ()
+    """What was written ahead for it, which is given up if it is not adopted."""
+    attached: Any = field(default=None, compare=False)
+    """What a caller in this process hands to the prepare function, such as an open file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,6 +266,7 @@ class Opened:
             undo_top=undo_top,
             below=self.record.undo_top,
             effects=self.wanted,
+            grown=sum(written.bytes for written in self.rows.adopted),
         )
 
 

@@ -2,7 +2,7 @@
 
 import json
 from bisect import bisect_right
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
@@ -13,8 +13,18 @@ from sqlalchemy import Select, func, insert, literal, select
 from engine import configurations
 from engine.definition import Definition
 from engine.history import entry_at, images
-from engine.models import Row, table_of
-from engine.present import bring, document_at, image, model_of, state, timers_at
+from engine.models import Row, part_of, table_of
+from engine.present import (
+    ahead_of,
+    bring,
+    document_at,
+    image,
+    model_of,
+    parts_of,
+    state,
+    timers_at,
+    told_rows,
+)
 from engine.store.hidden import JOURNAL, SNAPSHOT
 from engine.store.records import Images, Record, Transaction
 from engine.timers import Timer
@@ -103,7 +113,19 @@ def taken_back(
         for entry in entries:
             if shown.at(entry.revision) == rows_id:
                 lay(definition, found, images(definition, entry, back=True))
-    return found
+    return found if definition.parts is None else _as_told(transaction, definition, found, rows_id, after)
+
+
+def _as_told(
+    transaction: Transaction, definition: Definition, overlay: Overlay, rows_id: int, revision: int
+) -> Overlay:
+    """An overlay without the rows that were written ahead and not adopted at a revision: none of them stood then."""
+    told = frozenset(parts_of(transaction, definition, rows_id, revision))
+    for laid in overlay.values():
+        for key, one in laid.items():
+            if one.stands and part_of(one.image) and part_of(one.image) not in told:
+                laid[key] = Laid(one.image, False)
+    return overlay
 
 
 def lay(definition: Definition, overlay: Overlay, over: Iterable[RowChange]) -> Overlay:
@@ -132,7 +154,10 @@ def keep_snapshot(transaction: Transaction, definition: Definition, record: Reco
     most = _run_one(transaction, select(func.count()).select_from(changed.subquery()))
     if most == 0 or count_rows(transaction, definition, record.rows_at, most + 1) > most:
         return
-    rows = {str(row.__tablename__): list(_images_now(transaction, row, record.rows_at)) for row in definition.rows}
+    rows = {
+        str(row.__tablename__): list(_images_now(transaction, definition, row, record.rows_at, record.revision))
+        for row in definition.rows
+    }
     kept = {"session_id": record.id, "revision": record.revision, "rows": json.dumps(rows, ensure_ascii=False)}
     transaction.run(insert(SNAPSHOT).values(**kept))
 
@@ -151,26 +176,32 @@ def _base(
 ) -> tuple[dict[str, dict[str, Json]], int]:
     """The nearest rows known of the row set that was shown at a revision, by table and key, and at which revision."""
     rows_id = shown.at(revision)
+    told = parts_of(transaction, definition, rows_id, revision)
     later = select(SNAPSHOT.c.revision).where(SNAPSHOT.c.session_id == record.id, SNAPSHOT.c.revision >= revision)
     for at in transaction.run(later.order_by(SNAPSHOT.c.revision)).scalars():
         if shown.at(at) == rows_id:
-            return _snapshot(transaction, definition, record, at), at
-    tables = {str(row.__tablename__): row for row in definition.rows}
-    return {name: {_key(row, i): i for i in _images_now(transaction, row, rows_id)} for name, row in tables.items()}, (
-        record.revision
-    )
+            return _snapshot(transaction, definition, record, at, told), at
+    return {
+        str(row.__tablename__): {
+            _key(row, found): found for found in _images_now(transaction, definition, row, rows_id, revision)
+        }
+        for row in definition.rows
+    }, record.revision
 
 
 def _snapshot(
-    transaction: Transaction, definition: Definition, record: Record, revision: int
+    transaction: Transaction, definition: Definition, record: Record, at: int, told: Collection[int]
 ) -> dict[str, dict[str, Json]]:
-    """A snapshot, which is of the version of the world that made its revision."""
-    statement = select(SNAPSHOT.c.rows).where(SNAPSHOT.c.session_id == record.id, SNAPSHOT.c.revision == revision)
+    """A snapshot, which is of the version of the world that made its revision, with those parts that were `told`."""
+    statement = select(SNAPSHOT.c.rows).where(SNAPSHOT.c.session_id == record.id, SNAPSHOT.c.revision == at)
     kept: dict[str, list[Json]] = json.loads(_run_one(transaction, statement))
-    version = entry_at(transaction, record, revision).version
+    version = entry_at(transaction, record, at).version
+    own = {str(row.__tablename__): ahead_of(definition, row) for row in definition.rows}
     found: dict[str, dict[str, Json]] = {str(row.__tablename__): {} for row in definition.rows}
     for table, rows in kept.items():
         for row in rows:
+            if own.get(table) and part_of(row) and part_of(row) not in told:
+                continue
             if (now := image(definition, version, table, row)) is not None:
                 found[table][address(definition, table, now)] = now
     return found
@@ -186,9 +217,13 @@ def _images_between(transaction: Transaction, session_id: int, after: int, upto:
         yield from (Images(*row) for row in found)
 
 
-def _images_now(transaction: Transaction, row: type[Row], rows_id: int) -> Iterator[Json]:
+def _images_now(
+    transaction: Transaction, definition: Definition, row: type[Row], rows_id: int, revision: int
+) -> Iterator[Json]:
+    """The rows of a table as they are, without what was written ahead and not adopted at a revision."""
     table = table_of(row)
-    rows = select(row).where(table.c.session_id == rows_id).order_by(*table.primary_key)
+    told = told_rows(transaction, definition, row, rows_id, revision)
+    rows = select(row).where(table.c.session_id == rows_id, *told).order_by(*table.primary_key)
     for found in transaction.db_of(rows_id).scalars(rows):
         yield found.model_dump(mode="json")
 

@@ -30,7 +30,7 @@ from sqlmodel import Session as DbSession
 from engine.configurations import Unknown, configuration_of, shown, text_of, upgraded
 from engine.definition import Definition
 from engine.errors import Conflict, Refused
-from engine.models import Row, table_of
+from engine.models import HistoryRow, Row, of_parts, table_of
 from engine.store.hidden import row_sets_of
 from engine.store.records import Entry, Images, Record, Transaction
 from engine.store.sqlite import SQLITE
@@ -87,6 +87,30 @@ def bring(transaction: Transaction, definition: Definition, record: Record) -> N
 def row_sets(transaction: Transaction, record: Record) -> list[int]:
     """The ids of a session's row sets, those at rest too: all are of its version."""
     return [record.id, *row_sets_of(transaction, record.id)]
+
+
+def ahead_of(definition: Definition, row: type[Row]) -> bool:
+    """Whether rows of a class may be written ahead."""
+    return definition.parts is not None and row is not definition.parts and issubclass(row, HistoryRow)
+
+
+def parts_of(transaction: Transaction, definition: Definition, rows_id: int, revision: int | None = None) -> list[int]:
+    """The parts of a row set that were adopted until a revision, or ever, whether or not they stand since."""
+    if definition.parts is None:
+        return []
+    own = table_of(definition.parts).c
+    upto = () if revision is None else (own.since <= revision,)
+    found = transaction.run(select(own.id).distinct().where(own.session_id == rows_id, *upto).order_by(own.id))
+    return list(found.scalars())
+
+
+def told_rows(
+    transaction: Transaction, definition: Definition, row: type[Row], rows_id: int, revision: int | None = None
+) -> tuple[ColumnElement[bool], ...]:
+    """The condition for which rows of a class are no longer only written ahead: they were adopted by a revision."""
+    if not ahead_of(definition, row):
+        return ()
+    return (of_parts(table_of(row).c, parts_of(transaction, definition, rows_id, revision)),)
 
 
 def state(definition: Definition, version: int, stored: str) -> str:
@@ -313,7 +337,8 @@ def _upgraded(
     """The live rows of a table in present form, as values by column."""
     table = table_of(model)
     touched = bool(definition.upgrades.after(version, table.name))
-    query = select(*map(_raw, table.c)).where(table.c.session_id == rows_id).order_by(*table.primary_key)
+    mine = (table.c.session_id == rows_id, *told_rows(transaction, definition, model, rows_id))
+    query = select(*map(_raw, table.c)).where(*mine).order_by(*table.primary_key)
     for values in map(dict, transaction.run(query).mappings()):
         if not touched:
             yield values

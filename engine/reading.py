@@ -26,7 +26,7 @@ from engine.operations import Call, Operation, opened_world, operation_of, with_
 from engine.own_operations import OPERATIONS
 from engine.paging import page, without
 from engine.pasts import Past, past
-from engine.present import bring, shown_state
+from engine.present import bring, document_at, shown_state, state
 from engine.registry import Registry
 from engine.rows import Rows
 from engine.store.offers import handed
@@ -224,24 +224,27 @@ class Reader:
         return self._reading(call.principal, call.world, call.session, work)
 
     def detached(self, principal: Principal, world: str, session: str, revision: int) -> World:
-        """A read-only view at a revision that holds no transaction; its rows are read when asked for."""
+        """A read-only view at a revision that holds no transaction; its rows are read when asked for.
+
+        Where rows are history, they are those of that revision, also once the session went on. Else that is a Conflict.
+        """
         definition = self._definition(world, principal)
 
         def work(transaction: Transaction) -> tuple[Record, datetime]:
             record, _ = find(transaction, principal, session, self.registry.worlds)
             bring(transaction, definition, record)
-            return record, transaction.now
+            return _as_it_was(transaction, definition, record, revision), transaction.now
 
         record, now = self.store.read(work)
-        _same(record, revision)
 
         @contextmanager
         def rows() -> Iterator[Rows]:
             with self.store.snapshot() as transaction:
                 current = transaction.session_by_id(record.id)
-                _same(current or record, revision if current else -1)
+                if current is None or not definition.keeps_history:
+                    _same(current or record, revision if current else -1)
                 bring(transaction, definition, current or record)
-                yield Rows(transaction, record.rows_at, record.revision, definition.parts)
+                yield Rows(transaction, (current or record).rows_at, revision, definition.parts, pinned=revision)
 
         configuration = configuration_of(definition.chart, record.state)
         view: World = definition.cls(Situation(record, principal, now, rows, configuration))
@@ -352,6 +355,20 @@ def _overdue(transaction: Transaction, record: Record) -> tuple[Message, ...]:
     due = [timer for timer in timers_of(record.timers) if timer.failed is None and timer.due_at <= transaction.now]
     named = ", ".join(f"{timer.action} since {timer.plain['due_at']}" for timer in due)
     return (Message("info", "overdue", f"Due, and done before the next change: {named}."),)
+
+
+def _as_it_was(transaction: Transaction, definition: Definition, record: Record, revision: int) -> Record:
+    """A session's row as it was at a revision; only where rows are history can that be another. Raises Conflict."""
+    if record.revision == revision or not definition.keeps_history:
+        _same(record, revision)
+        return record
+    entry = history.entry_at(transaction, record, revision)
+    return dataclasses.replace(
+        record,
+        revision=revision,
+        state=state(definition, entry.version, entry.state),
+        data=document_at(transaction, definition, record, revision),
+    )
 
 
 def _same(record: Record, revision: int) -> None:

@@ -18,24 +18,52 @@ from sqlmodel import SQLModel
 
 from engine.errors import Refused
 from engine.limits import check_rows
-from engine.models import FIRST_OF_PARTS, HistoryRow, Part, Row, ends_now, standing, table_of, validated, values_of
+from engine.models import (
+    FIRST_OF_PARTS,
+    PART_BITS,
+    HistoryRow,
+    Part,
+    Row,
+    ends_now,
+    of_parts,
+    standing,
+    table_of,
+    validated,
+    values_of,
+)
+from engine.store.hidden import adopt_part
 from engine.store.records import Transaction
 from engine.touched import Touched, by_key, image, key_of, own_key
-from engine.types import Json, RowChange
+from engine.types import Json, RowChange, Written
 
 AnyRow = TypeVar("AnyRow", bound=Row)
+AnyPart = TypeVar("AnyPart", bound=Part)
 
 
 class Rows:
     """One session's rows and the shared ones in one transaction, and the images of those it touched."""
 
-    def __init__(self, transaction: Transaction, session_id: int, revision: int, parts: type[Part] | None) -> None:
-        """`session_id` is the row set: a record's `rows_at`; `parts` the table of what was written ahead."""
+    def __init__(
+        self,
+        transaction: Transaction,
+        session_id: int,
+        revision: int,
+        parts: type[Part] | None,
+        pinned: int | None = None,
+    ) -> None:
+        """`session_id` is the row set: a record's `rows_at`; `parts` the table of what was written ahead.
+
+        `pinned` is the revision at which rows of history are read where none is named, in place of now.
+        """
         self.transaction = transaction
         self._session_id = session_id
         self._revision = revision
         self._parts = parts
+        self._pinned = pinned
         self._standing_parts: dict[int | None, tuple[int, ...]] = {}
+        self._known_parts: tuple[int, ...] | None = None
+        self.adopted: list[Written] = []
+        """What was written ahead and is taken in by this change."""
         self._touched = Touched()
         self._locked = Touched()
         self._only_read = Touched()
@@ -89,6 +117,8 @@ class Rows:
             raise TypeError(f"find({model.__name__}) takes the key {', '.join(names)}, received {', '.join(key)}")
         self.flush()
         found = by_key(self.db, model, self._session_id, key)
+        if isinstance(found, HistoryRow) and model is not self._parts and not self._is_told(found.id):
+            return None
         self._taken([found] if found else [])
         return found
 
@@ -125,7 +155,7 @@ class Rows:
             made.append(validated(model, {**given, "session_id": self._session_id}))
             self._touched.made(made[-1])
         self._taken()
-        self._standing_parts.clear()
+        self._parts_changed()
         self.db.add_all(made)
         self.flush()
         return made
@@ -137,7 +167,7 @@ class Rows:
             if row.until is not None:
                 raise TypeError(f"a {type(row).__name__} was removed before; only what stands can be")
             row.until = self._revision + 1
-            self._standing_parts.clear()
+            self._parts_changed()
         else:
             self._touched.gone(row)
             self.db.delete(row)
@@ -152,12 +182,18 @@ class Rows:
             if isinstance(part, Table) and part not in known:
                 raise TypeError(f"select(…) reads {part.name}, which is no table of this world's sessions")
         self.flush()
-        own = self._session_id
+        own, parts = self._session_id, self._told_parts()
         mine = [with_loader_criteria(one, lambda row: row.session_id == own, include_aliases=True) for one in models]
-        return self.db.execute(statement.options(*mine)).all()
+        ahead = [
+            with_loader_criteria(one, of_parts(one, parts), include_aliases=True)
+            for one in models
+            if self._parts is not None and one is not self._parts and issubclass(one, HistoryRow)
+        ]
+        return self.db.execute(statement.options(*mine, *ahead)).all()
 
     def standing(self, model: type[HistoryRow], at: int | None, of: Any = None) -> tuple[Any, ...]:
         """The conditions for which rows of history stand now, or stood at a revision; `of` is an alias of the class."""
+        at = self._pinned if at is None else at
         return standing(model if of is None else of, at, self._parts_at(at, model))
 
     def _own(self, model: type[Row], at: int | None) -> tuple[Any, ...]:
@@ -173,6 +209,34 @@ class Rows:
             found = select(table.c.id).where(table.c.session_id == self._session_id, *standing(table.c, at, ()))
             self._standing_parts[at] = tuple(self.db.execute(found.order_by(table.c.id)).scalars())
         return self._standing_parts[at]
+
+    def _told_parts(self) -> tuple[int, ...]:
+        """The parts that stand or stood: of others, no read sees a row."""
+        if self._parts is None:
+            return ()
+        if self._known_parts is None:
+            table = table_of(self._parts)
+            upto = () if self._pinned is None else (table.c.since <= self._pinned,)
+            found = select(table.c.id).distinct().where(table.c.session_id == self._session_id, *upto)
+            self._known_parts = tuple(self.db.execute(found.order_by(table.c.id)).scalars())
+        return self._known_parts
+
+    def _is_told(self, id: int) -> bool:
+        return id < FIRST_OF_PARTS or id >> PART_BITS in self._told_parts()
+
+    def adopt(self, model: type[AnyPart], written: Written, values: Mapping[str, Any]) -> AnyPart:
+        """The row by which the session has what was written ahead. Raises TypeError, InvalidArguments, Conflict."""
+        self.insist_on_writing()
+        if model is not self._parts:
+            raise TypeError(f"adopt({model.__name__}, …) takes the world's Part class")
+        adopt_part(self.transaction, written.hidden_id, self._session_id)
+        row = self.add_all(model, ({**values, "id": written.part},))[0]
+        self.adopted.append(written)
+        return row
+
+    def _parts_changed(self) -> None:
+        self._standing_parts.clear()
+        self._known_parts = None
 
     def flush(self) -> None:
         """Write what was changed so far, so that queries see it."""
@@ -268,7 +332,7 @@ class Rows:
         done = [*self._ended(model, ends), *(self._begun(model, after) for after in begins)]
         with self.transaction.journaled():
             self.db.flush()
-        self._standing_parts.clear()
+        self._parts_changed()
         return done
 
     def _ended(self, model: type[HistoryRow], ids: Sequence[int]) -> Iterator[RowChange]:

@@ -150,6 +150,25 @@ class RowChange:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """Rows that were written ahead and that nobody sees yet: how many, of which part, and at which revision begun.
+
+    Hand it to `self.adopt(…)` in the action.
+    """
+
+    part: int
+    count: int
+    revision: int
+    bytes: int = field(repr=False)
+    """What the rows weigh, as JSON."""
+    session_id: int = field(repr=False)
+    rows_id: int = field(repr=False)
+    """The row set that they stand in."""
+    hidden_id: int = field(repr=False)
+    """The row of `session` that keeps them from being lost."""
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """One journal entry: something that happened to a session and is durable."""
 

@@ -18,7 +18,7 @@ from engine.definition import Definition, define
 from engine.effects import Wanted, name_of, wanted
 from engine.errors import DefinitionError, Refused
 from engine.limits import DEFAULT, Limits
-from engine.models import Row
+from engine.models import Part, Row
 from engine.recalling import recalled, remember
 from engine.recorded import revision_of
 from engine.rows import Rows, RowSet
@@ -28,10 +28,11 @@ from engine.statechart import Asked, Effect, Moment, can_be_together
 from engine.states import Given
 from engine.store.records import Record
 from engine.timers import Dropping, Setting
-from engine.types import Json, Principal
+from engine.types import Json, Principal, Written
 
 AnyRow = TypeVar("AnyRow", bound=Row)
 T = TypeVar("T")
+AnyPart = TypeVar("AnyPart", bound=Part)
 AnyShared = TypeVar("AnyShared", bound=SharedRow)
 
 
@@ -332,6 +333,16 @@ class World:
     def rows(self, model: type[AnyRow]) -> RowSet[AnyRow]:
         """The session's rows of a table: to iterate, find, count, add and remove."""
         return RowSet(model, self._situation.rows)
+
+    def adopt(self, model: type[AnyPart], written: Written, /, **columns: Any) -> AnyPart:
+        """Take in what a prepare function wrote ahead: it stands while this new row of the world's Part table does.
+
+        Raises TypeError for what was not written for this session; Conflict where it was given up meanwhile.
+        """
+        if not isinstance(written, Written) or written.session_id != self._situation.record.id:
+            raise TypeError(f"adopt(…) takes what write_ahead(…) gave for this session, received {written!r:.80}")
+        with self._situation.rows() as rows:
+            return rows.adopt(model, written, columns)
 
     def select(self, statement: Any) -> Sequence[Any]:
         """What a select of your own gives, as tuples: of this session's rows only, whatever it says.

@@ -19,6 +19,7 @@ from engine.files.shapes import FILE, FORMATS, JSON, PERSON, SESSION, SNAPSHOT, 
 from engine.files.shared import SharedCopies
 from engine.models import Row, table_of
 from engine.pasts import shown_by
+from engine.present import told_rows
 from engine.settings import own_version
 from engine.store.hidden import JOURNAL as JOURNAL_TABLE
 from engine.store.records import Entry, Record, Transaction
@@ -176,7 +177,8 @@ class _Writing:
 
     def _images(self, model: type[Row], rows_id: int) -> Iterator[dict[str, Json]]:
         table = table_of(model)
-        statement = select(model).where(table.c.session_id == rows_id).order_by(*table.primary_key)
+        told = told_rows(self._transaction, self._definition, model, rows_id, self._record.revision)
+        statement = select(model).where(table.c.session_id == rows_id, *told).order_by(*table.primary_key)
         db = self._transaction.db_of(rows_id)
         for row in paced(db.scalars(statement, execution_options={"yield_per": PAGE})):
             yield row.model_dump(mode="json")

@@ -9,7 +9,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.shared.message import ServerMessageMetadata
 from pydantic import BaseModel, ValidationError
 
-from engine.asking import Answer, Asking, Form, Question, Roots, Sample
+from engine.asking import Answer, Form, Outside, Question, Roots, Sample
 from engine.errors import CannotAsk
 from engine.types import Json
 
@@ -123,7 +123,7 @@ class DirectAsking(Telling):
         return result.model_dump(by_alias=True, mode="json", exclude_none=True)
 
 
-def asking_for(context: Context, answers: Mapping[str, Json], *, rounds: bool) -> Asking:
+def asking_for(context: Context, answers: Mapping[str, Json], *, rounds: bool) -> Outside:
     """The right way to ask on a connection."""
     return RoundAsking(context, answers) if rounds else DirectAsking(context)
 

@@ -23,7 +23,7 @@ from engine.mcp_adapter.session_tools import Request, SessionTool
 from engine.mcp_adapter.taking import taken
 from engine.mcp_adapter.tools import session_tools
 from engine.operations import Call
-from engine.preparing import prepared_call
+from engine.preparing import given_up, prepared_call
 from engine.types import Json, Outcome, Principal
 
 KEY = "turnkeeper/key"
@@ -140,16 +140,21 @@ async def _ask(
     if before is None:
         session, revision = await to_thread.run_sync(dispatcher.check, call)
         before = Round(asked.catalog.endpoint.name, {}, session, revision, call.key or uuid.uuid4().hex)
-    call = replace(call, session=before.session, if_revision=before.revision, key=before.key)
+    call = replace(call, session=before.session, key=before.key)
     rounds = not context.session.can_send_request
     asking = asking_for(context, {**before.answers, **answers_now(context, state)}, rounds=rounds)
     try:
-        call = await prepared_call(dispatcher, call, asking)
+        call = await prepared_call(dispatcher, call, asking, seen=before.revision)
     except InputNeeded as needed:
         used = asking.used if isinstance(asking, RoundAsking) else {}
         again = replace(before, answers={**before.answers, **used})
         return t.InputRequiredResult(input_requests=needed.requests, request_state=again.dump())
-    return await asked.handing.carry_out(replace(call, principal=await _still(call.principal, context)))
+    try:
+        principal = await _still(call.principal, context)
+    except BaseException:
+        await given_up(dispatcher, call)
+        raise
+    return await asked.handing.carry_out(replace(call, principal=principal))
 
 
 async def _still(principal: Principal, context: Context) -> Principal:

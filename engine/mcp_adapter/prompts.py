@@ -22,6 +22,7 @@ from engine.mcp_adapter.icons import icons
 from engine.mcp_adapter.rounds import Round, answers_now, round_before
 from engine.mcp_adapter.taking import taken
 from engine.mcp_adapter.views import handles
+from engine.preparing import Preparation
 from engine.resources import Prompt
 from engine.signatures import described
 from engine.types import Json, Principal
@@ -110,7 +111,7 @@ async def _authored(
         view = await to_thread.run_sync(partial(_detached, dispatcher, principal, definition, session))
         wanted = {name: arguments[name] for name in prompt.prepare_parameters}
         try:
-            arguments["prepared"] = await prompt.options.prepare(view, asking, **wanted)
+            arguments["prepared"] = await prompt.options.prepare(view, Preparation(asking), **wanted)
         except InputNeeded as needed:
             used = {**before.answers, **(asking.used if isinstance(asking, RoundAsking) else {})}
             return t.InputRequiredResult(

@@ -1,7 +1,9 @@
 """What the store keeps out of sight: batches being written, row sets of sessions, and erased sessions on their way out.
 
 Each is a row of `session` with `hidden` set, so that what hangs on it needs no
-tables of its own.
+tables of its own. A `part` is such a row, too, with the row set that rows are written
+ahead into as `rows_id` and their part's number as `revision`; one that was given up is
+`dropped` until its rows are deleted.
 """
 
 import secrets
@@ -22,6 +24,8 @@ SNAPSHOT: Table = SnapshotRow.__table__  # type: ignore[attr-defined]
 SHARE: Table = ShareRow.__table__  # type: ignore[attr-defined]
 OFFER: Table = OfferRow.__table__  # type: ignore[attr-defined]
 START_KEY: Table = StartKeyRow.__table__  # type: ignore[attr-defined]
+PART = ("part", "dropped")
+"""What a row says of rows that were written ahead."""
 
 
 def new_handle() -> str:
@@ -43,6 +47,75 @@ def touch(transaction: Transaction, batch_id: int) -> None:
     """Note that somebody still writes a batch. Raises Conflict if it was given up."""
     if not _changed(transaction, batch_id, SESSION.c.hidden == "batch", updated_at=transaction.at):
         raise _given_up()
+
+
+def insert_part(transaction: Transaction, record: Record, part: int) -> int:
+    """A new hidden row that keeps a part of a session's rows from being lost while it is written; its id."""
+    values = {"handle": new_handle(), "world": record.world, "version": record.version, "owner_id": record.owner_id}
+    times = {"created_at": transaction.at, "updated_at": transaction.at}
+    kept = {"state": "", "revision": part, "hidden": "part", "rows_id": record.rows_at}
+    return int(transaction.run(insert(SESSION).values(**values, **times, **kept).returning(SESSION.c.id)).scalar_one())
+
+
+def has_part(transaction: Transaction, rows_id: int, part: int) -> bool:
+    """Whether a part of that number is being written, or deleted, in a row set."""
+    mine = (SESSION.c.hidden.in_(PART), SESSION.c.rows_id == rows_id, SESSION.c.revision == part)
+    return transaction.run(select(SESSION.c.id).where(*mine)).first() is not None
+
+
+def touch_part(transaction: Transaction, hidden_id: int, session_id: int, version: int) -> None:
+    """Note that somebody still writes a part. Raises Conflict if it was given up, or is of no use any more."""
+    owner = SESSION.alias("owner")
+    shows = select(1).where(
+        owner.c.id == session_id,
+        owner.c.hidden.is_(None),
+        owner.c.version == version,
+        func.coalesce(owner.c.rows_id, owner.c.id) == SESSION.c.rows_id,
+    )
+    mine = (SESSION.c.hidden == "part") & shows.correlate(SESSION).exists()
+    if not _changed(transaction, hidden_id, mine, updated_at=transaction.at):
+        raise _given_up()
+
+
+def adopt_part(transaction: Transaction, hidden_id: int, rows_id: int) -> None:
+    """Let go of a part that the session's rows are to show. Raises Conflict if it was given up, or is of other rows."""
+    mine = (SESSION.c.id == hidden_id, SESSION.c.hidden == "part", SESSION.c.rows_id == rows_id)
+    if transaction.run(delete(SESSION).where(*mine)).rowcount != 1:
+        raise _given_up()
+
+
+def drop_part(transaction: Transaction, hidden_id: int, before: datetime | None = None) -> bool:
+    """Give a part up unless it was adopted, or written to since `before`; whether its rows are to be deleted."""
+    mine = SESSION.c.hidden == "part"
+    if before is not None:
+        mine &= SESSION.c.updated_at < _text(before)
+    return _changed(transaction, hidden_id, mine, hidden="dropped")
+
+
+def is_dropped(transaction: Transaction, hidden_id: int) -> bool:
+    """Whether a part's rows are being deleted."""
+    dropped = select(SESSION.c.id).where(SESSION.c.id == hidden_id, SESSION.c.hidden == "dropped")
+    return transaction.run(dropped).first() is not None
+
+
+def left_parts(transaction: Transaction, before: datetime) -> list[tuple[int, str, int, int]]:
+    """Parts that are to be swept, as (id, world, row set, part): dropped ones, and those not written to since then."""
+    stale = (SESSION.c.hidden == "part") & (SESSION.c.updated_at < _text(before))
+    columns = (SESSION.c.id, SESSION.c.world, SESSION.c.rows_id, SESSION.c.revision)
+    found = transaction.run(select(*columns).where(or_(SESSION.c.hidden == "dropped", stale)).order_by(SESSION.c.id))
+    return [(row[0], row[1], row[2], row[3]) for row in found]
+
+
+def lowest_between(transaction: Transaction, table: Table, rows_id: int, first: int, last: int) -> int | None:
+    """The lowest id of a row set's rows of a table of history from one to another; None if there is none."""
+    lowest = select(func.min(table.c.id)).where(table.c.session_id == rows_id, table.c.id.between(first, last))
+    found = transaction.run(lowest).scalar()
+    return None if found is None else int(found)
+
+
+def delete_between(transaction: Transaction, table: Table, rows_id: int, first: int, last: int) -> None:
+    """Delete a row set's rows of a table of history with ids from one to another."""
+    transaction.run(delete(table).where(table.c.session_id == rows_id, table.c.id.between(first, last)))
 
 
 def batch_record(transaction: Transaction, batch_id: int) -> Record:
@@ -92,13 +165,13 @@ def give_up(transaction: Transaction, batch_id: int, before: datetime | None = N
     """Give a batch up unless it was adopted, published, or written to since `before`; whether it is given up."""
     stale = SESSION.c.hidden == "batch"
     if before is not None:
-        stale &= SESSION.c.updated_at < before.isoformat(timespec="microseconds")
+        stale &= SESSION.c.updated_at < _text(before)
     return _changed(transaction, batch_id, stale, hidden="erased")
 
 
 def left_over(transaction: Transaction, before: datetime) -> list[tuple[int, str, str]]:
     """What is to be swept, as (id, world, hidden): erased sessions, and batches not written to since `before`."""
-    stale = (SESSION.c.hidden == "batch") & (SESSION.c.updated_at < before.isoformat(timespec="microseconds"))
+    stale = (SESSION.c.hidden == "batch") & (SESSION.c.updated_at < _text(before))
     columns = (SESSION.c.id, SESSION.c.world, SESSION.c.hidden)
     found = transaction.run(select(*columns).where(or_(SESSION.c.hidden == "erased", stale)).order_by(SESSION.c.id))
     return [(row[0], row[1], row[2]) for row in found]
@@ -170,7 +243,8 @@ def delete_keys(transaction: Transaction, table: Table, session_id: int, keys: A
 
 
 def delete_row(transaction: Transaction, session_id: int) -> None:
-    """Delete a hidden row, and what still hangs on it."""
+    """Delete a hidden row, and what still hangs on it, also the parts that were being written into it."""
+    transaction.run(delete(SESSION).where(SESSION.c.rows_id == session_id, SESSION.c.hidden.in_(PART)))
     transaction.run(delete(SESSION).where(SESSION.c.id == session_id, SESSION.c.hidden.is_not(None)))
 
 
@@ -189,6 +263,10 @@ def size_of(transaction: Transaction, session_id: int, revision: int, most: int)
 def _changed(transaction: Transaction, session_id: int, condition: ColumnElement[bool], **values: Any) -> bool:
     changed = update(SESSION).where(SESSION.c.id == session_id, condition).values(**values)
     return bool(transaction.run(changed).rowcount == 1)
+
+
+def _text(time: datetime) -> str:
+    return time.isoformat(timespec="microseconds")
 
 
 def _given_up() -> Conflict:

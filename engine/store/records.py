@@ -408,7 +408,8 @@ class Transaction:
     def hand_over(self, session_id: int, person_id: int) -> None:
         """Have a person own a session, with the row sets that are its own."""
         self._execute(
-            "update session set owner_id = ?, main_of = null where id = ? or (hidden = 'rows' and rows_id = ?)",
+            "update session set owner_id = ?, main_of = null where id = ?"
+            " or (hidden in ('rows', 'part', 'dropped') and rows_id = ?)",
             (person_id, session_id, session_id),
         )
 

@@ -31,7 +31,8 @@ class SessionRow(SQLModel, table=True):
     that redo would reverse next. `rows_id` is the row set it shows, if that is
     not its own: the id under which its rows stand. `hidden` says why no reader
     may see this row: it is a `batch` being written, only the `rows` of another
-    session (then `rows_id` is that session), or is `erased` and about to go.
+    session (then `rows_id` is that session), a `part` being written into the row set `rows_id` or a `dropped` one (then
+    `revision` is its number), or is `erased` and about to go.
     `floor` is the first revision whose past is kept, `stored` the bytes of
     journal and rows, as JSON. `timers` are those that are set, as a JSON list, `due_at` is when the first of them is
     due. `news` is set while consumers may not have heard of its last changes. Its past up to `copied_to` is another

@@ -1,0 +1,364 @@
+"""Parts: rows of history that a prepare function writes ahead, and that one change takes in."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+from sqlmodel import Field, col
+from sqlmodel import select as chosen
+
+from engine import Asking, HistoryRow, Part, World, Written, action, resource
+from engine.asking import Answer, Question
+from engine.batches import sweep
+from engine.dispatch import Dispatcher
+from engine.errors import Conflict, InvalidArguments, LimitExceeded, Refused
+from engine.limits import Limits
+from engine.models import FIRST_OF_PARTS, table_of
+from engine.operations import Call
+from engine.parts import ROWS
+from engine.preparing import prepared_call
+from engine.store.hidden import SESSION
+from engine.store.records import Transaction
+from engine.types import LOCAL, Change, Outcome, Principal
+
+Make = Callable[..., Dispatcher]
+MANY = 2 * ROWS + 3
+"""Rows that take more than one piece."""
+
+
+class Page(HistoryRow, table=True):
+    text: str
+    number: int = Field(default=0, index=True)
+
+
+class Volume(Part, table=True):
+    title: str = ""
+
+
+async def read_in(library: "Library", asking: Asking, count: int, end: str) -> Written | None:
+    """Write pages ahead; what becomes of them is said by `end`."""
+    seen = len(library.rows(Page))
+    source = asking.attached or (lambda: None)
+
+    def pages() -> Iterator[Mapping[str, Any]]:
+        for number in range(count):
+            yield {"text": f"page {number}", "number": seen}
+        source()
+        if end == "broken":
+            raise Refused("broken", "The file is broken in the middle.")
+
+    written = await asking.write_ahead(Page, pages())
+    if end == "failing":
+        raise Refused("changed_mind", "Nothing is taken in.")
+    return written
+
+
+class Library(World, name="library", rows=[Page, Volume]):
+    """Pages, and volumes of them."""
+
+    @action(prepare=read_in)
+    def take_in(self, count: int, end: str = "adopted", prepared: Written | None = None) -> int:
+        assert prepared is not None
+        if end == "refused":
+            raise Refused("refused", "The library takes nothing in.")
+        if end == "left":
+            self.rows(Page).add(text="left")
+            return 0
+        self.adopt(Volume, prepared, title=f"{prepared.count} pages")
+        if end == "twice":
+            self.adopt(Volume, prepared)
+        return len(self.rows(Page))
+
+    @action
+    def write(self, text: str) -> None:
+        self.rows(Page).add(text=text)
+
+    @action
+    def tear_out(self, text: str) -> None:
+        for page in self.rows(Page).where(text=text):
+            self.rows(Page).remove(page)
+
+    @action(read_only=True)
+    def pages(self, at: int | None = None) -> int:
+        return self.rows(Page).at(at).count()
+
+    @action(read_only=True)
+    def ever(self) -> int:
+        return int(self.select(chosen(func.count(col(Page.id))))[0][0])
+
+    @action
+    def adopt_what(self, what: str = "") -> None:
+        self.adopt(Volume, what)  # type: ignore[arg-type]
+
+    @resource(of=Page)
+    def first(self) -> str:
+        return next(iter(self.rows(Page))).text
+
+
+class Nobody:
+    """An outside that answers nothing."""
+
+    async def ask(self, **questions: Question) -> Mapping[str, Answer]:
+        raise AssertionError("nothing is asked")
+
+    def can(self, question: type[Question]) -> bool:
+        return False
+
+    def require(self, *questions: type[Question]) -> None:
+        raise AssertionError("nothing is asked")
+
+    async def progress(self, done: float, total: float | None = None, message: str | None = None) -> None: ...
+
+    async def log(self, level: str, message: str) -> None: ...
+
+
+def call(name: str, session: str | None = None, principal: Principal = LOCAL, **arguments: Any) -> Call:
+    return Call(principal=principal, world="library", action=name, arguments=arguments, session=session)
+
+
+def do(dispatcher: Dispatcher, asked: Call) -> Outcome:
+    """A call from its prepare function to its answer."""
+    return dispatcher.dispatch(asyncio.run(prepared_call(dispatcher, asked, Nobody())))
+
+
+def take_in(dispatcher: Dispatcher, count: int = MANY, **more: Any) -> Outcome:
+    return do(dispatcher, call("take_in", count=count, **more))
+
+
+def pages(dispatcher: Dispatcher, session: str | None = None, at: int | None = None) -> Any:
+    return dispatcher.dispatch(call("pages", session, at=at)).value
+
+
+def stored(dispatcher: Dispatcher) -> tuple[int, int]:
+    """How many pages the database has that were written ahead, and how many hidden rows say so."""
+
+    def work(transaction: Transaction) -> tuple[int, int]:
+        own = table_of(Page).c
+        ahead = transaction.run(select(func.count()).where(own.id >= FIRST_OF_PARTS)).scalar_one()
+        kept = transaction.run(select(func.count()).where(SESSION.c.hidden.in_(("part", "dropped")))).scalar_one()
+        return ahead, kept
+
+    return dispatcher.store.read(work)
+
+
+def test_what_is_written_ahead_is_taken_in_by_one_change_and_taken_back_by_one_undo(dispatcher_of: Make) -> None:
+    told: list[Change] = []
+    library = dispatcher_of(Library, listeners=[told.append])
+    do(library, call("write", text="one"))
+    outcome = take_in(library)
+    assert (outcome.revision, outcome.value) == (3, MANY + 1)
+    assert stored(library) == (MANY, 0)
+    (change,) = (change for change in told if change.revision == 3)
+    assert [(row.table, row.before) for row in change.rows] == [(str(Volume.__tablename__), None)]
+    assert library.registry.worlds["library"].resources["first"].touched_by(frozenset(row.table for row in change.rows))
+    expected = {1: 0, 2: 1, 3: MANY + 1}
+    for revision, way, then in ((4, "undo", 1), (5, "redo", MANY + 1), (6, "undo", 1), (7, "undo", 0), (8, "redo", 1)):
+        assert library.dispatch(call(way, outcome.session)).revision == revision
+        expected[revision] = then
+        assert {at: pages(library, at=at) for at in expected} == expected
+    assert library.dispatch(call("ever")).value == MANY + 2  # the page that was written began twice
+
+
+def test_rows_of_a_part_end_and_begin_like_others(dispatcher_of: Make) -> None:
+    library = dispatcher_of(Library)
+    session = take_in(library).session
+    do(library, call("tear_out", text="page 1"))
+    for way, then in (("undo", MANY), ("undo", 0), ("redo", MANY), ("redo", MANY - 1)):
+        library.dispatch(call(way, session))
+        assert pages(library) == then
+    for at, then in {1: 0, 2: MANY, 3: MANY - 1, 4: MANY, 5: 0}.items():
+        fork = library.fork(LOCAL, session, at=at).session
+        assert pages(library, fork) == pages(library, session, at) == then
+        assert sum(len(rows) for rows in library.past(LOCAL, session, at)[0].rows.values()) == sum(
+            len(rows) for rows in library.past(LOCAL, fork)[0].rows.values()
+        )
+
+
+@pytest.mark.parametrize("end", ["broken", "failing", "refused", "left", "twice"])
+def test_what_is_not_taken_in_does_not_stay(dispatcher_of: Make, end: str) -> None:
+    library = dispatcher_of(Library)
+    if end == "left":
+        assert take_in(library, end=end).revision == 2
+    else:
+        with pytest.raises((Refused, Conflict)):
+            take_in(library, end=end)
+        assert pages(library) == 0
+    assert stored(library) == (0, 0)
+
+
+def test_rows_that_no_table_keeps_are_refused_and_nothing_stays(dispatcher_of: Make) -> None:
+    library = dispatcher_of(Library)
+    for row, said in (
+        ({"number": 1}, "row 2 for Page lacks text"),
+        ({"text": "a", "colour": 1}, "row 2 for Page has 'colour', which is none of its columns"),
+        ({"text": "a", "id": 1}, "row 2 for Page has 'id'"),
+        ({"text": 1}, "row 2 for Page: text cannot be 1"),
+        ({"text": "a\0"}, "row 2 for Page: text has NUL or half a character"),
+        ({"text": "\ud800"}, "row 2 for Page: text has NUL or half a character"),
+    ):
+        with pytest.raises(InvalidArguments, match=said):
+            write_ahead(library, [{"text": "fine"}, row])
+    assert stored(library) == (0, 0)
+
+
+def write_ahead(library: Dispatcher, rows: Iterable[Mapping[str, Any]], model: Any = Page) -> Call:
+    """A call whose rows are written and not adopted yet."""
+
+    async def prepare(view: World, asking: Asking) -> Written:
+        return await asking.write_ahead(model, rows)
+
+    class Other(World, name="library", rows=[Page, Volume]):
+        @action(prepare=prepare)
+        def take_in(self, prepared: Any = None) -> int:
+            return 0
+
+    asked = Call(principal=LOCAL, world="library", action="take_in")
+    other = Dispatcher(library.store, type(library.registry)([Other]))
+    return asyncio.run(prepared_call(other, asked, Nobody()))
+
+
+def test_only_rows_of_history_of_a_world_with_parts_are_written_ahead(dispatcher_of: Make) -> None:
+    library = dispatcher_of(Library)
+    with pytest.raises(TypeError, match="takes a HistoryRow class of library"):
+        write_ahead(library, [], model=Volume)
+
+
+def test_only_what_was_written_for_the_session_is_adopted(dispatcher_of: Make) -> None:
+    library = dispatcher_of(Library)
+    with pytest.raises(TypeError, match="takes what write_ahead"):
+        do(library, call("adopt_what"))
+    ready = asyncio.run(prepared_call(library, call("take_in", count=1), Nobody()))
+    other = library.start(LOCAL, "library").session
+    with pytest.raises(TypeError, match="for this session"):
+        library.dispatch(Call(**{**fields_of(ready), "session": other}))
+
+
+def fields_of(asked: Call) -> dict[str, Any]:
+    return {name: getattr(asked, name) for name in Call.__dataclass_fields__}
+
+
+def test_rows_in_flight_are_seen_by_nobody_and_copied_nowhere(dispatcher_of: Make, tmp_path: Path) -> None:
+    library = dispatcher_of(Library)
+    do(library, call("write", text="one"))
+    session = library.main(LOCAL, "library")
+    ready = asyncio.run(prepared_call(library, call("take_in", count=MANY), Nobody()))
+    assert stored(library) == (MANY, 1)
+    assert (pages(library), library.dispatch(call("ever")).value) == (1, 1)
+    assert [len(rows) for rows in library.past(LOCAL, session)[0].rows.values()] == [1, 0]
+    library.fork(LOCAL, session)
+    assert library.export(LOCAL, session, tmp_path / "before.db").rows == 1
+    assert stored(library) == (MANY, 1)
+    library.dispatch(ready)
+    assert library.export(LOCAL, session, tmp_path / "after.db").rows == MANY + 2
+    imported = library.import_file(LOCAL, tmp_path / "after.db").session
+    assert (pages(library, imported), pages(library, imported, at=2)) == (MANY + 1, 1)
+    assert pages(library, library.import_file(LOCAL, tmp_path / "before.db").session) == 1
+    library.dispatch(call("undo", imported))
+    assert pages(library, imported) == 1
+
+
+def test_a_file_does_not_take_the_place_of_rows_that_are_history(dispatcher_of: Make, tmp_path: Path) -> None:
+    library = dispatcher_of(Library)
+    session = take_in(library, 1).session
+    library.export(LOCAL, session, tmp_path / "file.db")
+    with pytest.raises(Refused, match="without the old handle") as refused:
+        library.import_file(LOCAL, tmp_path / "file.db", same_handle=True)
+    assert refused.value.rule == "keeps_history"
+    library.erase(LOCAL, session)
+    assert library.import_file(LOCAL, tmp_path / "file.db", same_handle=True).session == session
+    assert pages(library, session) == 1
+
+
+def test_others_act_while_a_part_is_written(dispatcher_of: Make) -> None:
+    library = dispatcher_of(Library)
+    session = library.main(LOCAL, "library")
+    asked = Call(
+        **{**fields_of(call("take_in", count=3)), "attached": lambda: library.dispatch(call("write", text="x"))}
+    )
+    ready = asyncio.run(prepared_call(library, asked, Nobody()))
+    assert (ready.if_revision, ready.prepared.revision) == (None, 1)
+    library.dispatch(call("write", session, text="y"))
+    outcome = library.dispatch(ready)
+    assert (outcome.revision, outcome.value) == (4, 5)
+
+
+def test_a_view_of_history_stays_as_it_was(dispatcher_of: Make) -> None:
+    library = dispatcher_of(Library)
+    do(library, call("write", text="one"))
+    session = library.main(LOCAL, "library")
+    view = library.detached(LOCAL, "library", session, 2)
+    do(library, call("write", text="two"))
+    take_in(library, 3)
+    assert (view.revision, len(view.rows(Page)), len(view.rows(Page).at(3))) == (2, 1, 2)
+    again = library.detached(LOCAL, "library", session, 3)
+    assert (again.revision, [page.text for page in again.rows(Page)]) == (3, ["one", "two"])
+    assert len(again.select(chosen(Page.id).where(*again.rows(Page).standing()))) == 2
+
+
+def test_a_caller_may_still_insist_on_a_revision(dispatcher_of: Make) -> None:
+    library = dispatcher_of(Library)
+    session = library.main(LOCAL, "library")
+    asked = Call(**{**fields_of(call("take_in", session, count=3)), "if_revision": 1})
+    ready = asyncio.run(prepared_call(library, asked, Nobody()))
+    library.dispatch(call("write", text="x"))
+    with pytest.raises(Conflict):
+        library.dispatch(ready)
+    assert stored(library) == (0, 0)
+
+
+def test_a_repeated_call_is_replayed_and_writes_nothing(dispatcher_of: Make) -> None:
+    library = dispatcher_of(Library)
+    asked = Call(**{**fields_of(call("take_in", count=3)), "key": "once"})
+    first, second = (asyncio.run(prepared_call(library, asked, Nobody())) for _ in range(2))
+    assert stored(library) == (6, 2)
+    assert library.dispatch(first).revision == 2
+    assert library.dispatch(second).replayed == 2  # that raced the first
+    assert stored(library) == (3, 0)
+    again = asyncio.run(prepared_call(library, asked, Nobody()))
+    assert (again.written, library.dispatch(again).replayed) == ((), 2)
+    assert stored(library) == (3, 0)
+
+
+def test_a_session_that_gets_too_large_is_refused_while_it_is_written(dispatcher_of: Make) -> None:
+    library = dispatcher_of(Library, limits=Limits(stored=20_000))
+    seen: list[int] = []
+
+    def counted() -> Iterator[Mapping[str, Any]]:
+        for number in range(100_000):
+            seen.append(number)
+            yield {"text": "x" * 50}
+
+    with pytest.raises(LimitExceeded) as refused:
+        write_ahead(library, counted())
+    assert (refused.value.rule, len(seen) < 1_000, stored(library)) == ("session_full", True, (0, 0))
+    take_in(library, 100)
+    with pytest.raises(LimitExceeded):  # what was taken in counts
+        take_in(library, 100)
+
+
+def test_what_a_killed_process_left_is_swept(dispatcher_of: Make) -> None:
+    library = dispatcher_of(Library)
+    session = take_in(library, 3).session
+    late = asyncio.run(prepared_call(library, call("take_in", count=MANY), Nobody()))
+    sweep(library.store, library.registry, library.store.now() - timedelta(minutes=15))
+    assert stored(library) == (MANY + 3, 1)
+    library.store.offset = timedelta(hours=1)
+    assert sweep(library.store, library.registry, library.store.now() - timedelta(minutes=15)) == 1
+    assert stored(library) == (3, 0)
+    with pytest.raises(Conflict, match="swept"):
+        library.dispatch(late)
+    assert pages(library, session) == 3
+
+
+def test_an_erased_session_takes_what_is_in_flight_along(dispatcher_of: Make) -> None:
+    library = dispatcher_of(Library)
+    session = library.main(LOCAL, "library")
+    asyncio.run(prepared_call(library, call("take_in", count=3), Nobody()))
+    asked = Call(**{**fields_of(call("take_in", count=MANY)), "attached": lambda: library.erase(LOCAL, session)})
+    with pytest.raises(Conflict):
+        asyncio.run(prepared_call(library, asked, Nobody()))
+    assert stored(library) == (0, 0)
