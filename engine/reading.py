@@ -368,6 +368,7 @@ def _as_it_was(transaction: Transaction, definition: Definition, record: Record,
         revision=revision,
         state=state(definition, entry.version, entry.state),
         data=document_at(transaction, definition, record, revision),
+        updated_at=entry.at,
     )
 
 
