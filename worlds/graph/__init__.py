@@ -1,11 +1,20 @@
 """A knowledge graph: entities, what was observed of them, and how they are related, as somebody told it over time."""
 
+from typing import Annotated
+
+from pydantic import Field as Limit
+
 from engine import Reply, World, action, resource
 from worlds.graph import contract as told
 from worlds.graph import memory
 from worlds.graph.facts import Fact as Fact
 from worlds.graph.facts import Import as Import
+from worlds.graph.overview import overview
+from worlds.graph.summary import Overview
+from worlds.graph.times import AsOf, ValidAt, view_of
 from worlds.graph.view import View
+
+Top = Annotated[int, Limit(ge=1, le=50, description="how many of each thing that stands out")]
 
 
 class Graph(World, rows=[Fact, Import]):
@@ -69,3 +78,14 @@ class Graph(World, rows=[Fact, Import]):
     def knowledge_graph(self) -> str:
         """The full knowledge graph with all entities and relations"""
         return memory.read_text(View(self))
+
+    @action(read_only=True)
+    def overview(self, top: Top = 10, as_of: AsOf = None, valid_at: ValidAt = None) -> Overview:
+        """See what the graph is about as a whole, before looking into parts of it.
+
+        Gives counts; the types of entities and relations, and which types relate which; hubs by PageRank; communities;
+        bridges and articulation points, without which parts would come apart; orphans without relations; and dangling
+        names that relations use though there is no such entity. What would take too long in a large graph is answered
+        from a sample or in part, and then says so (`exact`, `how`).
+        """
+        return overview(view_of(self, as_of, valid_at), top)
