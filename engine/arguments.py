@@ -29,8 +29,6 @@ def parsed(
         value = model.model_validate(arguments)
     except ValidationError as error:
         raise _invalid(model, error) if invalid is None else InvalidArguments(invalid(error)) from None
-    if invalid is not None:
-        _refuse_vast(arguments)
     return {name: getattr(value, name) for name in type(value).model_fields}
 
 

@@ -105,7 +105,7 @@ class Rows:
         """The session's rows of a table that fit, of a table of history those that stand now, or stood `at` then."""
         self.flush()
         statement = select(model).where(*self._own(model, at), *where).filter_by(**equals)
-        ordered = statement.order_by(*table_of(model).primary_key) if order_by is None else statement.order_by(order_by)
+        ordered = statement.order_by(*_in_order(model)) if order_by is None else statement.order_by(order_by)
         found = list(self.db.scalars(ordered.limit(self.most + 1)))
         self._taken(found)
         return found
@@ -160,17 +160,18 @@ class Rows:
         self.flush()
         return made
 
-    def remove(self, row: AnyRow) -> None:
-        """Delete a row; one of history stands no longer."""
+    def remove_all(self, rows: Iterable[AnyRow]) -> None:
+        """Delete rows; those of history stand no longer."""
         self.insist_on_writing()
-        if isinstance(row, HistoryRow) and row.since <= self._revision:
-            if row.until is not None:
-                raise TypeError(f"a {type(row).__name__} was removed before; only what stands can be")
-            row.until = self._revision + 1
-            self._parts_changed()
-        else:
-            self._touched.gone(row)
-            self.db.delete(row)
+        for row in rows:
+            if isinstance(row, HistoryRow) and row.since <= self._revision:
+                if row.until is not None:
+                    raise TypeError(f"a {type(row).__name__} was removed before; only what stands can be")
+                row.until = self._revision + 1
+                self._parts_changed()
+            else:
+                self._touched.gone(row)
+                self.db.delete(row)
         self.flush()
 
     def select(self, statement: "Select[Any] | CompoundSelect[Any]", models: Collection[type[Row]]) -> Sequence[Any]:
@@ -436,13 +437,23 @@ class RowSet(Generic[AnyRow]):
 
     def remove(self, row: AnyRow) -> None:
         """Delete a row; one of history stands no longer."""
+        self.remove_all((row,))
+
+    def remove_all(self, gone: Iterable[AnyRow]) -> None:
+        """Delete rows, as `remove` does; many at once cost little more than one."""
         with self._open() as rows:
-            rows.remove(row)
+            rows.remove_all(gone)
 
 
 def in_chunks(things: Sequence[Any], most: int = 500) -> Iterator[Sequence[Any]]:
     """Things, so many at a time as one statement takes."""
     return (things[at : at + most] for at in range(0, len(things), most))
+
+
+def _in_order(model: type[Row]) -> Sequence[Any]:
+    """The order of rows: by key. Of history by a computed one, or SQLite reads all of it rather than sort a few."""
+    columns = table_of(model).c
+    return (columns.id + 0, columns.since) if issubclass(model, HistoryRow) else tuple(table_of(model).primary_key)
 
 
 def _stands(image: Mapping[str, Json] | None) -> bool:

@@ -12,7 +12,7 @@ from types import new_class
 from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, Field, Secret, SecretBytes, SecretStr
+from pydantic import BaseModel, Field, Secret, SecretBytes, SecretStr, ValidationError
 
 from engine import Text, World, action
 from engine.actions import Guard
@@ -248,6 +248,47 @@ def test_action_has_the_worlds_scope_unless_it_names_its_own() -> None:
     definition = Shape.definition
     assert definition.scope_of(definition.actions["draw"]) == "shape:write"
     assert definition.scope_of(definition.actions["peek"]) == "shape:peek"
+
+
+# what an author says to the letter
+
+TOLD: dict[str, Any] = {"type": "object", "properties": {"at": {"type": "integer"}}, "required": ["at"]}
+
+
+def lettered(**options: Any) -> Any:
+    """An action `go` of a world, with these options."""
+
+    def go(self: Any, at: int) -> None:
+        """Go there."""
+
+    return new_class("Lettered", (World,), {"rows": []}, lambda body: body.update(go=action(**options)(go)))
+
+
+def test_schemas_and_words_to_the_letter_are_the_authors() -> None:
+    def words(name: str, error: ValidationError) -> str:
+        return f"{name}: {error.error_count()} wrong"
+
+    world = lettered(contract="exact", input_schema=TOLD, output_schema={"type": "object"}, invalid=words)
+    go = world.definition.actions["go"]
+    assert go.schema == TOLD
+    assert go.parse({"at": 3, "more": 2**70}) == {"at": 3}
+    with pytest.raises(InvalidArguments) as raised:
+        go.parse({"at": "x"})
+    assert raised.value.reason == "go: 1 wrong"
+    closed = lettered(contract="exact", input_schema={**TOLD, "additionalProperties": False})
+    with pytest.raises(InvalidArguments, match="more"):
+        closed.definition.actions["go"].parse({"at": 3, "more": 1})
+
+
+@pytest.mark.parametrize("name", ["input_schema", "output_schema", "invalid"])
+def test_what_is_said_to_the_letter_needs_an_exact_contract(name: str) -> None:
+    with pytest.raises(DefinitionError, match=rf'{name}= .*Declare contract="exact"'):
+        lettered(**{name: {}})
+
+
+def test_a_schema_to_the_letter_describes_the_parameters_and_no_other() -> None:
+    with pytest.raises(DefinitionError, match=r"describes \['to'\], but it takes \['at'\]"):
+        lettered(contract="exact", input_schema={"type": "object", "properties": {"to": {}}})
 
 
 # arguments

@@ -31,8 +31,7 @@ class Notes(World, name="notes", rows=[Said, Book]):
 
     @action
     def take_back(self, text: str) -> None:
-        for row in self.rows(Said).where(text=text):
-            self.rows(Said).remove(row)
+        self.rows(Said).remove_all(self.rows(Said).where(text=text))
 
     @action
     def say_and_take_back(self, text: str) -> None:

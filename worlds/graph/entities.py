@@ -1,7 +1,7 @@
 """Entities and relations as the memory server shows them, in the order they were told."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, TypedDict
 
 from sqlmodel import col
@@ -24,18 +24,14 @@ Place = tuple[int, str]
 
 LEAST = 10
 """Bytes that a fact takes in an answer, at least."""
-ENTITY = (Fact.id, Fact.node, Fact.subject, Fact.type)
-OBSERVATION = (Fact.id, Fact.node, Fact.subject, Fact.type, Fact.object)
-RELATION = (Fact.id, Fact.node, Fact.subject, Fact.type, Fact.target, Fact.object)
-WHAT = ((Kind.ENTITY, ENTITY), (Kind.OBSERVATION, OBSERVATION), (Kind.RELATION, RELATION))
+THINGS = (Kind.ENTITY, Kind.OBSERVATION)
+COLUMNS = (Fact.id, Fact.kind, Fact.node, Fact.subject, Fact.type, Fact.target, Fact.object)
 
 
 def everything(view: View) -> Found:
     """The whole graph. Raises Refused if that is more than an answer holds."""
-    entities, observations, relations = (
-        _within(view, _all(view, kind, columns), "read_graph") for kind, columns in WHAT
-    )
-    return {"entities": [*_entities(view, entities, observations).values()], "relations": _relations(view, relations)}
+    things, relations = (_within(view, _all(view, kinds), "read_graph") for kinds in (THINGS, (Kind.RELATION,)))
+    return {"entities": [*_entities(view, things).values()], "relations": _relations(view, relations)}
 
 
 def around(
@@ -46,25 +42,21 @@ def around(
     tool: Reader,
 ) -> Found:
     """The entities of these numbers that fit, and the relations from and to them. Raises Refused like `everything`."""
-    entities, observations = (
-        _within(view, _about(view, kind, columns, Fact.node, numbers), tool) for kind, columns in WHAT[:2]
-    )
-    found = _entities(view, entities, observations)
+    found = _entities(view, _within(view, _about(view, THINGS, Fact.node, numbers), tool))
     shown = {place: entity for place, entity in found.items() if fits(place[0], entity)}
     here = {number for number, _ in shown}
-    ends = [row for end in (Fact.node, Fact.target) for row in _about(view, Kind.RELATION, RELATION, end, here)]
+    ends = [row for end in (Fact.node, Fact.target) for row in _about(view, (Kind.RELATION,), end, here)]
     relations = _within(view, {row[0]: row for row in ends}.values(), tool)
     return {"entities": [*shown.values()], "relations": _relations(view, relations)}
 
 
-def _all(view: View, kind: Kind, columns: tuple[Any, ...]) -> Iterable[Any]:
-    return view.select(*columns, where=(col(Fact.kind) == kind.value,), most=_most(view) + 1)
+def _all(view: View, kinds: Collection[Kind]) -> Iterable[Any]:
+    return view.select(*COLUMNS, where=(col(Fact.kind).in_(kinds),), most=_most(view) + 1)
 
 
-def _about(view: View, kind: Kind, columns: tuple[Any, ...], end: Any, numbers: Collection[int]) -> Iterator[Any]:
+def _about(view: View, kinds: Collection[Kind], end: Any, numbers: Collection[int]) -> Iterator[Any]:
     for some in chunks(view.all_names(numbers)):
-        where = (col(Fact.kind) == kind.value, col(end).in_(some))
-        yield from view.select(*columns, where=where, most=_most(view) + 1)
+        yield from view.select(*COLUMNS, where=(col(Fact.kind).in_(kinds), col(end).in_(some)), most=_most(view) + 1)
 
 
 def _most(view: View) -> int:
@@ -82,22 +74,25 @@ def _within(view: View, rows: Iterable[Any], tool: Reader) -> list[Any]:
     return sorted(found, key=lambda row: row[0])
 
 
-def _entities(view: View, entities: Iterable[Any], observations: Iterable[Any]) -> dict[Place, EntityTold]:
+def _entities(view: View, things: Sequence[Any]) -> dict[Place, EntityTold]:
     """Entities with what was observed of them. Those that were merged are one, and what both had it has once."""
     found: dict[Place, EntityTold] = {}
     told_of: Counter[int] = Counter()
-    for _, number, name, type in entities:
-        told_of[number] += 1
-        stands, which = view.standing_for(number, name), nth(told_of[number])
-        entity = found.setdefault((stands.node, which), {"name": stands.name, "entityType": type, "observations": []})
-        if number == stands.node:
-            entity["entityType"] = type
+    for _, kind, number, name, type, *_ in things:
+        if kind == Kind.ENTITY.value:
+            told_of[number] += 1
+            stands, which = view.standing_for(number, name), nth(told_of[number])
+            new: EntityTold = {"name": stands.name, "entityType": type, "observations": []}
+            entity = found.setdefault((stands.node, which), new)
+            if number == stands.node:
+                entity["entityType"] = type
     first: dict[Any, int] = {}
-    for _, number, name, which, text in observations:
-        stands = view.standing_for(number, name)
-        place = (stands.node, which) if (stands.node, which) in found else (stands.node, nth(1))
-        if place in found and first.setdefault((place, text), number) == number:
-            found[place]["observations"].append(text)
+    for _, kind, number, name, which, _, text in things:
+        if kind == Kind.OBSERVATION.value:
+            stands = view.standing_for(number, name)
+            place = (stands.node, which) if (stands.node, which) in found else (stands.node, nth(1))
+            if place in found and first.setdefault((place, text), number) == number:
+                found[place]["observations"].append(text)
     return found
 
 
@@ -105,7 +100,7 @@ def _relations(view: View, rows: Iterable[Any]) -> list[RelationTold]:
     """Relations between what their names stand for; those that coincide by that are one."""
     found: list[RelationTold] = []
     first: dict[Any, Any] = {}
-    for _, number, name, type, other, other_name in rows:
+    for _, _, number, name, type, other, other_name in rows:
         source, target = view.standing_for(number, name), view.standing_for(other, other_name)
         if first.setdefault((source.node, type, target.node), (number, other)) == (number, other):
             found.append({"from": source.name, "to": target.name, "relationType": type})

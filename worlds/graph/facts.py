@@ -38,7 +38,7 @@ class Fact(HistoryRow, table=True):
 
     __tablename__ = "graph__fact"
     __table_args__ = (
-        Index(None, "session_id", "node", "kind"),
+        Index(None, "session_id", "node", "kind", "target"),
         Index(None, "session_id", "target", "kind"),
         Index(None, "session_id", "kind", "type"),
     )

@@ -169,7 +169,7 @@ def _tell(graph: World, told: Sequence[dict[str, object]]) -> None:
 
 
 def _end(graph: World, gone: Collection[Fact]) -> None:
-    for fact in gone:
-        graph.rows(Fact).remove(fact)
-    if not gone:
+    if gone:
+        graph.rows(Fact).remove_all(gone)
+    else:
         graph.unchanged()

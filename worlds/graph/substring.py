@@ -9,7 +9,7 @@ from functools import cache
 from itertools import product
 from typing import Any
 
-from sqlmodel import and_, col, func, or_
+from sqlmodel import and_, col, func, or_, select
 
 from worlds.graph.facts import Fact, Kind
 from worlds.graph.replies import too_large
@@ -25,6 +25,8 @@ SPELT_OUT = 3
 """Letters that the database is given in each case; what it takes for the rest is any character."""
 KELVIN, DOTTED = "\N{KELVIN SIGN}", "\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}"
 """The characters beyond ASCII whose lower case begins with a letter of ASCII."""
+VAGUE = {"k": "_", "i": "_", "\N{COMBINING DOT ABOVE}": "%"}
+"""What the database takes for characters that come of those, or that some language has another lower case for."""
 SIGMAS = ("\N{GREEK SMALL LETTER SIGMA}", "\N{GREEK SMALL LETTER FINAL SIGMA}")
 """The lower cases of one capital, by where it stands in a word."""
 
@@ -53,10 +55,11 @@ def _candidates(view: View, wanted: str) -> Iterator[Any]:
     """The facts that may have a text, as kind, number, subject, type and object."""
     if "\0" in wanted:  # which no fact has
         return
-    fits, last = _may_have(wanted), 0
+    columns: tuple[Any, ...] = (Fact.id, Fact.kind, Fact.node, Fact.subject, Fact.type, Fact.object)
+    found = select(*columns).where(*view.conditions(), _may_have(wanted)).order_by(col(Fact.id)).limit(PAGE)
+    last = 0
     while True:
-        columns = (Fact.id, Fact.kind, Fact.node, Fact.subject, Fact.type, Fact.object)
-        page = view.select(*columns, where=(fits, col(Fact.id) > last), most=PAGE)
+        page = view.graph.select(found.where(col(Fact.id) > last))
         yield from (row[1:] for row in page)
         if len(page) < PAGE:
             return
@@ -74,15 +77,13 @@ def _may_have(wanted: str) -> Any:
 
 
 def _in_column(column: Any, wanted: str) -> Any:
-    lowered = [func.lower(col(column)).like(f"%{pattern}%", escape="/") for pattern in patterns(wanted)]
-    return or_(*lowered, *(col(column).like(f"%{char}%") for char in (KELVIN, DOTTED)))
+    return or_(*(func.lower(col(column)).like(f"%{pattern}%", escape="/") for pattern in patterns(wanted)))
 
 
 def patterns(wanted: str) -> list[str]:
-    """LIKE patterns of which one fits each text that has this one in lower case, and neither Kelvin nor dotted I.
+    """LIKE patterns of which one fits each text that has this one in lower case, and some that have not.
 
-    They fit however much the database's own `lower` does, which of some letters is more than ASCII's, and of the
-    letter i what a language wants.
+    They fit however much the database's own `lower` does: ASCII's letters or all, by whichever language's rules.
     """
     places: list[tuple[str, ...]] = []
     left = SPELT_OUT
@@ -94,7 +95,7 @@ def patterns(wanted: str) -> list[str]:
 
 
 def _literal(char: str) -> str:
-    return "_" if char == "i" else f"/{char}" if char in "%_/" else char
+    return VAGUE.get(char, f"/{char}" if char in "%_/" else char)
 
 
 @cache

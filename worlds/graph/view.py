@@ -41,7 +41,7 @@ class View:
 
     def select(self, *columns: Any, where: Sequence[Any] = (), most: int | None = None) -> Sequence[Any]:
         """Columns of the facts that fit, in the order they were told; the first of them, if there may be so many."""
-        found = select(*columns).where(*self.conditions(), *where).order_by(col(Fact.id))
+        found = select(*columns).where(*self.conditions(), *where).order_by(col(Fact.id) + 0)
         return self.graph.select(found.limit(most))
 
     def about(self, *columns: Any, nodes: Collection[int], kind: Kind, of: Any = None) -> Iterator[Any]:

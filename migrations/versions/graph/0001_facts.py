@@ -42,7 +42,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("session_id", "id", "since", name=op.f("pk_graph__fact")),
     )
     op.create_index(op.f("ix_graph__fact_session_id_kind_type"), "graph__fact", ["session_id", "kind", "type"])
-    op.create_index(op.f("ix_graph__fact_session_id_node_kind"), "graph__fact", ["session_id", "node", "kind"])
+    columns = ["session_id", "node", "kind", "target"]
+    op.create_index(op.f("ix_graph__fact_session_id_node_kind_target"), "graph__fact", columns)
     op.create_index(op.f("ix_graph__fact_session_id_target_kind"), "graph__fact", ["session_id", "target", "kind"])
     op.create_table(
         "graph__import",

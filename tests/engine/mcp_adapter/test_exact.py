@@ -24,6 +24,8 @@ def test_an_exact_tool_has_only_what_its_author_gave_it(served: Served, person: 
     assert set(tools["step"]) == {"name", "description", "inputSchema"}
     assert tools["tree"]["annotations"] == {"readOnlyHint": True}
     assert not {"title", "icons"} & set(tools["tree"])
+    hints = {"readOnlyHint": True, "destructiveHint": False, "idempotentHint": True, "openWorldHint": False}
+    assert tools["hinted"]["annotations"] == hints
     assert tools["hurl"]["annotations"] == {"destructiveHint": True}
     assert tools["hurl"]["title"] == "Hurl it"
     assert [icon["src"] for icon in tools["hurl"]["icons"]] == ["https://example.org/hurl.svg"]

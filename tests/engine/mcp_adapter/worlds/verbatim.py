@@ -50,6 +50,10 @@ class Verbatim(World, contract="exact"):
         """Show a tree in an envelope."""
         return self.tree()
 
+    @action(read_only=True, destructive=False, idempotent=True, open_world=False)
+    def hinted(self) -> None:
+        """Say what it is not, too."""
+
     @resource
     def plain(self) -> str:
         """Plain."""
