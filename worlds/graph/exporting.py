@@ -1,20 +1,19 @@
 """A graph on its way out: its nodes and edges a page at a time, so that no more than that is in memory."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlmodel import col, select
 
 from engine import Refused
+from worlds.graph.entities import Place
 from worlds.graph.exchange import Format, writer
-from worlds.graph.exchange.elements import Edge, Node, Told
-from worlds.graph.facts import Fact, Kind
+from worlds.graph.exchange.elements import Edge, Node, Told, dumped
+from worlds.graph.facts import Fact, Kind, nth
 from worlds.graph.view import View
 
 PAGE = 1_000
-ANSWER = 900_000
-"""Bytes that one answer takes; what is larger is written by `turnkeeper graph export`."""
-
 _MORE = (Fact.valid_from, Fact.valid_to, Fact.weight, Fact.source, Fact.attributes)
 _NAMES = ("valid_from", "valid_to", "weight", "source", "attributes")
 
@@ -26,14 +25,14 @@ def exported(view: View, format: Format) -> Iterator[str]:
 
 def answered(view: View, format: Format) -> str:
     """A graph in a format as one answer. Raises Refused where it does not fit."""
-    pieces, size = [], 0
+    pieces, size, most = [], 0, view.graph.limits.result
     for piece in exported(view, format):
         pieces.append(piece)
-        size += len(piece.encode())
-        if size > ANSWER:
+        size += len(dumped(piece).encode())
+        if size > most:
             raise Refused(
                 "graph_too_large",
-                f"As {format} the graph has more than {ANSWER:,} bytes, which is more than one answer takes.",
+                f"As {format} the graph has more than {most:,} bytes, which is more than one answer takes.",
                 hint="Read a part of it with subgraph, or write it to a file: turnkeeper graph export FILE.",
             )
     return "".join(pieces)
@@ -53,16 +52,15 @@ def nodes(view: View) -> Iterator[Node]:
 
 def edges(view: View) -> Iterator[Edge]:
     """The relations, as they were told; those that are the same by an alias are there once."""
-    seen: set[tuple[Any, ...]] = set()
+    first: dict[tuple[Any, ...], tuple[int, int]] = {}
     for rows in _pages(view, Kind.RELATION, Fact.node, Fact.subject, Fact.type, Fact.target, Fact.object):
         ends = [(view.standing_for(row[1], row[2]), view.standing_for(row[4], row[5])) for row in rows]
         types = _types(view, {end.node for pair in ends for end in pair})
         for row, (source, target) in zip(rows, ends, strict=True):
-            same = (source.node, row[3], target.node, *row[6:8])
             if len(view.all_names((source.node, target.node))) > 2:
-                if same in seen:
+                same, pair = (source.node, row[3], target.node), (row[1], row[4])
+                if first.setdefault(same, pair) != pair:
                     continue
-                seen.add(same)
             told = types.get(source.node), types.get(target.node)
             yield Edge(source.name, row[3], target.name, _more(row[6:]), *told)
 
@@ -78,37 +76,44 @@ def _pages(view: View, kind: Kind, *columns: Any) -> Iterator[Sequence[Any]]:
 
 
 def _entities(view: View, rows: Sequence[Any]) -> Iterator[Node]:
-    names = [view.standing_for(row[1], row[2]) for row in rows]
-    first = _first(view, {name.node for name in names})
-    observations = _observations(view, {name.node for name in names})
-    for row, name in zip(rows, names, strict=True):
-        if first[name.node] == row[0]:
-            yield Node(name.name, row[3], tuple(observations.get(name.node, {}).values()), _more(row[4:]))
-        elif name.node == row[1]:
-            yield Node(name.name, row[3], more=_more(row[4:]), again=True)
+    """The entities that are shown at the place of these facts."""
+    numbers = {view.standing_for(row[1], row[2]).node for row in rows}
+    shown, types = _places(view, numbers)
+    observations = _observations(view, numbers, types.keys())
+    for row in rows:
+        if (place := shown.get(row[0])) is not None:
+            name = view.standing_for(row[1], row[2])
+            told = tuple(observations.get(place, ()))
+            yield Node(name.name, types[place], told, _more(row[4:]), again=place[1] != nth(1))
 
 
-def _first(view: View, numbers: set[int]) -> dict[int, int]:
-    """The id of the fact by which an entity is shown: the first of its own name, else of an alias of it."""
-    own: dict[int, int] = {}
-    others: dict[int, int] = {}
-    for node, id in view.about(Fact.node, Fact.id, nodes=view.all_names(numbers), kind=Kind.ENTITY):
-        number = view.standing_for(node, "").node
-        known = own if number == node else others
-        known[number] = min(id, known.get(number, id))
-    return others | own
+def _places(view: View, numbers: Collection[int]) -> tuple[dict[int, Place], dict[Place, str]]:
+    """Which facts show an entity: the first of each, of whichever of its names; and its type, by its own name's."""
+    shown: dict[int, Place] = {}
+    types: dict[Place, str] = {}
+    told_of: Counter[int] = Counter()
+    columns = (Fact.id, Fact.node, Fact.type)
+    for id, number, type in sorted(view.about(*columns, nodes=view.all_names(numbers), kind=Kind.ENTITY)):
+        told_of[number] += 1
+        place = view.standing_for(number, "").node, nth(told_of[number])
+        if place not in types:
+            shown[id] = place
+        if place not in types or place[0] == number:
+            types[place] = type
+    return shown, types
 
 
-def _observations(view: View, numbers: set[int]) -> Mapping[int, dict[Any, Told]]:
+def _observations(view: View, numbers: Collection[int], there: Collection[Place]) -> Mapping[Place, list[Told]]:
     """What was observed of entities, in the order it was told; what is said of two aliases alike is there once."""
-    found: dict[int, dict[Any, Told]] = {}
-    columns = (Fact.id, Fact.node, Fact.object, *_MORE)
-    for row in sorted(
-        view.about(*columns, nodes=view.all_names(numbers), kind=Kind.OBSERVATION), key=lambda one: one[0]
-    ):
-        number = view.standing_for(row[1], "").node
-        same = row[0] if len(view.all_names((number,))) == 1 else (row[2], *row[3:5])
-        found.setdefault(number, {}).setdefault(same, Told(row[2], _more(row[3:])))
+    found: dict[Place, list[Told]] = {}
+    first: dict[Any, int] = {}
+    columns = (Fact.id, Fact.node, Fact.type, Fact.object, *_MORE)
+    rows = view.about(*columns, nodes=view.all_names(numbers), kind=Kind.OBSERVATION)
+    for _, number, which, text, *more in sorted(rows, key=lambda row: row[0]):
+        stands = view.standing_for(number, "").node
+        place = (stands, which) if (stands, which) in there else (stands, nth(1))
+        if first.setdefault((place, text), number) == number:
+            found.setdefault(place, []).append(Told(text, _more(more)))
     return found
 
 
