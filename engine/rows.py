@@ -250,7 +250,8 @@ class Rows:
             self.insist_on_writing()
         for row in changed:
             _refuse_new_key(row)
-            if isinstance(row, HistoryRow) and not ends_now(row, self._revision + 1):
+            told_before = isinstance(row, HistoryRow) and row.since <= self._revision
+            if told_before and not ends_now(row, self._revision + 1):
                 raise TypeError(f"a {type(row).__name__} is history, which nothing changes; remove it and add another")
             if not self._known(row):
                 raise TypeError(_only_read(type(row).__name__))

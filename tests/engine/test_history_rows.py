@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy.orm import aliased
-from sqlmodel import Field, col, select
+from sqlmodel import JSON, Column, Field, col, select
 
 from engine import HistoryRow, Part, Row, World, action
 from engine.dispatch import Dispatcher
@@ -16,6 +16,7 @@ from engine.types import LOCAL, Principal
 
 class Said(HistoryRow, table=True):
     text: str
+    marks: list[str] = Field(default_factory=list, sa_column=Column(JSON))
 
 
 class Book(Part, table=True):
@@ -28,6 +29,10 @@ class Notes(World, name="notes", rows=[Said, Book]):
     @action
     def say(self, texts: list[str]) -> list[int]:
         return [row.id for row in self.rows(Said).add_all([{"text": text} for text in texts])]
+
+    @action
+    def mark(self, text: str, marks: list[str]) -> None:
+        self.rows(Said).add(text=text, marks=marks).marks.append("told")
 
     @action
     def take_back(self, text: str) -> None:
@@ -126,3 +131,10 @@ def test_rows_of_history_and_others_do_not_mix() -> None:
 
         class Mixed(World, rows=[Said, Plain]):
             """Both."""
+
+
+def test_a_row_that_is_being_told_may_hold_a_list(dispatcher_of: Callable[..., Dispatcher]) -> None:
+    dispatcher = dispatcher_of(Notes)
+    do(dispatcher, "mark", text="one", marks=["a"])
+    then = dispatcher.past(LOCAL, dispatcher.main(LOCAL, "notes"))[0]
+    assert [row["marks"] for row in then.rows[str(Said.__tablename__)]] == [["a", "told"]]

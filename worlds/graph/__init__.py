@@ -6,7 +6,8 @@ from pydantic import Field as Limit
 
 from engine import Reply, World, action, resource
 from worlds.graph import contract as told
-from worlds.graph import memory
+from worlds.graph import exporting, importing, memory
+from worlds.graph.exchange import Format
 from worlds.graph.facts import Fact as Fact
 from worlds.graph.facts import Import as Import
 from worlds.graph.overview import overview
@@ -89,3 +90,29 @@ class Graph(World, rows=[Fact, Import]):
         from a sample or in part, and then says so (`exact`, `how`).
         """
         return overview(view_of(self, as_of, valid_at), top)
+
+    @action(prepare=importing.take_in)
+    def import_graph(
+        self,
+        prepared: importing.Taken,
+        format: Annotated[Format | None, Limit(description="how it is written; without, it is guessed")] = None,
+        text: Annotated[str | None, Limit(description="the content of the file")] = None,
+        source: Annotated[str | None, Limit(description="where it is from, to be kept with each fact")] = None,
+    ) -> importing.Imported:
+        """Take in a graph from the content of a file, as a whole and by one change.
+
+        Reads jsonl (of the memory server), csv (edges), graphml, gexf, node-link, cytoscape, turtle, nquads and jsonld.
+        Facts that are there already are skipped, so the same file twice adds nothing; an entity of a known name is
+        skipped whatever its type, and its new observations are taken. What could not be taken is reported with its
+        line, and the rest is taken.
+        """
+        return importing.adopt(self, prepared)
+
+    @resource(name="export", title="The graph in a format", uri="graph://export/{format}", mime_type="text/plain")
+    def export(self, format: Format) -> str:
+        """The graph as a file: jsonl, csv, graphml, gexf, node-link, cytoscape, turtle, nquads, jsonld, mermaid or dot.
+
+        Mermaid shows the first 60 entities. What does not fit into an answer is refused; write that to a file with
+        `turnkeeper graph export FILE`.
+        """
+        return exporting.answered(View(self), format)

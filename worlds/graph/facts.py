@@ -89,22 +89,22 @@ LONGEST_TYPE = 500
 _WORD = re.compile(r"[^\W_]+")
 
 
-def entity(name: str, type: str, **more: Any) -> dict[str, Any]:
+def entity(name: str, type: str, /, **more: Any) -> dict[str, Any]:
     """The fact that there is an entity of that name and type."""
     return _fact(Kind.ENTITY, name, type=type, words=words(name, type), **more)
 
 
-def observation(name: str, text: str, **more: Any) -> dict[str, Any]:
+def observation(name: str, text: str, /, **more: Any) -> dict[str, Any]:
     """The fact that something was observed of an entity."""
     return _fact(Kind.OBSERVATION, name, object=text, words=words(text), **more)
 
 
-def relation(source: str, type: str, target: str, **more: Any) -> dict[str, Any]:
+def relation(source: str, type: str, target: str, /, **more: Any) -> dict[str, Any]:
     """The fact that one thing is related to another."""
     return _fact(Kind.RELATION, source, type=type, object=target, **more)
 
 
-def alias(name: str, of: str, **more: Any) -> dict[str, Any]:
+def alias(name: str, of: str, /, **more: Any) -> dict[str, Any]:
     """The fact that a name is another name of an entity."""
     return _fact(Kind.ALIAS, name, object=of, words=words(name), **more)
 

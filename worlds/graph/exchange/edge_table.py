@@ -53,24 +53,24 @@ def read(stream: BinaryIO) -> Iterator[Found]:
     """
     csv.field_size_limit(LONGEST)
     problems: list[Problem] = []
-    text = _text(stream, problems)
+    at = [0]
+    text = _text(stream, problems, at)
     header = next(text, "")
     table = csv.reader(text, delimiter=max(",;\t", key=header.count))
     names = _header(header, table.dialect.delimiter)
     while True:
-        line = table.line_num + 2
         try:
             row = next(table)
         except StopIteration:
             break
         except csv.Error as wrong:
-            yield Problem(line, f"it is no row of a table: {wrong}")
+            yield Problem(at[0], f"it is no row of a table: {wrong}")
             continue
         finally:
             yield from problems
             problems.clear()
         if row:
-            yield from _taken(line, names, row)
+            yield from _taken(at[0], names, row)
 
 
 def write(nodes: Iterable[Node], edges: Iterable[Edge]) -> Iterator[str]:
@@ -85,11 +85,13 @@ def write(nodes: Iterable[Node], edges: Iterable[Edge]) -> Iterator[str]:
         yield _row(["" if values.get(name) is None else values[name] for name in COLUMNS])
 
 
-def _text(stream: BinaryIO, problems: list[Problem]) -> Iterator[str]:
+def _text(stream: BinaryIO, problems: list[Problem], at: list[int]) -> Iterator[str]:
+    """The lines that are text; `at` is told the number of each."""
     for number, line in enumerate(lines(stream), 1):
         if isinstance(line, Problem):
             problems.append(Problem(number, line.what))
         else:
+            at[0] = number
             yield line
 
 
@@ -122,5 +124,5 @@ def _filled(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _row(values: Iterable[Any]) -> str:
     made = io.StringIO(newline="")
-    csv.writer(made, lineterminator="\n").writerow(values)
+    csv.writer(made).writerow(values)
     return made.getvalue()

@@ -21,6 +21,8 @@ UNTYPED, UNNAMED = "node", "related_to"
 """The type of an entity, and of a relation, where a file has none."""
 
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+"""A NUL as JSON writes it, and not what looks like it after a backslash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +126,14 @@ def entity_facts(
     except ValueError as wrong:
         yield Problem(line, str(wrong))
         return
+    yield from observation_facts(line, named, observations)
+
+
+def observation_facts(line: int | None, name: Any, observations: Iterable[Any]) -> Iterator[Found]:
+    """What was observed of an entity: each a text, or an object with what is known beside."""
     for one in observations:
         try:
-            yield _observation(named, one)
+            yield _observation(text("the name", name), one)
         except ValueError as wrong:
             yield Problem(line, str(wrong))
 
@@ -181,6 +188,9 @@ def parsed(given: str) -> Any:
         raise ValueError("it is nested too deeply") from None
     except json.JSONDecodeError as wrong:
         raise ValueError(f"it is no JSON: {wrong.msg} at column {wrong.colno}") from None
+    except ValueError as wrong:
+        what = "it holds a number of thousands of digits" if "digits" in str(wrong) else str(wrong)
+        raise ValueError(what) from None
 
 
 def dumped(value: Any) -> str:
@@ -256,7 +266,7 @@ def _attributes(given: Any) -> dict[str, Any]:
         made = json.dumps(given, ensure_ascii=False, allow_nan=False)
     except ValueError:
         raise ValueError("the attributes hold a number that is none") from None
-    if _UNSTORABLE.search(made) or "\\u0000" in made:
+    if _UNSTORABLE.search(made) or _NUL.search(made):
         raise ValueError("the attributes hold a NUL, or half of a character, which no database keeps")
     return given
 

@@ -17,6 +17,7 @@ from worlds.graph.exchange.elements import (
     Problem,
     dumped,
     entity_facts,
+    observation_facts,
     parsed,
     parsed_or,
     relation_facts,
@@ -263,7 +264,7 @@ def _facts(dataset: "Dataset") -> Iterator[Found]:
         for more in beside.get((subject, predicate, object), ({},)):
             if isinstance(object, Text):
                 told = str(object) if str(predicate) == OBSERVATION else f"{_local(str(predicate))}: {object}"
-                yield from list(entity_facts(None, _name(subject), UNTYPED, [{"text": told, **more}]))[1:]
+                yield from observation_facts(None, _name(subject), [{"text": told, **more}])
             else:
                 yield from relation_facts(None, _name(subject), _name(predicate), _name(object), more)
 
