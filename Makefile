@@ -60,7 +60,7 @@ conformance: .venv/dev ## Run the official MCP conformance suite
 	$(BIN)/python tests/conformance/run.py
 
 lock: .venv/dev ## Bring the lock files up to pyproject.toml
-	$(BIN)/uv pip compile pyproject.toml --extra build --extra postgres $(LOCK) -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra build --extra postgres --extra rdf $(LOCK) -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra build --extra dev $(LOCK) -c requirements.lock -o requirements-dev.lock
 	$(BIN)/uv pip compile benchmarks/requirements.in $(LOCK) -o benchmarks/requirements.lock
 
