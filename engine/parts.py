@@ -16,7 +16,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import JSON, Table, insert
+from sqlalchemy import JSON, Table
 from sqlmodel import SQLModel
 
 from engine.bites import SECONDS as SECONDS
@@ -36,7 +36,7 @@ from engine.types import Written, dumped, storable
 
 ROWS = 200
 """Rows of a piece."""
-DELETED = 200
+DELETED = 100
 """Rows that are deleted at once."""
 LARGEST = (1 << 31) - 1
 """The largest number of a part."""
@@ -290,4 +290,4 @@ def _pieces(table: Table, rows: Iterator[Mapping[str, Any]]) -> Iterator[Piece]:
 
 
 def _insert(transaction: Transaction, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    transaction.run(insert(table), rows)
+    transaction.insert_many(table, rows)

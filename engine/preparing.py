@@ -170,7 +170,7 @@ class Preparation:
 
 def _reporting(meanwhile: Callable[[], Awaitable[None]] | None) -> Callable[[], None]:
     """What the writing thread calls after each transaction: it ends where who waits for it is gone."""
-    due = time.monotonic() + MEANWHILE_EVERY
+    due = time.monotonic()
 
     def told() -> None:
         nonlocal due

@@ -7,7 +7,7 @@ the engine runs on the hot path. `rows` gives a world's ORM session on it.
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -15,7 +15,7 @@ from functools import cached_property
 from operator import attrgetter
 from typing import Any, Literal
 
-from sqlalchemy import Connection, Executable
+from sqlalchemy import Connection, Executable, Table
 from sqlalchemy.exc import ArgumentError, CompileError, DBAPIError, StatementError
 from sqlmodel import Session as DbSession
 
@@ -23,6 +23,7 @@ from engine.errors import LimitExceeded, StoreError, Unauthenticated
 from engine.keys import Keys
 from engine.limits import DEFAULT, Limits
 from engine.store import raw
+from engine.store.bulk import insert_many
 from engine.store.memory import Memory
 from engine.types import DELETED, Principal, Role
 
@@ -242,6 +243,10 @@ class Transaction:
         db = self.db if of is None else self.db_of(of)
         with self.journaled():
             return db.connection().execute(statement, values, execution_options=options)
+
+    def insert_many(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Insert rows of a world's table, each with a value for every column."""
+        insert_many(self._connection, table, rows)
 
     def execute(self, statement: str, values: Sequence[object] = ()) -> Any:
         """Run a prepared statement of the engine's own, with `?` for each value; a cursor."""

@@ -33,7 +33,7 @@ from tests.serving import SECONDS
 KILLS = int(os.environ.get("CRASH_KILLS", "100"))
 OUTAGES = max(5, KILLS // 50)
 """Of PostgreSQL itself, which takes seconds to come back."""
-LATER = ("hook_", "news_", "effect_", "webhook_", "timer_")
+LATER = ("hook_", "news_", "effect_", "webhook_", "timer_", "part_")
 POINTS = tuple(sorted(name for name in NAMES if not name.startswith(LATER)))
 """Where these servers are killed; what comes after the commit is killed in tests of its own."""
 CLIENTS = 8

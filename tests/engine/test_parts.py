@@ -1,155 +1,31 @@
 """Parts: rows of history that a prepare function writes ahead, and that one change takes in."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
-from sqlmodel import Field, col
 from sqlmodel import select as chosen
 
-from engine import Asking, HistoryRow, Part, World, Written, action, resource
-from engine.asking import Answer, Question
+from engine import Asking, World, Written, action
 from engine.batches import sweep
 from engine.dispatch import Dispatcher
 from engine.errors import Conflict, InvalidArguments, LimitExceeded, Refused
 from engine.limits import Limits
-from engine.models import FIRST_OF_PARTS, table_of
 from engine.operations import Call
-from engine.parts import ROWS
 from engine.preparing import prepared_call
-from engine.store.hidden import SESSION
-from engine.store.records import Transaction
-from engine.types import LOCAL, Change, Outcome, Principal
-
-Make = Callable[..., Dispatcher]
-MANY = 2 * ROWS + 3
-"""Rows that take more than one piece."""
-
-
-class Page(HistoryRow, table=True):
-    text: str
-    number: int = Field(default=0, index=True)
-
-
-class Volume(Part, table=True):
-    title: str = ""
-
-
-async def read_in(library: "Library", asking: Asking, count: int, end: str) -> Written | None:
-    """Write pages ahead; what becomes of them is said by `end`."""
-    seen = len(library.rows(Page))
-    source = asking.attached or (lambda: None)
-
-    def pages() -> Iterator[Mapping[str, Any]]:
-        for number in range(count):
-            yield {"text": f"page {number}", "number": seen}
-        source()
-        if end == "broken":
-            raise Refused("broken", "The file is broken in the middle.")
-
-    written = await asking.write_ahead(Page, pages())
-    if end == "failing":
-        raise Refused("changed_mind", "Nothing is taken in.")
-    return written
-
-
-class Library(World, name="library", rows=[Page, Volume]):
-    """Pages, and volumes of them."""
-
-    @action(prepare=read_in)
-    def take_in(self, count: int, end: str = "adopted", prepared: Written | None = None) -> int:
-        assert prepared is not None
-        if end == "refused":
-            raise Refused("refused", "The library takes nothing in.")
-        if end == "left":
-            self.rows(Page).add(text="left")
-            return 0
-        self.adopt(Volume, prepared, title=f"{prepared.count} pages")
-        if end == "twice":
-            self.adopt(Volume, prepared)
-        return len(self.rows(Page))
-
-    @action
-    def write(self, text: str) -> None:
-        self.rows(Page).add(text=text)
-
-    @action
-    def tear_out(self, text: str) -> None:
-        for page in self.rows(Page).where(text=text):
-            self.rows(Page).remove(page)
-
-    @action(read_only=True)
-    def pages(self, at: int | None = None) -> int:
-        return self.rows(Page).at(at).count()
-
-    @action(read_only=True)
-    def ever(self) -> int:
-        return int(self.select(chosen(func.count(col(Page.id))))[0][0])
-
-    @action
-    def adopt_what(self, what: str = "") -> None:
-        self.adopt(Volume, what)  # type: ignore[arg-type]
-
-    @resource(of=Page)
-    def first(self) -> str:
-        return next(iter(self.rows(Page))).text
-
-
-class Nobody:
-    """An outside that answers nothing."""
-
-    async def ask(self, **questions: Question) -> Mapping[str, Answer]:
-        raise AssertionError("nothing is asked")
-
-    def can(self, question: type[Question]) -> bool:
-        return False
-
-    def require(self, *questions: type[Question]) -> None:
-        raise AssertionError("nothing is asked")
-
-    async def progress(self, done: float, total: float | None = None, message: str | None = None) -> None: ...
-
-    async def log(self, level: str, message: str) -> None: ...
-
-
-def call(name: str, session: str | None = None, principal: Principal = LOCAL, **arguments: Any) -> Call:
-    return Call(principal=principal, world="library", action=name, arguments=arguments, session=session)
-
-
-def do(dispatcher: Dispatcher, asked: Call) -> Outcome:
-    """A call from its prepare function to its answer."""
-    return dispatcher.dispatch(asyncio.run(prepared_call(dispatcher, asked, Nobody())))
-
-
-def take_in(dispatcher: Dispatcher, count: int = MANY, **more: Any) -> Outcome:
-    return do(dispatcher, call("take_in", count=count, **more))
-
-
-def pages(dispatcher: Dispatcher, session: str | None = None, at: int | None = None) -> Any:
-    return dispatcher.dispatch(call("pages", session, at=at)).value
-
-
-def stored(dispatcher: Dispatcher) -> tuple[int, int]:
-    """How many pages the database has that were written ahead, and how many hidden rows say so."""
-
-    def work(transaction: Transaction) -> tuple[int, int]:
-        own = table_of(Page).c
-        ahead = transaction.run(select(func.count()).where(own.id >= FIRST_OF_PARTS)).scalar_one()
-        kept = transaction.run(select(func.count()).where(SESSION.c.hidden.in_(("part", "dropped")))).scalar_one()
-        return ahead, kept
-
-    return dispatcher.store.read(work)
+from engine.types import LOCAL, Change
+from tests.engine.parts import MANY, Library, Make, Nobody, Page, Volume, call, do, pages, stored, taken_in
 
 
 def test_what_is_written_ahead_is_taken_in_by_one_change_and_taken_back_by_one_undo(dispatcher_of: Make) -> None:
     told: list[Change] = []
     library = dispatcher_of(Library, listeners=[told.append])
     do(library, call("write", text="one"))
-    outcome = take_in(library)
+    outcome = taken_in(library)
     assert (outcome.revision, outcome.value) == (3, MANY + 1)
     assert stored(library) == (MANY, 0)
     (change,) = (change for change in told if change.revision == 3)
@@ -165,7 +41,7 @@ def test_what_is_written_ahead_is_taken_in_by_one_change_and_taken_back_by_one_u
 
 def test_rows_of_a_part_end_and_begin_like_others(dispatcher_of: Make) -> None:
     library = dispatcher_of(Library)
-    session = take_in(library).session
+    session = taken_in(library).session
     do(library, call("tear_out", text="page 1"))
     for way, then in (("undo", MANY), ("undo", 0), ("redo", MANY), ("redo", MANY - 1)):
         library.dispatch(call(way, session))
@@ -182,10 +58,10 @@ def test_rows_of_a_part_end_and_begin_like_others(dispatcher_of: Make) -> None:
 def test_what_is_not_taken_in_does_not_stay(dispatcher_of: Make, end: str) -> None:
     library = dispatcher_of(Library)
     if end == "left":
-        assert take_in(library, end=end).revision == 2
+        assert taken_in(library, end=end).revision == 2
     else:
         with pytest.raises((Refused, Conflict)):
-            take_in(library, end=end)
+            taken_in(library, end=end)
         assert pages(library) == 0
     assert stored(library) == (0, 0)
 
@@ -234,11 +110,7 @@ def test_only_what_was_written_for_the_session_is_adopted(dispatcher_of: Make) -
     ready = asyncio.run(prepared_call(library, call("take_in", count=1), Nobody()))
     other = library.start(LOCAL, "library").session
     with pytest.raises(TypeError, match="for this session"):
-        library.dispatch(Call(**{**fields_of(ready), "session": other}))
-
-
-def fields_of(asked: Call) -> dict[str, Any]:
-    return {name: getattr(asked, name) for name in Call.__dataclass_fields__}
+        library.dispatch(replace(ready, session=other))
 
 
 def test_rows_in_flight_are_seen_by_nobody_and_copied_nowhere(dispatcher_of: Make, tmp_path: Path) -> None:
@@ -263,7 +135,7 @@ def test_rows_in_flight_are_seen_by_nobody_and_copied_nowhere(dispatcher_of: Mak
 
 def test_a_file_does_not_take_the_place_of_rows_that_are_history(dispatcher_of: Make, tmp_path: Path) -> None:
     library = dispatcher_of(Library)
-    session = take_in(library, 1).session
+    session = taken_in(library, 1).session
     library.export(LOCAL, session, tmp_path / "file.db")
     with pytest.raises(Refused, match="without the old handle") as refused:
         library.import_file(LOCAL, tmp_path / "file.db", same_handle=True)
@@ -276,9 +148,7 @@ def test_a_file_does_not_take_the_place_of_rows_that_are_history(dispatcher_of: 
 def test_others_act_while_a_part_is_written(dispatcher_of: Make) -> None:
     library = dispatcher_of(Library)
     session = library.main(LOCAL, "library")
-    asked = Call(
-        **{**fields_of(call("take_in", count=3)), "attached": lambda: library.dispatch(call("write", text="x"))}
-    )
+    asked = replace(call("take_in", count=3), attached=lambda: library.dispatch(call("write", text="x")))
     ready = asyncio.run(prepared_call(library, asked, Nobody()))
     assert (ready.if_revision, ready.prepared.revision) == (None, 1)
     library.dispatch(call("write", session, text="y"))
@@ -292,7 +162,7 @@ def test_a_view_of_history_stays_as_it_was(dispatcher_of: Make) -> None:
     session = library.main(LOCAL, "library")
     view = library.detached(LOCAL, "library", session, 2)
     do(library, call("write", text="two"))
-    take_in(library, 3)
+    taken_in(library, 3)
     assert (view.revision, len(view.rows(Page)), len(view.rows(Page).at(3))) == (2, 1, 2)
     again = library.detached(LOCAL, "library", session, 3)
     assert (again.revision, [page.text for page in again.rows(Page)]) == (3, ["one", "two"])
@@ -302,7 +172,7 @@ def test_a_view_of_history_stays_as_it_was(dispatcher_of: Make) -> None:
 def test_a_caller_may_still_insist_on_a_revision(dispatcher_of: Make) -> None:
     library = dispatcher_of(Library)
     session = library.main(LOCAL, "library")
-    asked = Call(**{**fields_of(call("take_in", session, count=3)), "if_revision": 1})
+    asked = replace(call("take_in", session, count=3), if_revision=1)
     ready = asyncio.run(prepared_call(library, asked, Nobody()))
     library.dispatch(call("write", text="x"))
     with pytest.raises(Conflict):
@@ -312,7 +182,7 @@ def test_a_caller_may_still_insist_on_a_revision(dispatcher_of: Make) -> None:
 
 def test_a_repeated_call_is_replayed_and_writes_nothing(dispatcher_of: Make) -> None:
     library = dispatcher_of(Library)
-    asked = Call(**{**fields_of(call("take_in", count=3)), "key": "once"})
+    asked = replace(call("take_in", count=3), key="once")
     first, second = (asyncio.run(prepared_call(library, asked, Nobody())) for _ in range(2))
     assert stored(library) == (6, 2)
     assert library.dispatch(first).revision == 2
@@ -335,14 +205,14 @@ def test_a_session_that_gets_too_large_is_refused_while_it_is_written(dispatcher
     with pytest.raises(LimitExceeded) as refused:
         write_ahead(library, counted())
     assert (refused.value.rule, len(seen) < 1_000, stored(library)) == ("session_full", True, (0, 0))
-    take_in(library, 100)
+    taken_in(library, 100)
     with pytest.raises(LimitExceeded):  # what was taken in counts
-        take_in(library, 100)
+        taken_in(library, 100)
 
 
 def test_what_a_killed_process_left_is_swept(dispatcher_of: Make) -> None:
     library = dispatcher_of(Library)
-    session = take_in(library, 3).session
+    session = taken_in(library, 3).session
     late = asyncio.run(prepared_call(library, call("take_in", count=MANY), Nobody()))
     sweep(library.store, library.registry, library.store.now() - timedelta(minutes=15))
     assert stored(library) == (MANY + 3, 1)
@@ -358,7 +228,7 @@ def test_an_erased_session_takes_what_is_in_flight_along(dispatcher_of: Make) ->
     library = dispatcher_of(Library)
     session = library.main(LOCAL, "library")
     asyncio.run(prepared_call(library, call("take_in", count=3), Nobody()))
-    asked = Call(**{**fields_of(call("take_in", count=MANY)), "attached": lambda: library.erase(LOCAL, session)})
+    asked = replace(call("take_in", count=MANY), attached=lambda: library.erase(LOCAL, session))
     with pytest.raises(Conflict):
         asyncio.run(prepared_call(library, asked, Nobody()))
     assert stored(library) == (0, 0)
