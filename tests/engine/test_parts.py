@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 from sqlmodel import select as chosen
 
-from engine import Asking, World, Written, action
+from engine import Asking, World, Written, action, upgrade
+from engine.asking import Prepare
 from engine.batches import sweep
 from engine.dispatch import Dispatcher
 from engine.errors import Conflict, InvalidArguments, LimitExceeded, Refused
 from engine.limits import Limits
 from engine.operations import Call
 from engine.preparing import prepared_call
+from engine.registry import Registry
 from engine.types import LOCAL, Change
 from tests.engine.parts import MANY, Library, Make, Nobody, Page, Volume, call, do, pages, stored, taken_in
 
@@ -87,14 +89,19 @@ def write_ahead(library: Dispatcher, rows: Iterable[Mapping[str, Any]], model: A
     async def prepare(view: World, asking: Asking) -> Written:
         return await asking.write_ahead(model, rows)
 
+    return written_by(library, prepare)
+
+
+def written_by(library: Dispatcher, prepare: Prepare) -> Call:
+    """A call of an action that was prepared so."""
+
     class Other(World, name="library", rows=[Page, Volume]):
         @action(prepare=prepare)
         def take_in(self, prepared: Any = None) -> int:
             return 0
 
     asked = Call(principal=LOCAL, world="library", action="take_in")
-    other = Dispatcher(library.store, type(library.registry)([Other]))
-    return asyncio.run(prepared_call(other, asked, Nobody()))
+    return asyncio.run(prepared_call(Dispatcher(library.store, Registry([Other])), asked, Nobody()))
 
 
 def test_only_rows_of_history_of_a_world_with_parts_are_written_ahead(dispatcher_of: Make) -> None:
@@ -232,3 +239,54 @@ def test_an_erased_session_takes_what_is_in_flight_along(dispatcher_of: Make) ->
     with pytest.raises(Conflict):
         asyncio.run(prepared_call(library, asked, Nobody()))
     assert stored(library) == (0, 0)
+
+
+def test_a_snapshot_of_later_says_nothing_of_what_was_taken_in_since(dispatcher_of: Make) -> None:
+    library = dispatcher_of(Library, limits=Limits(snapshot=4))
+    session = library.main(LOCAL, "library")
+    taken_in(library, 1)
+    ready = asyncio.run(prepared_call(library, call("take_in", count=1), Nobody()))
+    for text in "ab":  # the second makes the snapshot
+        library.dispatch(call("write", text=text))
+    library.dispatch(ready)
+    library.dispatch(call("undo", session))
+
+    def kept(at: int) -> list[int]:
+        return [len(rows) for rows in library.past(LOCAL, session, at)[0].rows.values()]
+
+    assert [kept(at) for at in range(1, 7)] == [[0, 0], [1, 1], [2, 1], [3, 1], [4, 2], [4, 2]]
+
+
+def test_a_world_of_a_newer_version_takes_no_rows_of_an_older_ones_along(dispatcher_of: Make) -> None:
+    library = dispatcher_of(Library)
+    taken_in(library, 3)
+    late = asyncio.run(prepared_call(library, call("take_in", count=MANY), Nobody()))
+
+    @upgrade(to=2, of=Page)
+    def shout(page: dict[str, Any]) -> dict[str, Any]:
+        return {**page, "text": page["text"].upper()}
+
+    class Newer(World, name="library", rows=[Page, Volume], version=2, upgrades=[shout]):
+        @action
+        def write(self, text: str) -> list[str]:
+            self.rows(Page).add(text=text)
+            return [page.text for page in self.rows(Page)]
+
+    newer = Dispatcher(library.store, Registry([Newer]))
+    assert newer.dispatch(call("write", text="x")).value == ["x", "PAGE 0", "PAGE 1", "PAGE 2"]
+    with pytest.raises(Refused) as refused:
+        library.dispatch(late)
+    assert (refused.value.rule, stored(newer)) == ("newer_version", (3, 0))
+
+
+def test_what_is_told_meanwhile_is_told_from_the_beginning(dispatcher_of: Make) -> None:
+    library, told = dispatcher_of(Library), list[str]()
+
+    async def prepare(view: World, asking: Asking) -> Written:
+        async def meanwhile() -> None:
+            told.append("some")
+
+        return await asking.write_ahead(Page, [{"text": "a"}], meanwhile=meanwhile)
+
+    written_by(library, prepare)
+    assert told == ["some"]
