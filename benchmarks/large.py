@@ -1,22 +1,27 @@
-"""Large sessions: what a far past costs, and how others wait while one is forked, undone, carried in files, erased."""
+"""Large sessions: what a far past costs, how others wait while one is forked, undone, carried in files, erased, fed."""
 
 import argparse
+import asyncio
 import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import TypeVar
 
-from sqlmodel import Field
+from sqlmodel import Field, Index
 
-from engine import Row, World, action
+from engine import Answer, Asking, HistoryRow, Part, Row, World, Written, action
+from engine.asking import Question
 from engine.dispatch import Dispatcher
 from engine.limits import Limits
 from engine.migrate import upgrade
 from engine.operations import Call
+from engine.parts import give_up
+from engine.preparing import prepared_call
 from engine.registry import Registry
 from engine.store.postgres import PostgresStore
 from engine.store.sqlite import SqliteStore
@@ -59,26 +64,101 @@ class Depot(World, name="depot", rows=[Crate]):
             crate.weight = weight
 
 
+class Found(HistoryRow, table=True):
+    """Something that was found, with an index for each way to look for it."""
+
+    __tablename__ = "bench__found"
+    __table_args__ = (
+        Index(None, "session_id", "node"),
+        Index(None, "session_id", "target"),
+        Index(None, "session_id", "kind"),
+    )
+    kind: str
+    text: str
+    node: int
+    target: int
+
+
+class Haul(Part, table=True):
+    """What was taken in as a whole."""
+
+    __tablename__ = "bench__haul"
+
+
+async def haul(dig: "Dig", asking: Asking, number: int) -> Written:
+    """Write what was found ahead."""
+    spread = Random(number)
+    return await asking.write_ahead(
+        Found,
+        (
+            {
+                "kind": "shard",
+                "text": f"what is in {n}",
+                "node": spread.getrandbits(62),
+                "target": spread.getrandbits(62),
+            }
+            for n in range(number)
+        ),
+    )
+
+
+class Dig(World, name="dig", rows=[Found, Haul]):
+    """Rows that are history."""
+
+    @action(prepare=haul)
+    def take_in(self, number: int, prepared: Written) -> None:
+        """Take much in."""
+        self.adopt(Haul, prepared)
+
+    @action
+    def find(self, number: int) -> None:
+        """Find one thing."""
+        self.rows(Found).add(kind="coin", text=f"coin {number}", node=number, target=0)
+
+
+class Silent:
+    """Nobody to be asked."""
+
+    async def ask(self, **questions: Question) -> Mapping[str, Answer]:
+        """Answers nothing."""
+        return {}
+
+    def can(self, question: type[Question]) -> bool:
+        """Nothing can be asked."""
+        return False
+
+    def require(self, *questions: type[Question]) -> None:
+        """Nothing is insisted on."""
+
+    async def progress(self, done: float, total: float | None = None, message: str | None = None) -> None:
+        """Nobody is told."""
+
+    async def log(self, level: str, message: str) -> None:
+        """Nobody is told."""
+
+
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--changes", type=int, default=10_000, help="how far back the past is")
     parser.add_argument("--rows", type=int, default=20_000, help="of the large session")
+    parser.add_argument("--taken-in", type=int, default=100_000, help="rows that are written ahead")
     parser.add_argument("--database", help="a fresh PostgreSQL database's URL, in place of SQLite")
     options = parser.parse_args()
     with opened(options.database) as dispatcher:
         _past(dispatcher, options.changes)
         _large(dispatcher, options.rows)
+        _taken_in(dispatcher, options.taken_in)
 
 
 @contextmanager
 def opened(url: str | None = None) -> Iterator[Dispatcher]:
     """A dispatcher on a fresh SQLite file, or on that PostgreSQL database."""
-    limits = Limits(rows=1_000_000, seconds=600)
+    limits = Limits(rows=1_000_000, seconds=600, stored=2**40)
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "large.db")
         store: Store = SqliteStore(path, limits) if url is None else PostgresStore(url, limits)
-        registry = Registry([Depot])
+        registry = Registry([Depot, Dig])
         upgrade(store, registry.worlds.values())
         try:
             yield Dispatcher(store, registry)
@@ -116,13 +196,37 @@ def _large(dispatcher: Dispatcher, rows: int) -> None:
     _beside(dispatcher, other, "erase", lambda: dispatcher.erase(LOCAL, fork))
 
 
-def _beside(dispatcher: Dispatcher, other: str, name: str, work: Callable[[], T]) -> T:
+def _taken_in(dispatcher: Dispatcher, rows: int) -> None:
+    session = dispatcher.start(LOCAL, "dig").session
+
+    def call(name: str, number: int) -> Call:
+        return Call(principal=LOCAL, world="dig", action=name, arguments={"number": number}, session=session)
+
+    def take_in() -> None:
+        dispatcher.dispatch(asyncio.run(prepared_call(dispatcher, call("take_in", rows), Silent())))
+
+    def act() -> None:
+        dispatcher.dispatch(call("find", 1))
+
+    print(
+        f"{rows:,} rows taken in, with three indexes; the same session's other actions, one after the other, meanwhile"
+    )
+    _beside(dispatcher, act, "nothing", lambda: time.sleep(2))
+    _beside(dispatcher, act, "take in", take_in)
+    ready = asyncio.run(prepared_call(dispatcher, call("take_in", rows), Silent()))
+    _beside(dispatcher, act, "give up", lambda: give_up(dispatcher.store, Dig.definition, ready.written))
+
+
+def _beside(dispatcher: Dispatcher, other: str | Callable[[], None], name: str, work: Callable[[], T]) -> T:
     waits: list[float] = []
     over = threading.Event()
 
+    def weigh() -> None:
+        _act(dispatcher, str(other), "weigh", id=1, weight=time.time_ns())
+
     def act() -> None:
         while not over.is_set():
-            waits.append(_timed(lambda: _act(dispatcher, other, "weigh", id=1, weight=time.time_ns()))[0])
+            waits.append(_timed(weigh if isinstance(other, str) else other)[0])
 
     thread = threading.Thread(target=act)
     thread.start()

@@ -7,7 +7,7 @@ wrong and what would be right.
 import inspect
 import re
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
@@ -463,7 +463,14 @@ def _tables(cls: type, option: str, given: Any, kind: type[Table]) -> tuple[type
         return _several(cls, option, given, f"a list of {kind.__name__} classes")
     module = cls.__module__
     return tuple(
-        row
-        for row in kind.__subclasses__()
-        if hasattr(row, "__table__") and (row.__module__ == module or row.__module__.startswith(f"{module}."))
+        row for row in _declared(kind) if row.__module__ == module or row.__module__.startswith(f"{module}.")
     )
+
+
+def _declared(kind: type[Table]) -> Iterator[type[Table]]:
+    """The tables of a kind, and of the kinds below it, such as rows of history."""
+    for row in kind.__subclasses__():
+        if hasattr(row, "__table__"):
+            yield row
+        else:
+            yield from _declared(row)

@@ -329,27 +329,28 @@ class Rows:
         Each image that no longer stands ends the row of its id that does; each that stands begins one. What became of
         the rows.
         """
+        self.flush()
         ends = [one.before["id"] for one in changes if one.before and _stands(one.before) and not _stands(one.after)]
         begins = [one.after for one in changes if one.after and _stands(one.after) and not _stands(one.before)]
-        done = [*self._ended(model, ends), *(self._begun(model, after) for after in begins)]
-        with self.transaction.journaled():
-            self.db.flush()
+        done = [*self._ended(model, ends), *self._begun(model, begins)]
+        self.db.expire_all()
         self._parts_changed()
         return done
 
     def _ended(self, model: type[HistoryRow], ids: Sequence[int]) -> Iterator[RowChange]:
+        table, ended = table_of(model), self._revision + 1
         for some in in_chunks(ids):
-            columns = table_of(model).c
-            own = (columns.session_id == self._session_id, columns.id.in_(some), columns.until.is_(None))
-            for row in self.db.scalars(select(model).where(*own).order_by(*table_of(model).primary_key)):
-                before = image(row)
-                row.until = self._revision + 1
-                yield RowChange(str(model.__tablename__), before, image(row))
+            own = (table.c.session_id == self._session_id, table.c.id.in_(some), table.c.until.is_(None))
+            found = [image(row) for row in self.db.scalars(select(model).where(*own).order_by(*table.primary_key))]
+            with self.transaction.journaled():
+                self.db.connection().execute(table.update().where(*own).values(until=ended))
+            yield from (RowChange(str(model.__tablename__), one, {**one, "until": ended}) for one in found)
 
-    def _begun(self, model: type[HistoryRow], then: Mapping[str, Json]) -> RowChange:
-        after = {**then, "since": self._revision + 1, "until": None}
-        self.db.add(model(**values_of(model, after), session_id=self._session_id))
-        return RowChange(str(model.__tablename__), None, after)
+    def _begun(self, model: type[HistoryRow], then: Sequence[Mapping[str, Json]]) -> list[RowChange]:
+        after = [{**one, "since": self._revision + 1, "until": None} for one in then]
+        rows = [{**values_of(model, one), "session_id": self._session_id} for one in after]
+        self.transaction.insert_many(table_of(model), rows)
+        return [RowChange(str(model.__tablename__), None, one) for one in after]
 
     def _numbered(self, model: type[AnyRow], values: Mapping[str, Any]) -> Mapping[str, Any]:
         table = table_of(model)

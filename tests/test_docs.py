@@ -1,5 +1,6 @@
 """The documentation is true: its code runs, and it names what there is."""
 
+import asyncio
 import re
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from engine.dispatch import Call, Dispatcher
 from engine.drawing.mermaid import mermaid
 from engine.errors import Forbidden, NotFound, Refused
 from engine.migrate import upgrade
+from engine.preparing import prepared_call
 from engine.registry import collect, load_file
 from engine.settings import Settings
 from engine.soundness.paths import shortest
@@ -24,6 +26,7 @@ from engine.store.sqlite import SqliteStore
 from engine.types import LOCAL, Principal
 from engine.webhooks import Message, new_secret
 from tests.bank import desk
+from tests.engine.parts import Nobody
 from tests.hearing import passing
 from worlds.cart import Card, Cart
 
@@ -68,6 +71,22 @@ def state(dispatcher: Dispatcher, world: str) -> str:
     now = dispatcher.main_now(LOCAL, world)
     assert now is not None
     return now.state
+
+
+def test_the_names_of_the_docs_are_taken_in_as_a_whole(tmp_path: Path) -> None:
+    names = dispatcher_of(tmp_path, loaded(tmp_path, "docs_names", blocks("docs/worlds.md", "python parts")[0]))
+    call(names, "names", "tell", text="Ada")
+
+    def take_in(text: str) -> Any:
+        asked = Call(principal=LOCAL, world="names", action="take_in", arguments={"text": text})
+        return names.dispatch(asyncio.run(prepared_call(names, asked, Nobody()))).value
+
+    assert take_in("Grace\nBarbara") == 3
+    with pytest.raises(Refused, match="Line 2 is empty"):
+        take_in("Kurt\n\nAlan")
+    session = names.main(LOCAL, "names")
+    assert names.dispatch(Call(principal=LOCAL, world="names", action="undo", session=session)).value["revision"] == 3
+    assert take_in("") == 1
 
 
 def test_the_readme_shows_the_bundled_counter() -> None:

@@ -8,6 +8,8 @@ from sqlalchemy import Connection, Table
 
 def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert rows, each with a value for every column."""
+    if not rows:
+        return
     driver: Any = connection.connection.driver_connection
     quoted = connection.dialect.identifier_preparer
     columns = ", ".join(quoted.format_column(column) for column in table.columns)
