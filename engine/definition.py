@@ -462,9 +462,7 @@ def _tables(cls: type, option: str, given: Any, kind: type[Table]) -> tuple[type
     if given is not None:
         return _several(cls, option, given, f"a list of {kind.__name__} classes")
     module = cls.__module__
-    return tuple(
-        row for row in _declared(kind) if row.__module__ == module or row.__module__.startswith(f"{module}.")
-    )
+    return tuple(row for row in _declared(kind) if row.__module__ == module or row.__module__.startswith(f"{module}."))
 
 
 def _declared(kind: type[Table]) -> Iterator[type[Table]]:
