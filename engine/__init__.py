@@ -7,6 +7,7 @@ from engine.effects import EffectCall, Failed, effect
 from engine.errors import Refused
 from engine.hooks import after, on_change
 from engine.models import HistoryRow, Part, Row
+from engine.recorded import Origin
 from engine.resources import prompt, resource
 from engine.shared_rows import SharedRow
 from engine.states import Compound, Final, History, Parallel
@@ -31,6 +32,7 @@ __all__ = [
     "Image",
     "Link",
     "No",
+    "Origin",
     "Parallel",
     "Part",
     "Principal",

@@ -188,6 +188,7 @@ def described(transaction: Transaction, definition: Definition, entry: Entry) ->
         "action": entry.action,
         "arguments": json.loads(entry.arguments),
         "by": transaction.person_name(entry.person_id),
+        "client": entry.client,
         "at": entry.at,
         "state": shown_state(definition, entry.version, entry.state),
         "result": json.loads(entry.result)["value"],

@@ -95,6 +95,7 @@ def _entry(opened: Opened, done: Done, action: str, request: str, person: int, k
         adopted=done.adopted,
         shared=_images(done.shared)[0],
         timers=_timers(opened.record, done),
+        client=opened.principal.client,
     )
     return entry, grown
 
@@ -125,6 +126,7 @@ def _change(opened: Opened, entry: Entry, state_before: str, done: Done) -> Chan
         parted=done.parted,
         due_at=opened.record.due_at,
         effects=len(done.effects),
+        client=entry.client,
     )
 
 

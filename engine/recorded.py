@@ -1,10 +1,47 @@
 """What a session recorded when: how its own world asks for a past revision, which its rows of history tell of."""
 
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlmodel import SQLModel
 
 from engine.errors import Refused
 from engine.store.consumers import last_before
+from engine.store.hidden import JOURNAL
 from engine.store.records import Record, Transaction
+
+PERSON = SQLModel.metadata.tables["person"]
+CHUNK = 500
+"""Revisions that one statement looks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a revision came from: when, by which action, who did it, and through which program, as far as known."""
+
+    revision: int
+    at: str
+    action: str
+    by: str
+    client: str | None
+    about: int | None
+    """The revision that an undo or redo is about."""
+
+
+def origins(transaction: Transaction, record: Record, revisions: Collection[int]) -> Mapping[int, Origin]:
+    """Where revisions came from, but for those whose past is no longer kept."""
+    entry, person = JOURNAL.c, PERSON.c
+    name = func.coalesce(func.nullif(person.name, ""), person.subject)
+    columns = (entry.revision, entry.at, entry.action, name, entry.client, entry.target)
+    wanted = sorted(revision for revision in revisions if revision >= record.floor)
+    found: dict[int, Origin] = {}
+    for start in range(0, len(wanted), CHUNK):
+        mine = (entry.session_id == record.id, entry.revision.in_(wanted[start : start + CHUNK]))
+        rows = transaction.run(select(*columns).join_from(JOURNAL, PERSON).where(*mine))
+        found |= {row[0]: Origin(*row) for row in rows}
+    return found
 
 
 def revision_of(transaction: Transaction, record: Record, as_of: int | datetime) -> int:

@@ -31,6 +31,7 @@ def change_of(
         undone=entry.target,
         main_of=record.main_of,
         adopted=entry.adopted is not None,
+        client=entry.client,
     )
 
 

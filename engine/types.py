@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeAlias
@@ -29,6 +29,16 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 def storable(text: str) -> str:
     """A text from outside as any database keeps it: NUL and half characters are replaced by a sign that says so."""
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+CLIENT = 100
+"""Characters of a client's name that are kept."""
+
+
+def client_named(*parts: str) -> str | None:
+    """How a program calls itself, on one line, cut and without what cannot be printed; None for nothing."""
+    text = " ".join(" ".join(parts).split())[:CLIENT]
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text) or None
 
 
 _DECODER = json.JSONDecoder()
@@ -102,6 +112,8 @@ class Principal:
     """What the client may be granted beside `scopes`, if the person consents."""
     is_known: bool = False
     """Whether there is such a person already, as a token says: none is made of it, lest a deleted one comes back."""
+    client: str | None = field(default=None, compare=False)
+    """The program that the call came through, by what it calls itself."""
 
     def allows(self, scope: str) -> bool:
         """Whether the call may use what `scope` guards. `*` grants all."""
@@ -119,7 +131,10 @@ class Principal:
 LOCAL = Principal(issuer="local", subject="local", name="local user")
 """The person at this machine: stdio, the terminal, and HTTP while authorization is off."""
 
-OPERATOR = Principal(issuer="local", subject="operator", name="operator", operator=True)
+AT_TERMINAL = replace(LOCAL, client="terminal")
+"""The same at the command line."""
+
+OPERATOR = Principal(issuer="local", subject="operator", name="operator", operator=True, client="terminal")
 """Who inspects and administers at the command line."""
 
 TIMER = Principal(issuer="local", subject="timer", name="timer", operator=True)
@@ -196,6 +211,8 @@ class Change:
     """When the first of the session's timers is due, ISO 8601."""
     effects: int = field(default=0, repr=False)
     """How many effects it asked for."""
+    client: str | None = None
+    """The program that it came through, by what it calls itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """World: what an author writes, and what an action sees while it runs."""
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ from engine.errors import DefinitionError, Refused
 from engine.limits import DEFAULT, Limits
 from engine.models import Part, Row
 from engine.recalling import recalled, remember
-from engine.recorded import revision_of
+from engine.recorded import Origin, origins, revision_of
 from engine.rows import Rows, RowSet
 from engine.scheduling import action_named, asked_for
 from engine.shared_rows import Seed, SharedRow, SharedSet
@@ -208,6 +208,11 @@ class World:
         """
         with self._situation.rows() as rows:
             return revision_of(rows.transaction, self._situation.record, as_of)
+
+    def origins(self, revisions: Collection[int]) -> Mapping[int, Origin]:
+        """Where past revisions came from: when, by whom, through which program. Those no longer kept are not there."""
+        with self._situation.rows() as rows:
+            return origins(rows.transaction, self._situation.record, revisions)
 
     @property
     def state(self) -> Any:

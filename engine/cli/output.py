@@ -168,13 +168,14 @@ def print_past(console: Console, past: Json) -> None:
 
 def print_history(console: Console, entries: Sequence[Json]) -> None:
     """A table of journal entries; what was undone is struck out."""
-    made = table("revision", "when", "who", "action", "arguments", "state", "", whole=("when",))
+    made = table("revision", "when", "who", "through", "action", "arguments", "state", "", whole=("when",))
     for entry in entries:
         note = "undone" if entry["undone"] else f"revision {entry['target']}" if entry["target"] else ""
         made.add_row(
             str(entry["revision"]),
             shown_time(entry["at"]),
             Text(safe(entry["who"])),
+            Text(safe(entry["client"] or ""), "dim"),
             Text(entry["action"], "strike dim" if entry["undone"] else "bold"),
             Text("" if entry["arguments"] == {} else compact(entry["arguments"])),
             entry["state"],

@@ -21,7 +21,7 @@ from engine.drawing.mermaid import mermaid
 from engine.errors import InvalidArguments, NotFound, Refused
 from engine.preparing import prepared_call
 from engine.store.records import Entry, Transaction
-from engine.types import LOCAL, Json, Outcome
+from engine.types import AT_TERMINAL, Json, Outcome
 
 SHOWN_HISTORY = 20
 """How many entries `/history` shows without a number."""
@@ -72,12 +72,12 @@ class Player:
         given = arguments(self.definition.start_parameters, line)
         if not given and not self.definition.starts_alone:
             given = asyncio.run(self._asked_to_start())
-        self._arrived(self.dispatcher.start(LOCAL, self.definition.name, given, main=main))
+        self._arrived(self.dispatcher.start(AT_TERMINAL, self.definition.name, given, main=main))
 
     def switch(self, beginning: str) -> None:
         """Go on with another of one's sessions."""
-        record = reading.own_session(self.dispatcher, LOCAL, self.definition.name, beginning)
-        self._recall(self.dispatcher.now(LOCAL, record.handle))
+        record = reading.own_session(self.dispatcher, AT_TERMINAL, self.definition.name, beginning)
+        self._recall(self.dispatcher.now(AT_TERMINAL, record.handle))
 
     # playing
 
@@ -103,7 +103,7 @@ class Player:
     def act(self, action: str, given: Mapping[str, Json]) -> None:
         """Carry out an action, with what it asks for beforehand, and print what came of it."""
         call = Call(
-            principal=LOCAL, world=self.definition.name, action=action, arguments=given, session=self.last.session
+            principal=AT_TERMINAL, world=self.definition.name, action=action, arguments=given, session=self.last.session
         )
         declared = self.definition.actions.get(action)
         if declared is not None and declared.asks:
@@ -136,7 +136,7 @@ class Player:
     def fork(self, rest: str) -> None:
         """Go on in a fork."""
         at = _number(rest) if rest else None
-        self._recall(self.dispatcher.fork(LOCAL, self.last.session, at))
+        self._recall(self.dispatcher.fork(AT_TERMINAL, self.last.session, at))
 
     def new(self, rest: str) -> None:
         """Start another session and go there."""
@@ -145,7 +145,7 @@ class Player:
     def history(self, rest: str) -> None:
         """Show the last entries."""
         wanted = _number(rest) if rest else SHOWN_HISTORY
-        record = reading.own_session(self.dispatcher, LOCAL, self.definition.name, self.last.session)
+        record = reading.own_session(self.dispatcher, AT_TERMINAL, self.definition.name, self.last.session)
         since = max(0, record.revision - wanted)
         output.print_history(self.console, reading.history_json(self.dispatcher, record, since)[0])
 
@@ -155,14 +155,14 @@ class Player:
 
     def state(self, _: str) -> None:
         """Show the session as it is."""
-        record = reading.own_session(self.dispatcher, LOCAL, self.definition.name, self.last.session)
-        output.print_past(self.console, reading.past_json(self.dispatcher, record, None, LOCAL))
+        record = reading.own_session(self.dispatcher, AT_TERMINAL, self.definition.name, self.last.session)
+        output.print_past(self.console, reading.past_json(self.dispatcher, record, None, AT_TERMINAL))
 
     def resource(self, rest: str) -> None:
         """Read a resource."""
         name, _, line = rest.partition(" ")
         if name == "diagram":
-            past, _ = self.dispatcher.past(LOCAL, self.last.session)
+            past, _ = self.dispatcher.past(AT_TERMINAL, self.last.session)
             self.console.print(Text(mermaid(self.definition.chart, past.active)))
             return
         resource = self.definition.resources.get(name)
@@ -175,7 +175,7 @@ class Player:
         output.print_content(
             self.console,
             self.dispatcher.look(
-                LOCAL,
+                AT_TERMINAL,
                 self.definition.name,
                 self.last.session,
                 lambda world: rendered(resource.method(world, **given))[1],
@@ -185,7 +185,7 @@ class Player:
     def actions(self, _: str) -> None:
         """List the world's actions."""
         made = output.table("action", "arguments", "what it does", "")
-        possible = self.dispatcher.now(LOCAL, self.last.session).allowed_actions
+        possible = self.dispatcher.now(AT_TERMINAL, self.last.session).allowed_actions
         for name, action in self.definition.actions.items():
             now = name in possible
             made.add_row(
@@ -217,7 +217,7 @@ class Player:
 
     def _reverse(self, operation: str) -> None:
         call = Call(
-            principal=LOCAL, world=self.definition.name, action=operation, arguments={}, session=self.last.session
+            principal=AT_TERMINAL, world=self.definition.name, action=operation, arguments={}, session=self.last.session
         )
         self._recall(self.dispatcher.dispatch(call))
 
@@ -240,12 +240,12 @@ class Player:
         output.print_outcome(self.console, self.last)
 
     def _main(self, transaction: Transaction) -> str | None:
-        person = transaction.person_id(LOCAL)
+        person = transaction.person_id(AT_TERMINAL)
         found = None if person is None else transaction.main_session(person, self.definition.name)
         return None if found is None else found.handle
 
     def _sessions(self) -> list[Json]:
-        return reading.own_sessions(self.dispatcher, LOCAL, self.definition.name)
+        return reading.own_sessions(self.dispatcher, AT_TERMINAL, self.definition.name)
 
     async def _asked_to_start(self) -> dict[str, Json]:
         form = Form(f"Starting {self.definition.title} needs to know:", self.definition.start_parameters)

@@ -211,6 +211,7 @@ def _entry_json(transaction: Transaction, definition: Definition | None, entry: 
         "revision": entry.revision,
         "at": entry.at,
         "who": transaction.person_name(entry.person_id),
+        "client": entry.client,
         "action": entry.action,
         "arguments": json.loads(entry.arguments),
         "state": shown_state(definition, entry.version, entry.state),

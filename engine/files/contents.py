@@ -21,7 +21,7 @@ from engine.present import document, image, model_of, state, timers
 from engine.references import Placed, table_groups
 from engine.store.records import Entry
 from engine.timers import Timer, read, text_of
-from engine.types import Json, dumped, elements
+from engine.types import Json, client_named, dumped, elements
 
 HANDLE = re.compile(r"ses_[A-Za-z0-9_-]{8,64}")
 NAME = 200
@@ -240,6 +240,7 @@ def _check_entry(entry: Entry, version: int, limits: Limits) -> None:
     _insist(isinstance(entry.version, int) and 1 <= entry.version <= version, f"{place} has no version")
     _insist(_is_time(entry.at), f"{place} has no time")
     _insist(entry.adopted is None or entry.adopted >= 0, f"{place} has no row set")
+    _insist(entry.client is None or entry.client == client_named(entry.client), f"the client of {place} has no name")
     _insist(isinstance(parsed_json(entry.arguments), dict), f"the arguments of {place} are none")
     result = parsed_json(entry.result)
     _insist(isinstance(result, dict) and result.keys() == {"value", "content"}, f"the result of {place} is none")

@@ -137,14 +137,15 @@ JOURNAL = Shape(
         ("below", INTEGER),
         ("adopted", INTEGER),
         ("timers", JSON),
+        ("client", TEXT),
     ),
     ("revision",),
     (Reference(("by",), "person", ("id",)),),
 )
 """What happened, oldest first."""
 
-JOURNAL_1 = replace(JOURNAL, columns=JOURNAL.columns[:-1])
-"""The same of a session that never waited for anything, as all were before there were timers."""
+JOURNAL_1 = replace(JOURNAL, columns=JOURNAL.columns[:-2])
+"""The same of a session that never waited for anything and knows no clients, as all were at first."""
 
 SNAPSHOT = Shape("snapshot", (("row_set", INTEGER), ("table", TEXT), ("row", JSON)))
 """Rows that the session no longer shows, for the revisions at which it did: `journal.adopted` names row sets."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from engine.copying import paced
 from engine.definition import Definition
@@ -80,8 +80,9 @@ def fill(path: Path, transaction: Transaction, definition: Definition, record: R
 def _form(transaction: Transaction, record: Record) -> int:
     """The lowest format that holds all of a session."""
     own = JOURNAL_TABLE.c
-    waited = select(1).where(own.session_id == record.id, own.timers.is_not(None)).limit(1)
-    return 1 if transaction.run(waited).first() is None else 2
+    more = or_(own.timers.is_not(None), own.client.is_not(None))
+    found = select(1).where(own.session_id == record.id, more).limit(1)
+    return 1 if transaction.run(found).first() is None else 2
 
 
 def digest_of(connection: Any) -> str:

@@ -164,7 +164,7 @@ async def _still(principal: Principal, context: Context) -> Principal:
     if found is None:
         said = "The token that this call came with expired or was revoked while the call waited; nothing was done."
         raise Unauthenticated(said, hint="Get a new token, and call again.")
-    return found
+    return replace(found, client=principal.client)
 
 
 async def _call_session_tool(asked: ToolCall, tool: SessionTool) -> Result:

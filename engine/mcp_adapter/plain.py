@@ -12,7 +12,12 @@ from typing import Any
 
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.inbound import ERROR_CODE_HTTP_STATUS
-from mcp_types import CLIENT_CAPABILITIES_META_KEY, PROTOCOL_VERSION_META_KEY, SERVER_INFO_META_KEY
+from mcp_types import (
+    CLIENT_CAPABILITIES_META_KEY,
+    CLIENT_INFO_META_KEY,
+    PROTOCOL_VERSION_META_KEY,
+    SERVER_INFO_META_KEY,
+)
 from mcp_types.methods import validate_client_request
 from pydantic import ValidationError
 from pydantic_core import from_json, to_json
@@ -23,6 +28,7 @@ from engine.mcp_adapter.calls import ToolCall, call_plainly
 from engine.mcp_adapter.catalog import Catalog, Offer, offers
 from engine.mcp_adapter.envelope import wire_error
 from engine.mcp_adapter.handing import Handing
+from engine.mcp_adapter.naming import through
 from engine.types import Json, Principal
 
 METHOD = "tools/call"
@@ -88,7 +94,7 @@ class PlainCalls:
         asked = ToolCall(
             handing=self._handing,
             catalog=self._catalog,
-            principal=principal,
+            principal=through(principal, _client(params["_meta"])),
             name=params["name"],
             given=params.get("arguments") or {},
             meta=params["_meta"],
@@ -147,3 +153,9 @@ class PlainCalls:
     def _stamped(self, result: dict[str, Json]) -> dict[str, Json]:
         """A result with what every result of this revision has."""
         return {**result, "resultType": "complete", "_meta": {**result.get("_meta", {}), **self._stamp}}
+
+
+def _client(meta: Mapping[str, Any]) -> tuple[str, str]:
+    """The name and version of the program that sent the call, if it says so."""
+    info = meta.get(CLIENT_INFO_META_KEY) or {}  # which was checked with all of `_meta`
+    return info.get("name", ""), info.get("version", "")

@@ -21,6 +21,7 @@ from engine.mcp_adapter.asking import Context
 from engine.mcp_adapter.catalog import Catalog, Endpoint
 from engine.mcp_adapter.envelope import unforeseen, wire_error
 from engine.mcp_adapter.handing import Handing
+from engine.mcp_adapter.naming import client_of, through
 from engine.mcp_adapter.subscriptions import Hub, person_of, readable, topic_of
 from engine.settings import own_version
 from engine.types import Principal
@@ -61,9 +62,12 @@ def build_server(
     fixed = Catalog(dispatcher.registry, endpoint)
     handing = handing or Handing(dispatcher)
 
+    def acting(context: Context) -> Principal:
+        return through(principal_of(context), client_of(context))
+
     async def catalog_of(context: Context) -> Catalog:
         handle = None if context.request is None else context.request.path_params.get("session")
-        principal = principal_of(context)
+        principal = acting(context)
         if handle is None:
             return fixed.seen_by(principal)
         return (await to_thread.run_sync(catalog_of_session, dispatcher, principal, handle)).seen_by(principal)
@@ -75,7 +79,7 @@ def build_server(
         asked = calls.ToolCall(
             handing=handing,
             catalog=await catalog_of(context),
-            principal=principal_of(context),
+            principal=acting(context),
             name=params.name,
             given=params.arguments or {},
             meta=(context.params or {}).get("_meta") or {},
@@ -94,7 +98,7 @@ def build_server(
 
     async def read_resource(context: Context, params: t.ReadResourceRequestParams) -> t.ReadResourceResult:
         address = (await catalog_of(context)).address(params.uri)
-        found = await to_thread.run_sync(views.read, dispatcher, principal_of(context), address)
+        found = await to_thread.run_sync(views.read, dispatcher, acting(context), address)
         return t.ReadResourceResult.model_validate({"contents": [found], "ttlMs": 0, "cacheScope": "private"})
 
     async def list_prompts(context: Context, params: t.PaginatedRequestParams | None) -> t.ListPromptsResult:
@@ -103,10 +107,10 @@ def build_server(
     async def get_prompt(
         context: Context, params: t.GetPromptRequestParams
     ) -> t.GetPromptResult | t.InputRequiredResult:
-        return await prompts.get(dispatcher, await catalog_of(context), principal_of(context), context, params)
+        return await prompts.get(dispatcher, await catalog_of(context), acting(context), context, params)
 
     async def complete(context: Context, params: t.CompleteRequestParams) -> t.CompleteResult:
-        catalog, principal, argument = await catalog_of(context), principal_of(context), params.argument
+        catalog, principal, argument = await catalog_of(context), acting(context), params.argument
         found: list[str] = []
         if isinstance(params.ref, t.PromptReference):
             asked = (dispatcher, catalog, principal, params.ref.name, argument)
@@ -120,13 +124,13 @@ def build_server(
 
     async def listen(context: Context, params: t.SubscriptionsListenRequestParams) -> t.SubscriptionsListenResult:
         uris = params.notifications.resource_subscriptions or []
-        principal = principal_of(context)
+        principal = acting(context)
         person = await to_thread.run_sync(person_of, dispatcher, principal)
         wanted = await readable(dispatcher, await catalog_of(context), principal, uris)
         return await hub.listen(context, person, wanted)
 
     async def subscribe(context: Context, params: t.SubscribeRequestParams) -> t.EmptyResult:
-        principal, connection = principal_of(context), connection_id(context)
+        principal, connection = acting(context), connection_id(context)
         address = (await catalog_of(context)).address(params.uri)
         person = await to_thread.run_sync(person_of, dispatcher, principal)
         topic = await topic_of(dispatcher, principal, address)

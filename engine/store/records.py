@@ -36,7 +36,7 @@ Execute = Callable[..., Any]
 """Runs one statement with its values, and gives a cursor."""
 _ACCESS_TOKEN = (
     "select issuer, subject, person.name, mail, token.scope, token.resource, token.expires_at,"
-    " client.scope, oauth_grant.redirect_uri is not null"
+    " client.scope, oauth_grant.redirect_uri is not null, coalesce(nullif(client.name, ''), client.id)"
     " from token join person on person.id = token.person_id"
     " left join oauth_grant on oauth_grant.id = token.grant_id left join client on client.id = oauth_grant.client_id"
     f" where token.hash = ? and ended_at is null and issuer <> '{DELETED.issuer}'"
@@ -104,6 +104,7 @@ class Entry:
     adopted: int | None = None
     shared: str | None = None
     timers: str | None = None
+    client: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,7 +318,7 @@ class Transaction:
         """What an access token is kept with, if it was not taken back.
 
         (issuer, subject, name, mail, scope, resource, expires_at, what the client may be granted, whether a person
-        granted it)
+        granted it, what the client is called)
         """
         row: tuple[Any, ...] | None = self._execute(_ACCESS_TOKEN, (token_hash,)).fetchone()
         return row

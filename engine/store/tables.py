@@ -82,7 +82,7 @@ class JournalRow(SQLModel, table=True):
     lay under this entry on the undo (for an undo: the redo) stack. `adopted` is
     the row set that the session shows from this entry on, if it changed here;
     `shared` the images of the shared rows touched; `timers` the timers that were set after it (JSON `null`: none),
-    or SQL null if they stayed the same.
+    or SQL null if they stayed the same. `client` is the program that it came through, by what it calls itself.
     """
 
     __tablename__ = "journal"
@@ -111,6 +111,7 @@ class JournalRow(SQLModel, table=True):
     adopted: int | None = None
     shared: str | None = None
     timers: str | None = None
+    client: str | None = None
 
 
 class SnapshotRow(SQLModel, table=True):

@@ -1,6 +1,8 @@
 """Tables whose rows are themselves history: what undo does with them, and what stood when."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from engine import HistoryRow, Part, Row, World, action
 from engine.dispatch import Dispatcher
 from engine.errors import DefinitionError
 from engine.operations import Call
+from engine.retention import prune
 from engine.types import LOCAL, Principal
 
 
@@ -49,6 +52,11 @@ class Notes(World, name="notes", rows=[Said, Book]):
     @action(read_only=True)
     def said(self, at: int | None = None) -> list[str]:
         return [row.text for row in self.rows(Said).at(at)]
+
+    @action(read_only=True)
+    def tellers(self) -> list[list[Any]]:
+        found = self.origins(range(1, self.revision + 1))
+        return [[one.action, one.by, one.client, one.about] for _, one in sorted(found.items())]
 
     @action(read_only=True)
     def pairs(self) -> list[Any]:
@@ -138,3 +146,19 @@ def test_a_row_that_is_being_told_may_hold_a_list(dispatcher_of: Callable[..., D
     do(dispatcher, "mark", text="one", marks=["a"])
     then = dispatcher.past(LOCAL, dispatcher.main(LOCAL, "notes"))[0]
     assert [row["marks"] for row in then.rows[str(Said.__tablename__)]] == [["a", "told"]]
+
+
+def test_a_world_can_say_who_told_what_through_which_program(dispatcher_of: Callable[..., Dispatcher]) -> None:
+    notes, ann = dispatcher_of(Notes), Principal("test", "ann", "Ann", client="inspector 1.2")
+    do(notes, "say", ann, texts=["one"])
+    session = notes.main(ann, "notes")
+    notes.dispatch(Call(principal=ann, world="notes", action="undo", session=session))
+    assert do(notes, "tellers", ann) == [
+        ["start", "Ann", "inspector 1.2", None],
+        ["say", "Ann", "inspector 1.2", None],
+        ["undo", "Ann", "inspector 1.2", 2],
+    ]
+    notes.store.offset += timedelta(days=9)
+    do(notes, "say", replace(ann, client=None), texts=["two"])
+    prune(notes.store, timedelta(days=1))
+    assert do(notes, "tellers", ann) == [["undo", "Ann", "inspector 1.2", 2], ["say", "Ann", None, None]]

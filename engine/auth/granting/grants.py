@@ -21,7 +21,7 @@ from engine.auth.tokens import TokenKind, hashed, mint
 from engine.sealing import resealed, sealed, unsealed
 from engine.store.access import ClientRow, CodeRow, GrantRow, RefreshRow, TokenRow
 from engine.store.records import Transaction
-from engine.types import Principal
+from engine.types import Principal, client_named
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +211,7 @@ def verified(context: AuthContext, transaction: Transaction, token: str) -> Bear
     row = transaction.access_token(hashed(token))
     if row is None:
         return None
-    issuer, subject, name, mail, scope, resource, expires_at, may, consented = row
+    issuer, subject, name, mail, scope, resource, expires_at, may, consented, client = row
     reach = stored_reach(resource, context.base)
     if reach is None or (expires_at is not None and expires_at <= transaction.at):
         return None
@@ -226,6 +226,7 @@ def verified(context: AuthContext, transaction: Transaction, token: str) -> Bear
         session=reach.session,
         grantable=frozenset(grantable),
         is_known=True,
+        client=client_named(client or ""),
     )
     return Bearer(principal, reach)
 

@@ -1,4 +1,7 @@
-"""What happens after the commit: news of sessions, timers, consumers, effects, webhooks, and who works on them."""
+"""What happens after the commit: news of sessions, timers, consumers, effects, webhooks, and who works on them.
+
+And the client that a change came through.
+"""
 
 import sqlalchemy as sa
 import sqlmodel
@@ -62,7 +65,8 @@ def upgrade() -> None:
     for column in (text("timers", nullable=True), text("due_at", nullable=True), number("news", nullable=True)):
         op.add_column("session", column)
     op.add_column("session", sa.Column("copied_to", sa.Integer(), server_default="0", nullable=False))
-    op.add_column("journal", text("timers", nullable=True))
+    for name in ("timers", "client"):
+        op.add_column("journal", text(name, nullable=True))
     op.execute("update session set copied_to = coalesce(forked_at, 0)")
     op.create_table(
         "worker", text("id"), text("kind"), text("place"), text("started_at"), text("until"), keyed("worker", "id")
@@ -181,7 +185,8 @@ def downgrade() -> None:
         op.drop_index(_index(table, columns), table)
     for table in reversed(TABLES):
         op.drop_table(table)
-    op.drop_column("journal", "timers")
+    for name in ("client", "timers"):
+        op.drop_column("journal", name)
     for column in ("copied_to", "news", "due_at", "timers"):
         op.drop_column("session", column)
 

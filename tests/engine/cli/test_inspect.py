@@ -167,7 +167,7 @@ def test_history_tells_who_did_what_and_marks_what_was_undone(run: Run) -> None:
     found = json.loads(run("history", handle, "--json").stdout)
     assert found["session"] == handle
     entries = found["history"]
-    assert set(entries[0]) == {"revision", "at", "who", "action", "arguments", "state", "target", "undone"}
+    assert set(entries[0]) == {"revision", "at", "who", "client", "action", "arguments", "state", "target", "undone"}
     assert [entry["action"] for entry in entries] == ["start", "add", "undo"]
     assert [entry["undone"] for entry in entries] == [False, True, False]
     assert [entry["target"] for entry in entries] == [None, None, 2]
