@@ -168,7 +168,7 @@ def print_past(console: Console, past: Json) -> None:
 
 def print_history(console: Console, entries: Sequence[Json]) -> None:
     """A table of journal entries; what was undone is struck out."""
-    made = table("revision", "when", "who", "through", "action", "arguments", "state", "", whole=("when",))
+    made = table("revision", "when", "who", "through", "action", "arguments", "state", "", whole=("when", "who"))
     for entry in entries:
         note = "undone" if entry["undone"] else f"revision {entry['target']}" if entry["target"] else ""
         made.add_row(

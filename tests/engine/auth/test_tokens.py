@@ -108,6 +108,7 @@ def test_machine_acts_as_its_service_account(house: House, machine: App) -> None
     started = house.call(answer.json()["access_token"], "desk_knock").json()["result"]["structuredContent"]
     (record, _), *_ = house.dispatcher.sessions(Principal(issuer="client", subject="robot"))
     assert record.handle == started["session"]
+    assert house.dispatcher.history(Principal("client", "robot"), record.handle)[-1]["client"] == "Robot"
 
 
 def test_machine_gets_no_more_than_it_was_given(house: House, machine: App) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 from mcp.client import Client
+from mcp_types import Implementation
 
 from tests.engine.mcp_adapter.answers import ERAS, begun, called, code, footer, schemas, structured, text
 from tests.serving import Served, connected
@@ -108,6 +109,16 @@ async def test_a_past_revision_is_read_whole(served: Served, person: str, mode: 
         missing = await client.call_tool("get_session", {"session": handle, "at": 9})
         assert code(missing) == "not_found"
         assert "revisions 1 to 4" in text(missing)
+
+
+@pytest.mark.parametrize("mode", ERAS)
+async def test_history_says_through_which_client_what_was_done(served: Served, person: str, mode: str) -> None:
+    called = Implementation(name="a\x1b[31m\nclient " + "x" * 200, version="1.0")
+    async with connected(served, "/worlds/desk/mcp", mode=mode, person=person, client_info=called) as client:
+        await ask(client, "write", text="one")
+        await ask(client, "undo")
+        changes = (await ask(client, "session_history"))["result"]["changes"]
+        assert {c["client"] for c in changes} == {"a\N{REPLACEMENT CHARACTER}[31m client " + "x" * 86}
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
