@@ -2,6 +2,7 @@
 
 from engine.actions import No, action, nobody
 from engine.asking import Answer, Asking, Form, Roots, Sample
+from engine.commands import Terminal, command
 from engine.content import Audio, Embedded, Image, Link, Reply, Text
 from engine.effects import EffectCall, Failed, effect
 from engine.errors import Refused
@@ -42,11 +43,13 @@ __all__ = [
     "Row",
     "Sample",
     "SharedRow",
+    "Terminal",
     "Text",
     "World",
     "Written",
     "action",
     "after",
+    "command",
     "done",
     "effect",
     "nobody",

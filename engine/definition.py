@@ -20,6 +20,7 @@ from engine.actions import MARK, Action, Contract, Predicate, build_action, pred
 from engine.asking import accepted_parameters
 from engine.charting import chart_of
 from engine.charts import Chart
+from engine.commands import Command, build_commands
 from engine.effects import Effect
 from engine.errors import ChartError, DefinitionError, Fault
 from engine.models import HistoryRow, Part, Row, check_row, fit_row, snake
@@ -49,6 +50,35 @@ TOOL_NAMES = (
 
 OPERATION_NAMES = ("start", "undo", "redo", "fork", "import", "share", "end", "on_copy", "timer")
 """What the journal may hold beside the worlds' actions."""
+
+COMMAND_NAMES = (
+    "backup",
+    "check",
+    "client",
+    "diff",
+    "effects",
+    "export",
+    "fork",
+    "history",
+    "hooks",
+    "import",
+    "keys",
+    "migrate",
+    "play",
+    "redo",
+    "serve",
+    "sessions",
+    "show",
+    "sql",
+    "stdio",
+    "timers",
+    "token",
+    "undo",
+    "user",
+    "webhooks",
+    "worlds",
+)
+"""The command line's own commands: no world that has commands may be called so."""
 
 OWN_NAMES = (
     "after",
@@ -108,6 +138,7 @@ class Definition:
     expires_after: timedelta | None
     only_for: Predicate | None
     effects: Mapping[str, Effect]
+    commands: Mapping[str, Command]
 
     @property
     def read_scope(self) -> str:
@@ -184,6 +215,7 @@ def define(
     expires_after: timedelta | None,
     only_for: Predicate | None,
     effects: Iterable[Callable[..., Any]],
+    commands: Iterable[Callable[..., Any]],
 ) -> Definition:
     """Collect a world's class body. Raises DefinitionError."""
     name = name or snake(cls.__name__)
@@ -234,6 +266,9 @@ def define(
         effects=build_effects(
             cls.__name__, _several(cls, "effects", effects, "a list of functions marked @effect"), actions
         ),
+        commands=build_commands(
+            cls.__name__, _several(cls, "commands", commands, "a list of functions marked @command")
+        ),
     )
     _check(definition)
     return _with_parts(definition)
@@ -254,6 +289,11 @@ def _with_parts(definition: Definition) -> Definition:
 
 def _check(definition: Definition) -> None:
     label = definition.cls.__name__
+    if definition.commands and definition.name in COMMAND_NAMES:
+        raise DefinitionError(
+            f"{label}: its commands would be at `turnkeeper {definition.name}`, which is a command already.",
+            hint="Give the world another name: `class …(World, name=…)`.",
+        )
     for action in definition.actions.values():
         _check_name(f"{label}.{action.method.__name__}", action.name)
         if action.name in (*TOOL_NAMES, *OPERATION_NAMES):

@@ -57,6 +57,10 @@ class Reader:
             principal, world, session, lambda tx, record, d: view(opened_world(tx, d, record, principal))
         )
 
+    def browse(self, principal: Principal, session: str, view: Callable[[World], T]) -> T:
+        """What `view` makes of a session as it is now, read-only, and for as long as it takes."""
+        return self._copying(principal, session, lambda tx, record, d: view(opened_world(tx, d, record, principal)))
+
     def read(self, call: Call) -> Outcome:
         """Carry out a read-only action: like `dispatch`, but nothing is written."""
         definition = self._definition(call.world, call.principal)

@@ -141,7 +141,7 @@ class World:
     begins with; `upgrades=` what became of the content of versions before this one.
     `expires_after=` is how long a session lasts that nobody changes. For a principal for whom
     `only_for=` answers False, there is no such world. `effects=` lists the functions marked @effect
-    that its methods ask for.
+    that its methods ask for, `commands=` those marked @command, which `turnkeeper <world>` offers.
     """
 
     definition: ClassVar[Definition]
@@ -166,6 +166,7 @@ class World:
         expires_after: timedelta | None = None,
         only_for: Predicate | None = None,
         effects: Iterable[Callable[..., Any]] = (),
+        commands: Iterable[Callable[..., Any]] = (),
     ) -> None:
         super().__init_subclass__()
         cls.definition = define(
@@ -185,6 +186,7 @@ class World:
             expires_after=expires_after,
             only_for=only_for,
             effects=effects,
+            commands=commands,
         )
 
     def __init__(self, situation: Situation) -> None:

@@ -17,6 +17,7 @@ from engine.cli.inspect import list_sessions, list_worlds, show_difference, show
 from engine.cli.keeping import backup_database
 from engine.cli.keys import drop_old_keys, forget_secrets, rotate_keys
 from engine.cli.migrating import migrate_database
+from engine.cli.offered import Offering
 from engine.cli.people import add_account, link_account, list_accounts, remove_account, reset_password
 from engine.cli.personal import delete_person, export_person
 from engine.cli.play import play_world
@@ -135,7 +136,7 @@ class Listing(TyperGroup):
         return super().parse_args(ctx, args if named else ["list", *args])
 
 
-app = typer.Typer(name="turnkeeper", no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(name="turnkeeper", cls=Offering, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def _print_version(wanted: bool) -> None:
@@ -144,7 +145,10 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(epilog="Exit codes: 0 done, 1 refused or a problem found, 2 wrong usage, 3 the database cannot be used.")
+@app.callback(
+    epilog="A world may have commands of its own: turnkeeper WORLD --help. Exit codes: 0 done, 1 refused or a problem"
+    " found, 2 wrong usage, 3 the database cannot be used."
+)
 def options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and leave.")

@@ -66,6 +66,7 @@ def world_json(definition: Definition) -> Json:
             for action in definition.actions.values()
         ],
         "resources": list(definition.resources),
+        "commands": list(definition.commands),
     }
 
 

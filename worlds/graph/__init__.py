@@ -7,6 +7,7 @@ from pydantic import Field as Limit
 from engine import Reply, World, action, resource
 from worlds.graph import contract as told
 from worlds.graph import exporting, importing, memory
+from worlds.graph.commands import export_file, import_file
 from worlds.graph.exchange import Format
 from worlds.graph.facts import Fact as Fact
 from worlds.graph.facts import Import as Import
@@ -18,7 +19,7 @@ from worlds.graph.view import View
 Top = Annotated[int, Limit(ge=1, le=50, description="how many of each thing that stands out")]
 
 
-class Graph(World, rows=[Fact, Import]):
+class Graph(World, rows=[Fact, Import], commands=[export_file, import_file]):
     """A graph of entities, observations and relations. Nothing that was told is lost."""
 
     # The nine tools of the memory server, to the letter: their descriptions end without a full stop.

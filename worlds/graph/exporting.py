@@ -14,13 +14,15 @@ from worlds.graph.facts import Fact, Kind, nth
 from worlds.graph.view import View
 
 PAGE = 1_000
+LOOSE = (Format.JSONL, Format.TURTLE, Format.NQUADS, Format.JSONLD)
+"""Formats in which relations lead to names that stand nowhere else."""
 _MORE = (Fact.valid_from, Fact.valid_to, Fact.weight, Fact.source, Fact.attributes)
 _NAMES = ("valid_from", "valid_to", "weight", "source", "attributes")
 
 
 def exported(view: View, format: Format) -> Iterator[str]:
     """A graph in a format, piece by piece."""
-    return writer(format)(nodes(view), edges(view))
+    return writer(format)(nodes(view, loose=format in LOOSE), edges(view))
 
 
 def answered(view: View, format: Format) -> str:
@@ -38,10 +40,12 @@ def answered(view: View, format: Format) -> str:
     return "".join(pieces)
 
 
-def nodes(view: View) -> Iterator[Node]:
-    """The entities, as they were told, with what was observed; then the names that only relations know."""
+def nodes(view: View, *, loose: bool = False) -> Iterator[Node]:
+    """The entities, as they were told, with what was observed; unless `loose`, then the names of relations alone."""
     for rows in _pages(view, Kind.ENTITY, Fact.node, Fact.subject, Fact.type):
         yield from _entities(view, rows)
+    if loose:
+        return
     seen: set[int] = set()
     for edge in edges(view):
         for name, type in ((edge.source, edge.source_type), (edge.target, edge.target_type)):

@@ -72,7 +72,7 @@ def test_worlds_lists_names_actions_and_states(run: Run) -> None:
 def test_worlds_as_json_has_stable_keys(run: Run) -> None:
     worlds = json.loads(run("worlds", "--json").stdout)["worlds"]
     counter = next(world for world in worlds if world["name"] == "counter")
-    assert set(counter) == {"name", "title", "description", "version", "states", "actions", "resources"}
+    assert set(counter) == {"name", "title", "description", "version", "states", "actions", "resources", "commands"}
     add = {"name": "add", "description": "Add a number to the running total.", "read_only": False}
     assert (counter["actions"], counter["states"], counter["resources"]) == ([add], ["open"], ["total"])
 

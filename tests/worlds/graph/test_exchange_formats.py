@@ -264,6 +264,12 @@ def test_a_name_of_a_megabyte_is_a_name() -> None:
         assert {(one["kind"], len(one["subject"])) for one in found} == {("entity", 1 << 20), ("relation", 1 << 20)}
 
 
+def test_a_type_has_a_length_at_most() -> None:
+    for format in (Format.JSONL, Format.GRAPHML):
+        node, edge = read(format, written(format, [Node("A", "t" * 501)], [Edge("A", "t" * 501, "A")]))
+        assert "more than 500 characters" in node.what and "more than 500 characters" in edge.what
+
+
 def test_mermaid_shows_a_few_and_says_so() -> None:
     nodes = [Node(f'n"{number}" <b>\n', "t") for number in range(70)]
     shown = written(Format.MERMAID, nodes, [Edge(nodes[0].name, "x|y", nodes[1].name), Edge(nodes[0].name, "", "?")])

@@ -122,7 +122,7 @@ def entity_facts(
     """An entity and what was observed of it; what is wrong with an observation leaves the others."""
     try:
         named = text("the name", name)
-        yield facts.entity(named, text("the type", type), **beside(more or {}))
+        yield facts.entity(named, _type(type), **beside(more or {}))
     except ValueError as wrong:
         yield Problem(line, str(wrong))
         return
@@ -143,7 +143,7 @@ def relation_facts(
 ) -> Iterator[Found]:
     """A relation."""
     try:
-        ends = text("where it starts", source), text("the type", type), text("where it ends", target)
+        ends = text("where it starts", source), _type(type), text("where it ends", target)
         yield facts.relation(*ends, **beside(more or {}))
     except ValueError as wrong:
         yield Problem(line, str(wrong))
@@ -157,6 +157,13 @@ def text(what: str, value: Any) -> str:
         kind = "a NUL" if found[0] == "\0" else "half of a character (a lone surrogate)"
         raise ValueError(f"{what} {quoted(value)} holds {kind}, which no database keeps")
     return value
+
+
+def _type(value: Any) -> str:
+    type = text("the type", value)
+    if len(type) > facts.LONGEST_TYPE:
+        raise ValueError(f"the type {quoted(type)} has more than {facts.LONGEST_TYPE} characters")
+    return type
 
 
 def plain(value: Any) -> Any:
