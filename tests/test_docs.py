@@ -11,9 +11,10 @@ from types import ModuleType
 from typing import Any, get_args
 
 import pytest
+from typer.testing import CliRunner
 
 from engine.background.clock import advance
-from engine.cli import GROUPS
+from engine.cli import GROUPS, app
 from engine.dispatch import Call, Dispatcher
 from engine.drawing.mermaid import mermaid
 from engine.errors import Forbidden, NotFound, Refused
@@ -71,6 +72,20 @@ def state(dispatcher: Dispatcher, world: str) -> str:
     now = dispatcher.main_now(LOCAL, world)
     assert now is not None
     return now.state
+
+
+def test_the_diary_of_the_docs_has_commands(tmp_path: Path) -> None:
+    (tmp_path / "worlds").mkdir()
+    (tmp_path / "worlds" / "docs_diary.py").write_text(blocks("docs/worlds.md", "python commands")[0])
+    (tmp_path / "days.txt").write_text("rain\nsun\n")
+    env = {"TURNKEEPER_WORLDS_PATH": str(tmp_path / "worlds"), "TURNKEEPER_DATA_DIR": str(tmp_path / "data")}
+
+    def typed(*words: str) -> str:
+        return CliRunner(env=env).invoke(app, ["diary", *words], prog_name="turnkeeper").stdout
+
+    assert typed("import", str(tmp_path / "days.txt")) == "2 days\n"
+    assert typed("export", str(tmp_path / "out.txt")) == "9 bytes\n"
+    assert (tmp_path / "out.txt").read_text() == "rain\nsun\n"
 
 
 def test_the_names_of_the_docs_are_taken_in_as_a_whole(tmp_path: Path) -> None:
