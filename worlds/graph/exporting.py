@@ -35,7 +35,7 @@ def answered(view: View, format: Format) -> str:
             raise Refused(
                 "graph_too_large",
                 f"As {format} the graph has more than {most:,} bytes, which is more than one answer takes.",
-                hint="Read a part of it with subgraph, or write it to a file: turnkeeper graph export FILE.",
+                hint="Read parts of it with open_nodes, or write it to a file: turnkeeper graph export FILE.",
             )
     return "".join(pieces)
 

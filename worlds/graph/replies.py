@@ -8,9 +8,9 @@ from engine import Refused, Reply, Text, World
 
 Reader = Literal["read_graph", "search_nodes", "open_nodes"]
 INSTEAD: dict[Reader, str] = {
-    "read_graph": "overview says what there is, search finds entities by a page at a time, subgraph gives a part",
-    "search_nodes": "search finds entities by a page at a time: it takes a limit, and says how many more there are",
-    "open_nodes": "open fewer names at once, or take subgraph or neighbours with a limit",
+    "read_graph": "overview says what there is, and search_nodes and open_nodes give parts",
+    "search_nodes": "search for a longer or rarer text, or open some names with open_nodes",
+    "open_nodes": "open fewer names at once; on a terminal, `turnkeeper graph export FILE` writes all there is",
 }
 """What to do where an answer is too large."""
 

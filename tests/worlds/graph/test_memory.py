@@ -315,8 +315,8 @@ def test_only_two_characters_beyond_ascii_have_a_lower_case_that_begins_in_it() 
     ("tool", "arguments", "instead"),
     [
         ("read_graph", {}, "overview"),
-        ("search_nodes", {"query": "person"}, "search finds entities by a page"),
-        ("open_nodes", {"names": [f"n{number}" for number in range(60)]}, "subgraph"),
+        ("search_nodes", {"query": "person"}, "search for a longer or rarer text"),
+        ("open_nodes", {"names": [f"n{number}" for number in range(60)]}, "open fewer names at once"),
     ],
 )
 def test_an_answer_that_is_too_large_says_what_to_call_instead(
