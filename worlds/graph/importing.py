@@ -5,6 +5,7 @@ is little, is reconciled when it is taken in.
 """
 
 import io
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -49,17 +50,14 @@ class Imported(BaseModel):
     more_problems: int
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Taken:
-    """What was written ahead of a file, and what came of its other facts."""
+    """What was written ahead of a file, and what came of each of its facts."""
 
     format: Format
     source: str | None
     written: Written
-    told: dict[str, int]
-    already_there: int
-    problems: list[Problem]
-    more_problems: int
+    sifting: "Sifting"
 
 
 @dataclass(slots=True)
@@ -98,31 +96,26 @@ async def take_in(graph: World, asking: Asking, format: Format | None, text: str
 
         found = reader(chosen)(file)  # type: ignore[arg-type]
         written = await asking.write_ahead(Fact, sifting.new(found), meanwhile=report)
-    return Taken(
-        format=chosen,
-        source=source if source is not None else file.name or None,
-        written=written,
-        told=sifting.told,
-        already_there=sifting.already_there,
-        problems=sifting.problems,
-        more_problems=sifting.more_problems,
-    )
+    return Taken(chosen, source if source is not None else file.name or None, written, sifting)
 
 
 def adopt(graph: World, taken: Taken) -> Imported:
     """Take in what was written ahead, but for what others told meanwhile. Raises Refused."""
+    ended: list[tuple[str, bool]] = []
     if taken.written.count:
         _insist_on_no_other(graph, taken.written)
         graph.adopt(Import, taken.written, format=taken.format.value, source=taken.source, facts=taken.written.count)
-        _reconcile(graph, taken)
+        ended = _reconcile(graph, taken.written)
     else:
         graph.unchanged()
+    sifted, kinds = taken.sifting, Counter(kind for kind, _ in ended)
+    same = sum(is_same for _, is_same in ended)
     return Imported(
         format=taken.format.value,
-        told=taken.told,
-        already_there=taken.already_there,
-        problems=[Trouble(line=problem.line, what=problem.what) for problem in taken.problems],
-        more_problems=taken.more_problems,
+        told={kind: count - kinds[kind] for kind, count in sifted.told.items()},
+        already_there=sifted.already_there + same,
+        problems=[Trouble(line=problem.line, what=problem.what) for problem in sifted.problems],
+        more_problems=sifted.more_problems + len(ended) - same,
     )
 
 
@@ -288,27 +281,30 @@ def _insist_on_no_other(graph: World, written: Written) -> None:
         )
 
 
-def _reconcile(graph: World, taken: Taken) -> None:
-    """End what was taken in of what others told meanwhile, or what contradicts that."""
-    view, written = View(graph), taken.written
+def _reconcile(graph: World, written: Written) -> list[tuple[str, bool]]:
+    """End what was taken in of what others told meanwhile, or what contradicts that: of which kind, whether the same.
+
+    What a file was found to tell stays as it is, since a transaction that is lost runs again.
+    """
+    view = View(graph)
     own = col(Fact.id) < 1 << HALF  # by which an index finds them, however many rows there are of parts
     since = (*_recorded(view), own, col(Fact.since) > written.revision)
     recent = [dict(zip(_NAMES, row, strict=True)) for row in graph.select(select(*_KEYED).where(*since))]
     if not recent:
-        return
+        return []
     keys, functional = {key_of(view, row) for row in recent}, _functional(view)
     others: dict[int, list[Key]] = {}
     for row in recent:
         if row["kind"] == Kind.RELATION and row["type"] in functional:
             others.setdefault(place_of(view, row), []).append(key_of(view, row))
+    ended = []
     for id, key, place in list(_of_part(view, written.part, _numbers(view, recent, "node"))):
         same = key in keys
         if same or any(contradicts(key, other) for other in others.get(place, ())):
             (fact,) = graph.rows(Fact).where(id=id)
             graph.rows(Fact).remove(fact)
-            taken.told[fact.kind] -= 1
-            taken.already_there += same
-            taken.more_problems += not same
+            ended.append((fact.kind, same))
+    return ended
 
 
 def _of_part(view: View, part: int, numbers: Sequence[int]) -> Iterator[tuple[int, Key, int]]:
