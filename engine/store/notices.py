@@ -51,9 +51,8 @@ class Listening:
         if not self._closed:
             self._closed = True
             self._told.set()
-            self._wake.send(b"!")
+            self._wake.close()  # the thread reads the end of it, or has seen that all is over and closed its own
             self._thread.join(KEEPALIVES["connect_timeout"])
-            self._wake.close()
 
     def _run(self) -> None:
         with self._woken:
