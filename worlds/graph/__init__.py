@@ -6,14 +6,15 @@ from pydantic import Field as Limit
 
 from engine import Reply, World, action, resource
 from worlds.graph import contract as told
-from worlds.graph import exporting, importing, memory
+from worlds.graph import exporting, histories, importing, memory, merging, retracting, telling
+from worlds.graph.assertions import Match, NewFact
 from worlds.graph.commands import export_file, import_file
 from worlds.graph.exchange import Format
 from worlds.graph.facts import Fact as Fact
 from worlds.graph.facts import Import as Import
 from worlds.graph.overview import overview
 from worlds.graph.summary import Overview
-from worlds.graph.times import AsOf, ValidAt, view_of
+from worlds.graph.times import AsOf, Moment, ValidAt, view_of
 from worlds.graph.view import View
 
 Top = Annotated[int, Limit(ge=1, le=50, description="how many of each thing that stands out")]
@@ -91,6 +92,82 @@ class Graph(World, rows=[Fact, Import], commands=[export_file, import_file]):
         from a sample or in part, and then says so (`exact`, `how`).
         """
         return overview(view_of(self, as_of, valid_at), top)
+
+    @action
+    def assert_facts(
+        self,
+        facts: Annotated[list[NewFact], Limit(max_length=1000)],
+        functional: Annotated[
+            list[str],
+            Limit(max_length=100, description="relation types of which an entity has one at a time, as lives in"),
+        ] = [],  # noqa: B006
+    ) -> telling.Asserted:
+        """Tell facts with the time when they hold (valid_from, valid_to), their weight, attributes and source.
+
+        A fact that stands is not told twice. Give valid_from where you know since when it holds. Of a relation type
+        that is declared functional, here or before, an entity has one at a time, and one type: a new fact closes the
+        older one at its own valid_from (without dates, now), and ends where a later one begins, so nothing contradicts.
+        An observation needs its entity; relations may lead to what is not there yet. Nothing is overwritten: as_of
+        reads what was believed before.
+        """
+        return telling.assert_facts(self, facts, functional)
+
+    @action(destructive=True)
+    def retract_facts(
+        self,
+        ids: Annotated[list[int], Limit(max_length=1000, description="ids of facts")] = [],  # noqa: B006
+        facts: Annotated[list[Match], Limit(max_length=100, description="or facts by what they say")] = [],  # noqa: B006
+    ) -> retracting.Retracted:
+        """Take back facts that were wrong: they stand no longer, whenever they were to hold.
+
+        If something was true and is not any more, use supersede, or assert_facts with valid_to. Retracting the fact of
+        a merge (kind alias) unmerges. With the last fact of kind entity of a name, all else that stands of it ends.
+        """
+        return retracting.retract_facts(self, ids, facts)
+
+    @action
+    def supersede(
+        self,
+        fact: Annotated[int | Match, Limit(description="the id of the fact that holds no longer, or what it says")],
+        by: Annotated[NewFact, Limit(description="what holds instead")],
+        valid_from: Annotated[Moment | None, Limit(description="since when; left out, as `by` says, or now")] = None,
+    ) -> telling.Superseded:
+        """Have one fact hold until a time, and another from then on: something changed.
+
+        Both stay: valid_at finds each in its time.
+        """
+        return telling.supersede(self, fact, by, valid_from)
+
+    @action
+    def merge(
+        self,
+        names: Annotated[list[str], Limit(min_length=1, max_length=100, description="names that mean the same")],
+        into: Annotated[str, Limit(description="the name to show it by")],
+    ) -> merging.Merged:
+        """Make entities one that are the same: the names become other names of `into`.
+
+        What is known of any is read of all of them, by any of the names. Nothing is moved: to unmerge, give the ids in
+        the answer to retract_facts, or undo.
+        """
+        return merging.merge(self, names, into)
+
+    @action(read_only=True)
+    def entity_history(
+        self,
+        name: str,
+        as_of: AsOf = None,
+        valid_at: Annotated[
+            Moment | None, Limit(description="only what was told of this time; without, of any")
+        ] = None,
+        limit: Annotated[int, Limit(ge=1, le=200)] = 50,
+        cursor: Annotated[str | None, Limit(description="where the last answer ended")] = None,
+    ) -> histories.History:
+        """See everything that was ever told about an entity, and what became of it, in order.
+
+        Facts of all its names, with relations from and to it: when each was recorded, by whom, through which client and
+        from which source, when it holds, and by what it ended (retract_facts, supersede, undo …).
+        """
+        return histories.entity_history(view_of(self, as_of, None), name, valid_at, limit, cursor)
 
     @action(prepare=importing.take_in)
     def import_graph(

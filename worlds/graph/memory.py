@@ -14,6 +14,7 @@ from worlds.graph import facts, replies, substring
 from worlds.graph.contract import ContentsTold, EntityTold, ObservationsTold, RelationTold
 from worlds.graph.entities import around, everything
 from worlds.graph.facts import Fact, Kind
+from worlds.graph.finding import all_about
 from worlds.graph.view import View, chunks
 
 OBSERVED, RELATED = (Kind.OBSERVATION,), (Kind.RELATION,)
@@ -66,15 +67,7 @@ def add_observations(graph: World, observations: Sequence[ContentsTold]) -> Repl
 def delete_entities(graph: World, names: Sequence[str]) -> Reply:
     """End all that stands of entities, whenever it held: with their observations, relations and other names."""
     view = View(graph)
-    numbers = view.all_names({view.named(name).node for name in names})
-    about = [Kind.ENTITY, Kind.OBSERVATION, Kind.ALIAS, Kind.RELATION]
-    gone: dict[int, Fact] = {}
-    for some in chunks(numbers):
-        of = (col(Fact.node).in_(some), col(Fact.kind).in_(about))
-        to = (col(Fact.target).in_(some), col(Fact.kind).in_([Kind.ALIAS, Kind.RELATION]))
-        for condition in (of, to):
-            gone |= {fact.id: fact for fact in graph.rows(Fact).where(*condition)}
-    _end(graph, gone.values())
+    _end(graph, all_about(view, view.all_names({view.named(name).node for name in names})).values())
     return replies.done("Entities")
 
 

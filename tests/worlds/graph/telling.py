@@ -24,11 +24,11 @@ class Telling(Graph, name="graph", rows=[Fact, Import]):
         self.rows(Fact).add_all(facts)
 
 
-def call(dispatcher: Dispatcher, name: str, **arguments: Any) -> Outcome:
+def call(dispatcher: Dispatcher, name: str, /, **arguments: Any) -> Outcome:
     return dispatcher.dispatch(Call(principal=LOCAL, world="graph", action=name, arguments=arguments))
 
 
-def value(dispatcher: Dispatcher, name: str, **arguments: Any) -> Any:
+def value(dispatcher: Dispatcher, name: str, /, **arguments: Any) -> Any:
     return call(dispatcher, name, **arguments).value
 
 
