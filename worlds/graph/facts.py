@@ -13,7 +13,7 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import Any
 
-from sqlmodel import JSON, Column, Field, Index
+from sqlmodel import JSON, Column, Field, Index, text
 
 from engine import HistoryRow, Part, Refused
 
@@ -33,6 +33,9 @@ class Kind(StrEnum):
     """Of relations of this type, which is the subject, an entity has one at a time."""
 
 
+ENDED = text("until is not null")
+
+
 class Fact(HistoryRow, table=True):
     """One thing that was told. It held from `valid_from` on and before `valid_to`: UTC, null where that is open."""
 
@@ -41,6 +44,8 @@ class Fact(HistoryRow, table=True):
         Index(None, "session_id", "node", "kind", "target"),
         Index(None, "session_id", "target", "kind"),
         Index(None, "session_id", "kind", "type"),
+        Index(None, "session_id", "since"),
+        Index(None, "session_id", "until", sqlite_where=ENDED, postgresql_where=ENDED),
     )
     kind: str
     subject: str

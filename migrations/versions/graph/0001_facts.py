@@ -45,6 +45,14 @@ def upgrade() -> None:
     columns = ["session_id", "node", "kind", "target"]
     op.create_index(op.f("ix_graph__fact_session_id_node_kind_target"), "graph__fact", columns)
     op.create_index(op.f("ix_graph__fact_session_id_target_kind"), "graph__fact", ["session_id", "target", "kind"])
+    op.create_index(op.f("ix_graph__fact_session_id_since"), "graph__fact", ["session_id", "since"])
+    op.create_index(
+        op.f("ix_graph__fact_session_id_until"),
+        "graph__fact",
+        ["session_id", "until"],
+        sqlite_where=sa.text("until is not null"),
+        postgresql_where=sa.text("until is not null"),
+    )
     op.create_table(
         "graph__import",
         sa.Column("session_id", Large, nullable=False),
