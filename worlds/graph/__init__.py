@@ -1,6 +1,6 @@
 """A knowledge graph: entities, what was observed of them, and how they are related, as somebody told it over time."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field as Limit
 
@@ -12,11 +12,32 @@ from worlds.graph.commands import export_file, import_file
 from worlds.graph.exchange import Format
 from worlds.graph.facts import Fact as Fact
 from worlds.graph.facts import Import as Import
+from worlds.graph.neighbours import Neighbours, neighbours
 from worlds.graph.overview import overview
+from worlds.graph.paths import Paths, paths
+from worlds.graph.subgraphs import Subgraph, subgraph
 from worlds.graph.summary import Overview
 from worlds.graph.times import AsOf, Moment, ValidAt, view_of
 from worlds.graph.view import View
+from worlds.graph.ways import Direction, ways_of
 
+Following = Annotated[
+    Direction,
+    Limit(description="follow relations as they are told (out: from what to what), backwards (in), or both ways"),
+]
+RelationTypes = Annotated[
+    list[str] | None, Limit(min_length=1, max_length=100, description="relation types to follow; without, all")
+]
+EntityTypes = Annotated[
+    list[str] | None, Limit(min_length=1, max_length=100, description="list only entities of these types")
+]
+Depth = Annotated[int, Limit(ge=1, le=5, description="how many relations away at most")]
+Around = Annotated[int, Limit(ge=0, le=5, description="how many relations away; 0 is only what is named")]
+Count = Annotated[int, Limit(ge=1, le=500, description="how many at most; the answer says how many are left out")]
+Names = Annotated[list[str], Limit(min_length=1, max_length=100, description="names of entities to begin with")]
+Written = Annotated[
+    Format | Literal["json"], Limit(description="json gives lists; the others give the part as `text` in that format")
+]
 Top = Annotated[int, Limit(ge=1, le=50, description="how many of each thing that stands out")]
 
 
@@ -81,6 +102,71 @@ class Graph(World, rows=[Fact, Import], commands=[export_file, import_file]):
     def knowledge_graph(self) -> str:
         """The full knowledge graph with all entities and relations"""
         return memory.read_text(View(self))
+
+    @action(read_only=True)
+    def neighbours(
+        self,
+        name: str,
+        depth: Depth = 1,
+        direction: Following = Direction.BOTH,
+        types: RelationTypes = None,
+        entity_types: EntityTypes = None,
+        limit: Count = 50,
+        cursor: Annotated[str | None, Limit(description="`next` of the page before, to go on")] = None,
+        as_of: AsOf = None,
+        valid_at: ValidAt = None,
+    ) -> Neighbours:
+        """See what an entity is related to, nearest first, each with the relation that leads there.
+
+        Begin with depth 1: with each step the number of neighbours multiplies. `left_out` says how many come after this
+        page. A name that was merged into another's is that one; what an entity is related to itself by is no neighbour.
+        An unknown name is refused with likely ones.
+        """
+        ways = ways_of(direction, types)
+        return neighbours(self, name, depth, ways, entity_types, limit, cursor, as_of, valid_at)
+
+    @action(read_only=True)
+    def paths(
+        self,
+        source: str,
+        target: str,
+        k: Annotated[int, Limit(ge=1, le=10, description="how many paths: the k shortest, or cheapest")] = 1,
+        weighted: Annotated[
+            bool, Limit(description="least sum of weights instead of fewest relations; without a weight, one costs 1")
+        ] = False,
+        direction: Following = Direction.BOTH,
+        types: RelationTypes = None,
+        max_length: Annotated[int | None, Limit(ge=1, le=100, description="of how many relations at most")] = None,
+        as_of: AsOf = None,
+        valid_at: ValidAt = None,
+    ) -> Paths:
+        """Find how two entities are related: the shortest paths between them, none of which comes by a name twice.
+
+        `certain` says whether what is told is all there is to it: in a very large graph a search stops early, tells
+        what it found, and says so. No paths and `certain` means that there is none.
+        """
+        view = view_of(self, as_of, valid_at)
+        return paths(view, source, target, ways_of(direction, types), k=k, weighted=weighted, most=max_length)
+
+    @action(read_only=True)
+    def subgraph(
+        self,
+        names: Names,
+        depth: Around = 1,
+        direction: Following = Direction.BOTH,
+        types: RelationTypes = None,
+        limit: Count = 100,
+        format: Written = "json",
+        as_of: AsOf = None,
+        valid_at: ValidAt = None,
+    ) -> Subgraph:
+        """Get the part of the graph around some entities, with all relations among what is in it.
+
+        The nearest are shown; `left_out` counts what is near enough and was not, and the relations to what is not
+        shown. depth 0 gives only what is named and the relations among that. mermaid is a diagram for people.
+        """
+        view, ways = view_of(self, as_of, valid_at), ways_of(direction, types)
+        return subgraph(view, names, depth, ways, limit=limit, format=format)
 
     @action(read_only=True)
     def overview(self, top: Top = 10, as_of: AsOf = None, valid_at: ValidAt = None) -> Overview:

@@ -1,7 +1,7 @@
 """A graph on its way out: its nodes and edges a page at a time, so that no more than that is in memory."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlmodel import col, select
@@ -11,12 +11,14 @@ from worlds.graph.entities import Place
 from worlds.graph.exchange import Format, writer
 from worlds.graph.exchange.elements import Edge, Node, Told, dumped
 from worlds.graph.facts import Fact, Kind, nth
-from worlds.graph.view import View
+from worlds.graph.naming import types_of
+from worlds.graph.view import View, chunks
 
 PAGE = 1_000
 LOOSE = (Format.JSONL, Format.TURTLE, Format.NQUADS, Format.JSONLD)
 """Formats in which relations lead to names that stand nowhere else."""
-_MORE = (Fact.valid_from, Fact.valid_to, Fact.weight, Fact.source, Fact.attributes)
+_MORE: tuple[Any, ...] = (Fact.valid_from, Fact.valid_to, Fact.weight, Fact.source, Fact.attributes)
+_ENDS: tuple[Any, ...] = (Fact.node, Fact.subject, Fact.type, Fact.target, Fact.object)
 _NAMES = ("valid_from", "valid_to", "weight", "source", "attributes")
 
 
@@ -56,10 +58,31 @@ def nodes(view: View, *, loose: bool = False) -> Iterator[Node]:
 
 def edges(view: View) -> Iterator[Edge]:
     """The relations, as they were told; those that are the same by an alias are there once."""
+    yield from _edges(view, _pages(view, Kind.RELATION, *_ENDS))
+
+
+def nodes_of(view: View, names: Mapping[int, str]) -> Iterator[Node]:
+    """What these numbers and names stand for, as `nodes` gives it."""
+    told = view.about(
+        Fact.id, Fact.node, Fact.subject, Fact.type, *_MORE, nodes=view.all_names(names), kind=Kind.ENTITY
+    )
+    rows = sorted(told, key=lambda row: row[0])
+    yield from _entities(view, rows)
+    there = {view.standing_for(row[1], row[2]).node for row in rows}
+    yield from (Node(name, None) for number, name in names.items() if number not in there)
+
+
+def edges_of(view: View, ids: Sequence[int]) -> Iterator[Edge]:
+    """The relations of these facts, as `edges` gives them."""
+    pages = (view.select(Fact.id, *_ENDS, *_MORE, where=(col(Fact.id).in_(some),)) for some in chunks(ids))
+    yield from _edges(view, pages)
+
+
+def _edges(view: View, pages: Iterable[Sequence[Any]]) -> Iterator[Edge]:
     first: dict[tuple[Any, ...], tuple[int, int]] = {}
-    for rows in _pages(view, Kind.RELATION, Fact.node, Fact.subject, Fact.type, Fact.target, Fact.object):
+    for rows in pages:
         ends = [(view.standing_for(row[1], row[2]), view.standing_for(row[4], row[5])) for row in rows]
-        types = _types(view, {end.node for pair in ends for end in pair})
+        types = types_of(view, {end.node for pair in ends for end in pair})
         for row, (source, target) in zip(rows, ends, strict=True):
             if len(view.all_names((source.node, target.node))) > 2:
                 same, pair = (source.node, row[3], target.node), (row[1], row[4])
@@ -118,15 +141,6 @@ def _observations(view: View, numbers: Collection[int], there: Collection[Place]
         place = (stands, which) if (stands, which) in there else (stands, nth(1))
         if first.setdefault((place, text), number) == number:
             found.setdefault(place, []).append(Told(text, _more(more)))
-    return found
-
-
-def _types(view: View, numbers: set[int]) -> dict[int, str]:
-    """The types of those names that are entities."""
-    found: dict[int, str] = {}
-    rows = view.about(Fact.node, Fact.type, nodes=view.all_names(numbers), kind=Kind.ENTITY)
-    for node, type in sorted(rows, key=lambda row: view.standing_for(row[0], "").node == row[0], reverse=True):
-        found.setdefault(view.standing_for(node, "").node, type)
     return found
 
 

@@ -4,11 +4,14 @@ It has all relations that stand at a revision, whenever they held; a walk says w
 since makes another one, which has the same arrays and knows beside what ended and what began.
 """
 
+import time
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from sqlmodel import col, func, select
+from typing import Any
+
+from sqlmodel import col, select
 
 from engine import World
 from worlds.graph.facts import Fact, Import, Kind
@@ -18,19 +21,25 @@ MOST = 750_000
 """Relations that are kept in memory; more are read from the database as a walk comes to them."""
 CHANGED = 5_000
 """Relations that began or ended since the arrays were made; after more, they are made anew."""
+PAGE = 50_000
+"""Relations that are read at once."""
+SECONDS = 3.0
+"""Within which an index is made, or not at all: who asks has an answer to get beside."""
+NEVER = 1 << 60
+"""The size of what is not to be remembered."""
 EACH = 60
 """Bytes that a relation takes, about."""
 
 Told = tuple[int, int, str, int, float | None, str | None, str | None]
-COLUMNS = (Fact.node, Fact.target, Fact.type, Fact.id, Fact.weight, Fact.valid_from, Fact.valid_to)
+COLUMNS: tuple[Any, ...] = (Fact.node, Fact.target, Fact.type, Fact.id, Fact.weight, Fact.valid_from, Fact.valid_to)
 
 
 @dataclass(frozen=True, slots=True)
 class Arrays:
-    """Relations by their source: of names, the places at which these stand in `numbers`; of types, those in `types`.
+    """Relations, numbered in the order they were told: of names, the places at which these stand in `numbers`.
 
-    Those that leave place `p` are numbered from `leaving[p]` on to `leaving[p + 1]`; those that reach it are named in
-    `reaching`, from `into[p]` on. What few relations have, a weight or a time, stands by their numbers.
+    Those that leave place `p` are named in `leaving`, from `leaves[p]` on to `leaves[p + 1]`; those that reach it
+    likewise in `reaching`. What few relations have, a weight or a time, stands by their numbers.
     """
 
     places: Mapping[int, int]
@@ -40,8 +49,9 @@ class Arrays:
     targets: Sequence[int]
     kinds: Sequence[int]
     ids: Sequence[int]
+    leaves: Sequence[int]
     leaving: Sequence[int]
-    into: Sequence[int]
+    reaches: Sequence[int]
     reaching: Sequence[int]
     weights: Mapping[int, float]
     times: Mapping[int, tuple[str | None, str | None]]
@@ -49,15 +59,15 @@ class Arrays:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """The relations of a graph: those of its arrays but for what ended, by fact, and those that began, by their ends."""
+    """The relations of a graph: those of its arrays, but for facts that ended, and those that began, by their ends."""
 
     arrays: Arrays
     parts: Collection[int]
     """The imports that are in it."""
     ended: frozenset[int] = frozenset()
     began: Mapping[int, Told] = field(default_factory=dict)
-    leaving: Mapping[int, tuple[Told, ...]] = field(default_factory=dict)
-    reaching: Mapping[int, tuple[Told, ...]] = field(default_factory=dict)
+    leaving: Mapping[int, Sequence[Told]] = field(default_factory=dict)
+    reaching: Mapping[int, Sequence[Told]] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -66,24 +76,27 @@ class Index:
 
     def steps(self, numbers: Iterable[int], ways: Ways, valid_at: str) -> Iterator[Step]:
         """The steps that lead from these names along relations that hold at a time."""
-        arrays, ended = self.arrays, self.ended
+        arrays = self.arrays
         kinds = None if ways.types is None else {arrays.types.get(type, -1) for type in ways.types}
-        odd = bool(ended or arrays.times)
+        odd = bool(self.ended or arrays.times)
         names, kind_of, ids, weight = arrays.numbers, arrays.kinds, arrays.ids, arrays.weights.get
-        sources, targets = arrays.sources, arrays.targets
         for number in numbers:
-            if (place := arrays.places.get(number)) is not None:
-                if ways.along:
-                    for edge in range(arrays.leaving[place], arrays.leaving[place + 1]):
-                        if (kinds is None or kind_of[edge] in kinds) and not (odd and self._not(edge, valid_at)):
-                            yield number, names[targets[edge]], ids[edge], weight(edge)
-                if ways.against:
-                    for at in range(arrays.into[place], arrays.into[place + 1]):
-                        edge = arrays.reaching[at]
-                        if (kinds is None or kind_of[edge] in kinds) and not (odd and self._not(edge, valid_at)):
-                            yield number, names[sources[edge]], ids[edge], weight(edge)
+            place = arrays.places.get(number, -1)
+            for starts, found, ends in self._sides(ways) if place >= 0 else ():
+                for edge in found[starts[place] : starts[place + 1]]:
+                    if (kinds is None or kind_of[edge] in kinds) and not (odd and self._not(edge, valid_at)):
+                        yield number, names[ends[edge]], ids[edge], weight(edge)
             if self.began:
                 yield from self._new_steps(number, ways, valid_at)
+
+    def _sides(self, ways: Ways) -> Sequence[tuple[Sequence[int], Sequence[int], Sequence[int]]]:
+        """Where the relations that are to be followed from a place are found, and where they lead."""
+        arrays = self.arrays
+        out, into = (
+            (arrays.leaves, arrays.leaving, arrays.targets),
+            (arrays.reaches, arrays.reaching, arrays.sources),
+        )
+        return ((out,) if ways.along else ()) + ((into,) if ways.against else ())
 
     def _not(self, edge: int, valid_at: str) -> bool:
         """Whether a relation ended, or does not hold at a time."""
@@ -91,10 +104,11 @@ class Index:
         return self.arrays.ids[edge] in self.ended or (times is not None and not _holds(*times, valid_at))
 
     def _new_steps(self, number: int, ways: Ways, valid_at: str) -> Iterator[Step]:
-        for wanted, found, end in ((ways.along, self.leaving, 1), (ways.against, self.reaching, 0)):
-            for fact in found.get(number, ()) if wanted else ():
-                if (ways.types is None or fact[2] in ways.types) and _holds(fact[5], fact[6], valid_at):
-                    yield number, int(fact[end]), fact[3], fact[4]
+        along = self.leaving.get(number, ()) if ways.along else ()
+        against = self.reaching.get(number, ()) if ways.against else ()
+        for fact in (*along, *against):
+            if (ways.types is None or fact[2] in ways.types) and _holds(fact[5], fact[6], valid_at):
+                yield number, fact[1] if fact[0] == number else fact[0], fact[3], fact[4]
 
     def with_changes(self, ended: Iterable[int], began: Iterable[Told]) -> "Index | None":
         """The index after relations ended and others began; None if these are too many."""
@@ -103,7 +117,8 @@ class Index:
         stands = {id: fact for id, fact in self.began.items() if id not in gone} | new
         if len(self.ended | gone) + len(stands) > CHANGED:
             return None
-        leaving, reaching = (_by_end(stands.values(), end) for end in (0, 1))
+        leaving = _grouped((fact[0], fact) for fact in stands.values())
+        reaching = _grouped((fact[1], fact) for fact in stands.values())
         return replace(self, ended=self.ended | gone, began=stands, leaving=leaving, reaching=reaching)
 
 
@@ -112,17 +127,21 @@ def index_of(graph: World) -> Index | None:
     return graph.cached(
         "relations",
         lambda: _made(graph),
-        size=lambda index: 0 if index is None else index.size,
+        size=lambda index: NEVER if index is None else index.size,
         forward=lambda index, revision: None if index is None else _brought(graph, index, revision),
     )
 
 
 def _made(graph: World) -> Index | None:
-    kind = col(Fact.kind) == Kind.RELATION.value
-    if graph.select(select(func.count()).select_from(Fact).where(kind))[0][0] > MOST:
-        return None
-    facts = graph.select(select(*COLUMNS).where(kind, *graph.rows(Fact).standing()))
-    return Index(arrays_of(facts), _parts(graph))
+    """The index, read a page at a time; None if the graph is too large, or the machine too busy now."""
+    until, building, last = time.monotonic() + SECONDS, _Building(), 0
+    wanted = select(*COLUMNS).where(col(Fact.kind) == Kind.RELATION.value, *graph.rows(Fact).standing())
+    while page := graph.select(wanted.where(col(Fact.id) > last).order_by(col(Fact.id)).limit(PAGE)):
+        building.add(page)
+        last = page[-1][3]
+        if len(building.ids) > MOST or time.monotonic() > until:
+            return None
+    return Index(building.done(), _parts(graph))
 
 
 def _brought(graph: World, index: Index, revision: int) -> Index | None:
@@ -131,7 +150,8 @@ def _brought(graph: World, index: Index, revision: int) -> Index | None:
         return None
     since, until = col(Fact.since) > revision, col(Fact.until) > revision
     ended = graph.select(select(Fact.id, Fact.kind).where(until).limit(CHANGED + 1))
-    began = graph.select(select(*COLUMNS, Fact.kind).where(since, *graph.rows(Fact).standing()).limit(CHANGED + 1))
+    columns: tuple[Any, ...] = (*COLUMNS, Fact.kind)
+    began = graph.select(select(*columns).where(since, *graph.rows(Fact).standing()).limit(CHANGED + 1))
     if len(ended) + len(began) > CHANGED:
         return None
     relation = Kind.RELATION.value
@@ -144,62 +164,67 @@ def _parts(graph: World) -> frozenset[int]:
     return frozenset(part.id for part in graph.rows(Import))
 
 
-def arrays_of(facts: Iterable[Told]) -> Arrays:
-    """Relations in any order as arrays."""
-    places: dict[int, int] = {}
-    types: dict[str, int] = {}
-    weights, times = {}, {}
-    ordered = sorted(facts, key=lambda fact: fact[3])
-    sources, targets, kinds, ids = array("I"), array("I"), array("I"), array("q")
-    for source, target, type, id, *_ in ordered:
-        sources.append(places.setdefault(source, len(places)))
-        targets.append(places.setdefault(target, len(places)))
-        kinds.append(types.setdefault(type, len(types)))
-        ids.append(id)
-    by_source = _sorted_by(sources)
-    for edge, was in enumerate(by_source):
-        weight, *time = ordered[was][4:]
-        if weight is not None:
-            weights[edge] = weight
-        if any(time):
-            times[edge] = (time[0], time[1])
-    sources, targets, kinds, ids = (
-        array(column.typecode, map(column.__getitem__, by_source)) for column in (sources, targets, kinds, ids)
-    )
-    return Arrays(
-        places=places,
-        numbers=array("q", places),
-        types=types,
-        sources=sources,
-        targets=targets,
-        kinds=kinds,
-        ids=ids,
-        leaving=_starts(sources, len(places)),
-        into=_starts(targets, len(places)),
-        reaching=_sorted_by(targets),
-        weights=weights,
-        times=times,
-    )
+class _Building:
+    """Arrays on their way."""
+
+    def __init__(self) -> None:
+        self.places: dict[int, int] = {}
+        self.types: dict[str, int] = {}
+        self.sources, self.targets, self.kinds, self.ids = array("I"), array("I"), array("I"), array("q")
+        self.weights: dict[int, float] = {}
+        self.times: dict[int, tuple[str | None, str | None]] = {}
+
+    def add(self, facts: Iterable[Told]) -> None:
+        """Take relations in, in the order they were told."""
+        places, types = self.places, self.types
+        for edge, (source, target, type, id, weight, since, until) in enumerate(facts, len(self.ids)):
+            self.sources.append(places.setdefault(source, len(places)))
+            self.targets.append(places.setdefault(target, len(places)))
+            self.kinds.append(types.setdefault(type, len(types)))
+            self.ids.append(id)
+            if weight is not None:
+                self.weights[edge] = weight
+            if since is not None or until is not None:
+                self.times[edge] = since, until
+
+    def done(self) -> Arrays:
+        """The arrays."""
+        leaves, leaving = _by_place(self.sources, len(self.places))
+        reaches, reaching = _by_place(self.targets, len(self.places))
+        return Arrays(
+            places=self.places,
+            numbers=array("q", self.places),
+            types=self.types,
+            sources=self.sources,
+            targets=self.targets,
+            kinds=self.kinds,
+            ids=self.ids,
+            leaves=leaves,
+            leaving=leaving,
+            reaches=reaches,
+            reaching=reaching,
+            weights=self.weights,
+            times=self.times,
+        )
 
 
-def _sorted_by(column: "array[int]") -> "array[int]":
-    """The numbers of relations by what a column says of them, otherwise as they are."""
-    return array("I", sorted(range(len(column)), key=column.__getitem__))
+def _by_place(column: "array[int]", count: int) -> "tuple[array[int], array[int]]":
+    """Relations by the place that a column says they are at: where those of each begin, and which they are."""
+    counts = array("I", bytes(4 * count))
+    for place in column:
+        counts[place] += 1
+    starts = array("I", accumulate(counts, initial=0))
+    free, found = starts[:], array("I", bytes(4 * len(column)))
+    for edge, place in enumerate(column):
+        found[free[place]] = edge
+        free[place] += 1
+    return starts, found
 
 
-def _starts(column: "array[int]", count: int) -> "array[int]":
-    """Where, among what is sorted by a column, each of so many values begins, and where the last one ends."""
-    counts = array("I", bytes(4 * (count + 1)))
-    for value in column:
-        counts[value + 1] += 1
-    return array("I", accumulate(counts))
-
-
-def _by_end(facts: Iterable[Told], end: int) -> dict[int, tuple[Told, ...]]:
-    found: dict[int, tuple[Told, ...]] = {}
-    for fact in facts:
-        number = int(fact[end])  # type: ignore[arg-type]
-        found[number] = (*found.get(number, ()), fact)
+def _grouped(facts: Iterable[tuple[int, Told]]) -> dict[int, list[Told]]:
+    found: dict[int, list[Told]] = {}
+    for number, fact in facts:
+        found.setdefault(number, []).append(fact)
     return found
 
 

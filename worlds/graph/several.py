@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from heapq import heappop, heappush, nsmallest
+from heapq import heappop, heappush
 
 import networkx as nx
 
@@ -95,9 +95,9 @@ def _in_parts(ends: Ends, k: int, bounds: Bounds, most: int | None, far: float, 
                 yield way
             if len(given) == k:
                 return
-        if part.further is None or (find is _short and most is not None and part.further > most):
+        if part.further is None or (find is _short and most is not None and part.far >= most):
             return
-        next_far = part.further
+        next_far = part.further if find is _cheap or most is None else min(part.further, most)
 
 
 class _Fits:
@@ -135,18 +135,18 @@ def _short(ends: Ends, far: float, bounds: Bounds) -> Part:
             ball.grow()
     whole = not (one.edge and other.edge)
     graph = _graph(ends, one.distance.keys() | other.distance.keys(), _one, bounds)
-    return Part(_between(graph, ends, math.inf if whole else far), far, None if whole else far + 1)
+    return Part(_between(graph, ends, math.inf if whole else far), far, None if whole else far + max(1, far // 4))
 
 
 def _cheap(ends: Ends, far: float, bounds: Bounds) -> Part:
     """The part in which ways of so much cost lie."""
     one, other = _Costs(ends.forth, ends.source, bounds), _Costs(ends.back, ends.target, bounds)
-    beyond = one.settle(most=far * CLOSE), other.settle(most=far * CLOSE)
-    if beyond[0] is not None and beyond[1] is not None:
+    beyond, behind = one.settle(most=far * CLOSE), other.settle(most=far * CLOSE)
+    if beyond is not None and behind is not None:
         graph = _graph(ends, one.settled.keys() & other.settled.keys(), cost_of, bounds)
-        return Part(_between(graph, ends, far), far, max(1.5 * far, *beyond))
+        return Part(_between(graph, ends, far), far, max(1.5 * far, beyond, behind))
     # From one end, all was come to that it leads to.
-    done = one if beyond[0] is None else other
+    done = one if beyond is None else other
     return Part(_between(_graph(ends, done.settled.keys(), cost_of, bounds), ends, math.inf), far, None)
 
 
@@ -210,7 +210,10 @@ class _Costs:
     def _from(self, name: int) -> list[Step]:
         if name not in self._steps:
             self.bounds.check(len(self.settled))
-            likely = [other for _, other in nsmallest(AHEAD, self._queue) if other not in self._steps]
+            # The first of a heap are among the smallest, and cost nothing to find.
+            likely = [
+                other for _, other in self._queue[:AHEAD] if other not in self._steps and other not in self.settled
+            ]
             wanted = dict.fromkeys([name, *likely])
             for one in wanted:
                 self._steps[one] = []

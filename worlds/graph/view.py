@@ -53,9 +53,20 @@ class View:
     @cached_property
     def aliases(self) -> Mapping[int, Name]:
         """What names that are aliases stand for, followed to the end."""
-        found = self.select(Fact.node, Fact.target, Fact.object, where=(col(Fact.kind) == Kind.ALIAS.value,))
-        direct = {number: Name(target, name) for number, target, name in found}
+        told = self.graph.cached(("aliases", self.as_of), self._told_aliases, size=lambda rows: 500 * (1 + len(rows)))
+        direct = {
+            number: Name(target, name)
+            for number, target, name, since, until in told
+            if (since is None or since <= self.valid_at) and (until is None or until > self.valid_at)
+        }
         return {number: _followed(number, direct) for number in direct}
+
+    def _told_aliases(self) -> Sequence[Any]:
+        """All aliases that were recorded then, whenever they held."""
+        columns: tuple[Any, ...] = (Fact.node, Fact.target, Fact.object, Fact.valid_from, Fact.valid_to)
+        recorded = (col(Fact.kind) == Kind.ALIAS.value, *self.graph.rows(Fact).at(self.as_of).standing())
+        found = self.graph.select(select(*columns).where(*recorded).order_by(col(Fact.id) + 0))
+        return [tuple(row) for row in found]
 
     @cached_property
     def _members(self) -> Mapping[int, tuple[int, ...]]:

@@ -1,28 +1,53 @@
 """Walking through a graph: what leads from names to others, of names that are aliases as of what they stand for."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from sqlmodel import col
 
 from worlds.graph.facts import Fact, Kind
 from worlds.graph.index import Index, index_of
+from worlds.graph.relations import COLUMNS
 from worlds.graph.view import View, chunks
 from worlds.graph.ways import Reading, Step, Ways
 
-NEAR = 200
-"""Names from which steps are asked of the database before a whole graph is read into memory."""
+
+class Near:
+    """The steps from a few names, from the database. `rows` are the facts that were read, by their ids."""
+
+    def __init__(self, view: View, ways: Ways) -> None:
+        self.view, self.ways = view, ways
+        self.rows: dict[int, Any] = {}
+        self.reading = _by_aliases(view, self._steps)
+
+    def __call__(self, numbers: Iterable[int], /) -> Iterator[Step]:
+        return self.reading(numbers)
+
+    def _steps(self, numbers: Iterable[int], /) -> Iterator[Step]:
+        for some in chunks(list(numbers)):
+            for id, source, _, _, target, _, weight in self._rows(Fact.node, some) if self.ways.along else ():
+                yield source, target, id, weight
+            for id, source, _, _, target, _, weight in self._rows(Fact.target, some) if self.ways.against else ():
+                yield target, source, id, weight
+
+    def _rows(self, end: Any, numbers: Iterable[int]) -> Iterator[Any]:
+        where = [col(Fact.kind) == Kind.RELATION.value, col(end).in_(numbers)]
+        if self.ways.types is not None:
+            where.append(col(Fact.type).in_(sorted(self.ways.types)))
+        for row in self.view.select(*COLUMNS, where=where):
+            self.rows[row[0]] = row
+            yield row
 
 
-def near(view: View, ways: Ways) -> Reading:
-    """The steps from a few names, from the database."""
-    return _by_aliases(view, lambda numbers: _from_facts(view, ways, numbers))
+def far(view: View, *ways: Ways) -> tuple[Reading, ...]:
+    """The steps from very many names, for each of these ways.
 
-
-def far(view: View, ways: Ways) -> Reading:
-    """The steps from very many names: of a graph as it is now from memory, unless it is too large for that."""
+    Of a graph as it is now they are from memory, unless it is too large for that, or there is no time to read it.
+    """
     index = index_of(view.graph) if view.as_of in (None, view.graph.revision) else None
-    return near(view, ways) if index is None else _by_aliases(view, _in_memory(index, ways, view.valid_at))
+    if index is None:
+        return tuple(Near(view, one) for one in ways)
+    return tuple(_by_aliases(view, _in_memory(index, one, view.valid_at)) for one in ways)
 
 
 def _in_memory(index: Index, ways: Ways, valid_at: str) -> Reading:
@@ -40,16 +65,3 @@ def _by_aliases(view: View, reading: Reading) -> Reading:
             yield stands.get(source, source), stands.get(target, target), fact, weight
 
     return read
-
-
-def _from_facts(view: View, ways: Ways, numbers: Iterable[int]) -> Iterator[Step]:
-    numbers = list(numbers)
-    for wanted, one, other in ((ways.along, Fact.node, Fact.target), (ways.against, Fact.target, Fact.node)):
-        for some in chunks(numbers) if wanted else ():
-            where: list[Any] = [col(Fact.kind) == Kind.RELATION.value, col(one).in_(some)]
-            if ways.types is not None:
-                where.append(col(Fact.type).in_(sorted(ways.types)))
-            yield from view.select(one, other, Fact.id, Fact.weight, where=where)
-
-
-Refuse = Callable[[Step], None]

@@ -1,6 +1,6 @@
 """Which relations a walk through a graph takes, and which way."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
@@ -40,6 +40,11 @@ class Ways:
         """The same ways, walked back."""
         turned = {Direction.OUT: Direction.IN, Direction.IN: Direction.OUT}
         return replace(self, direction=turned.get(self.direction, self.direction))
+
+
+def ways_of(direction: Direction, types: Sequence[str] | None) -> Ways:
+    """Relations of these types, or of all, in a direction."""
+    return Ways(direction, None if types is None else frozenset(types))
 
 
 class Reading(Protocol):

@@ -1,0 +1,265 @@
+"""Neighbours, paths and parts of graphs: against networkx on the same graphs, and against what is published of some."""
+
+import math
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
+
+import networkx as nx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.errors import InvalidArguments, Refused
+from engine.operations import Call
+from engine.types import LOCAL
+from tests.worlds.graph.telling import Make, Telling, call, facts_of, karate, told, value
+from worlds.graph.facts import alias, entity, observation, relation
+from worlds.graph.reach import Bounds, Stopped, shortest
+from worlds.graph.several import Ends, cheapest_ways, shortest_ways
+
+NODES = [f"n{number}" for number in range(8)]
+EDGES = st.lists(
+    st.tuples(
+        st.sampled_from(NODES), st.sampled_from("ab"), st.sampled_from(NODES), st.sampled_from([None, 0, 1, 2.5])
+    ),
+    max_size=25,
+)
+
+
+def names(found: Any) -> dict[str, int]:
+    return {one["name"]: one["distance"] for one in found["neighbours"]}
+
+
+def oracle(edges: Iterable[Any], direction: str, types: list[str] | None) -> nx.DiGraph:
+    """What networkx is asked: the steps there are, each at its least cost."""
+    graph = nx.DiGraph()
+    graph.add_nodes_from(NODES)
+    for one, type, other, weight in edges:
+        cost = 1 if weight is None else weight
+        for source, target, goes in ((one, other, direction != "in"), (other, one, direction != "out")):
+            if goes and (types is None or type in types):
+                known = graph.get_edge_data(source, target, {"cost": math.inf})["cost"]
+                graph.add_edge(source, target, cost=min(cost, known))
+    return graph
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    edges=EDGES,
+    more=EDGES,
+    direction=st.sampled_from(["out", "in", "both"]),
+    types=st.sampled_from([None, ["a"], ["b", "none"]]),
+    depth=st.integers(1, 5),
+    k=st.integers(1, 6),
+)
+def test_walks_agree_with_networkx(
+    dispatcher_of: Make, edges: Any, more: Any, direction: str, types: Any, depth: int, k: int
+) -> None:
+    dispatcher = dispatcher_of(Telling)
+    dispatcher.start(LOCAL, "graph", main=True)
+    call(dispatcher, "tell", facts=[entity(name, "node") for name in NODES])
+    how = {"direction": direction, "types": types}
+    so_far: list[Any] = []
+    for some in (edges, more):  # the second time, what is in memory is brought forward
+        call(dispatcher, "tell", facts=[relation(one, type, other, weight=w) for one, type, other, w in some])
+        so_far += some
+        graph = oracle(so_far, direction, types)
+        lengths = dict(nx.single_source_shortest_path_length(graph, "n0", cutoff=depth))
+        del lengths["n0"]
+        assert names(value(dispatcher, "neighbours", name="n0", depth=depth, **how)) == lengths
+        for weighted in (False, True):
+            found = value(dispatcher, "paths", source="n0", target="n1", k=k, weighted=weighted, **how)
+            agree(graph, found, k, weighted)
+
+
+def agree(graph: nx.DiGraph, found: Any, k: int, weighted: bool) -> None:
+    """Paths are of this graph, simple, no two alike, and as short or cheap as the first ones of networkx."""
+    assert found["certain"]
+    weight = "cost" if weighted else None
+    ways = [tuple(path["names"]) for path in found["paths"]]
+    assert len(set(ways)) == len(ways) and all(len(set(way)) == len(way) for way in ways)
+    assert all(graph.has_edge(*pair) for way in ways for pair in pairwise(way))
+    all_ways = nx.all_simple_paths(graph, "n0", "n1")
+    best = sorted(nx.path_weight(graph, way, "cost") if weighted else len(way) - 1 for way in all_ways)[:k]
+    assert [path["cost"] if weighted else path["length"] for path in found["paths"]] == pytest.approx(best)
+    assert all(weight is None or path["cost"] is not None for path in found["paths"])
+
+
+def test_karate_club_members_are_as_near_as_the_paper_has_them(dispatcher_of: Make) -> None:
+    club = karate()
+    dispatcher = told(dispatcher_of, facts_of(club))
+    found = value(dispatcher, "neighbours", name="34", limit=5)
+    assert (found["total"], len(found["neighbours"]), found["left_out"]) == (17, 5, 12)
+    in_order = [str(one + other - 34) for one, other in club.edges if 34 in (one, other)]
+    assert [one["name"] for one in found["neighbours"]] == in_order[:5]
+    rest = value(dispatcher, "neighbours", name="34", limit=50, cursor=None)["neighbours"]
+    again = value(dispatcher, "neighbours", name="34", limit=5, cursor=found["next"])
+    assert again["neighbours"] == rest[5:10] and again["left_out"] == 7
+    everybody = value(dispatcher, "neighbours", name="17", depth=5, limit=500)
+    assert names(everybody) == {str(n): d for n, d in nx.single_source_shortest_path_length(club, 17).items() if d}
+    found = value(dispatcher, "paths", source="17", target="34", k=3)
+    assert [path["length"] for path in found["paths"]] == [4, 4, 4] and found["certain"]
+    text = call(dispatcher, "paths", source="17", target="1").content[0]["text"]
+    assert text.startswith("2 relations: 17 ←knows– ") and text.endswith(" 1")
+
+
+def test_valjean_knows_whom_hugo_has_him_meet_and_the_closest_by_how_often(dispatcher_of: Make) -> None:
+    novel = nx.les_miserables_graph()
+    people = [entity(name, "person") for name in novel]
+    met = [relation(one, "meets", other, weight=1 / often) for one, other, often in novel.edges(data="weight")]
+    dispatcher = told(dispatcher_of, [*people, *met])
+    assert value(dispatcher, "neighbours", name="Valjean")["total"] == 36
+    for one, other in (("Napoleon", "Gavroche"), ("Myriel", "MmeHucheloup"), ("Cravatte", "Brujon")):
+        for edge in novel.edges.values():
+            edge["cost"] = 1 / edge["weight"]
+        found = value(dispatcher, "paths", source=one, target=other, weighted=True, k=3)
+        ways = nx.shortest_simple_paths(novel, one, other, weight="cost")
+        costs = [nx.path_weight(novel, way, "cost") for way, _ in zip(ways, range(3), strict=False)]
+        assert [path["cost"] for path in found["paths"]] == pytest.approx(costs)
+
+
+ODD = [
+    entity("Ann", "person"),
+    entity("Ann", "person"),
+    entity("Anna", "human"),
+    entity("Ben", "person"),
+    relation("Ann", "likes", "Ann"),
+    relation("Ann", "knows", "Ben"),
+    relation("Ben", "knows", "Ann"),
+    relation("Ann", "likes", "Ben"),
+    relation("Ben", "visited", "Atlantis"),
+    relation("Anna", "knows", "Ben"),
+    alias("Anna", "Ann"),
+    observation("Ann", "tall"),
+    observation("Anna", "kind"),
+]
+
+
+def test_what_is_odd_in_a_graph_is_walked_through_all_the_same(dispatcher_of: Make) -> None:
+    dispatcher = told(dispatcher_of, ODD)
+    found = value(dispatcher, "neighbours", name="Anna", depth=2)
+    assert (found["name"], found["entityType"], found["total"]) == ("Ann", "person", 2)
+    ben, atlantis = found["neighbours"]  # who likes herself is no neighbour of hers
+    assert (ben["name"], ben["distance"], ben["relation"]["relationType"], ben["others"]) == ("Ben", 1, "knows", 3)
+    assert (atlantis["name"], atlantis["entityType"], atlantis["distance"]) == ("Atlantis", None, 2)
+    assert value(dispatcher, "neighbours", name="Atlantis")["neighbours"][0]["name"] == "Ben"
+    path = value(dispatcher, "paths", source="Atlantis", target="Anna")["paths"][0]
+    assert path["names"] == ["Atlantis", "Ben", "Ann"]
+    assert [(hop["relation"]["from"], hop["others"]) for hop in path["hops"]] == [("Ben", 0), ("Ann", 2)]
+    itself = value(dispatcher, "paths", source="Anna", target="Ann", k=3)
+    assert [path["names"] for path in itself["paths"]] == [["Ann"]] and itself["certain"]
+    none = call(dispatcher, "paths", source="Atlantis", target="Ann", direction="out")
+    assert none.value["paths"] == [] and none.value["certain"]
+    assert none.content[0]["text"] == "There is no such path from Atlantis to Ann, certainly."
+    short = value(dispatcher, "paths", source="Atlantis", target="Ann", max_length=1)
+    assert short["paths"] == [] and short["certain"]
+    part = value(dispatcher, "subgraph", names=["Anna", "Nobody"], depth=2)
+    assert [one["name"] for one in part["entities"]] == ["Ann", "Ben", "Atlantis"]
+    told_of = [(one["from"], one["relationType"], one["to"]) for one in part["relations"]]
+    assert told_of.count(("Ann", "knows", "Ben")) == 1 and ("Ann", "likes", "Ann") in told_of and len(told_of) == 5
+    assert part["unknown"] == ["Nobody"]
+
+
+def test_a_walk_is_through_what_was_recorded_and_held(dispatcher_of: Make) -> None:
+    then = {"valid_from": "2020-01-01T00:00:00.000000+00:00", "valid_to": "2021-01-01T00:00:00.000000+00:00"}
+    dispatcher = told(dispatcher_of, [entity(name, "town") for name in "ABC"])  # revision 2
+    call(dispatcher, "tell", facts=[relation("A", "road", "B"), relation("B", "road", "C", **then)])  # 3
+
+    def length(**when: Any) -> int | None:
+        found = value(dispatcher, "paths", source="A", target="C", **when)["paths"]
+        assert bool(found) == ("C" in names(value(dispatcher, "neighbours", name="A", depth=2, **when)))
+        return found[0]["length"] if found else None
+
+    assert [length(), length(valid_at="2020-06-01"), length(valid_at="2021")] == [None, 2, None]
+    call(dispatcher, "tell", facts=[relation("A", "rail", "C")])  # 4
+    assert [length(), length(as_of=3), length(as_of=3, valid_at="2020")] == [1, None, 2]
+    call(dispatcher, "delete_relations", relations=[{"from": "A", "to": "C", "relationType": "rail"}])  # 5
+    assert [length(), length(as_of=4)] == [None, 1]
+    session = dispatcher.main(LOCAL, "graph")
+    for way, expected in (("undo", 1), ("redo", None), ("undo", 1), ("undo", None), ("redo", 1)):
+        dispatcher.dispatch(Call(principal=LOCAL, world="graph", action=way, session=session))
+        assert length() == expected
+    assert [length(as_of=3), length(as_of=4), length(as_of=5)] == [None, 1, None]
+
+
+def test_an_unknown_name_is_refused_with_likely_ones(dispatcher_of: Make) -> None:
+    dispatcher = told(dispatcher_of, [entity("Marie Curie", "person"), entity("Pierre Curie", "person")])
+    for action, arguments in (
+        ("neighbours", {"name": "Mary Curie"}),
+        ("paths", {"source": "marie curie", "target": "Pierre Curie"}),
+        ("subgraph", {"names": ["Maria Curie"]}),
+    ):
+        with pytest.raises(Refused, match=r"Nothing in the graph is called") as refused:
+            value(dispatcher, action, **arguments)
+        assert refused.value.rule == "no_such_name" and "'Marie Curie'" in str(refused.value.hint)
+    with pytest.raises(Refused) as refused:
+        value(dispatcher, "neighbours", name="%_ \\ 'ß")
+    assert "search" in str(refused.value.hint)
+
+
+def test_a_page_goes_on_in_the_graph_as_it_was(dispatcher_of: Make) -> None:
+    dispatcher = told(dispatcher_of, [entity("hub", "thing"), *(relation("hub", "has", f"n{n}") for n in range(9))])
+    page = value(dispatcher, "neighbours", name="hub", limit=4)
+    call(dispatcher, "delete_relations", relations=[{"from": "hub", "relationType": "has", "to": "n5"}])
+    second = value(dispatcher, "neighbours", name="hub", limit=4, cursor=page["next"])
+    third = value(dispatcher, "neighbours", name="hub", limit=4, cursor=second["next"])
+    assert [one["name"] for each in (page, second, third) for one in each["neighbours"]] == [f"n{n}" for n in range(9)]
+    assert third["next"] is None and third["left_out"] == 0
+    for cursor, name in ((page["next"], "n1"), ("nonsense", "hub"), ("é", "hub"), ("W10", "hub")):
+        with pytest.raises(Refused) as refused:
+            value(dispatcher, "neighbours", name=name, cursor=cursor)
+        assert refused.value.rule == "other_cursor"
+    only = value(dispatcher, "neighbours", name="hub", entity_types=["thing"])
+    assert only["total"] == 0
+
+
+def test_a_weight_that_is_no_cost_is_refused(dispatcher_of: Make) -> None:
+    bad = relation("B", "road", "C", weight=-1)
+    dispatcher = told(dispatcher_of, [relation("A", "road", "B", weight=2), bad, relation("A", "rail", "C")])
+    assert value(dispatcher, "paths", source="A", target="C")["paths"][0]["length"] == 1
+    with pytest.raises(Refused, match=r"B –road→ C has the weight -1, which is no cost") as refused:
+        value(dispatcher, "paths", source="A", target="C", weighted=True)
+    assert refused.value.rule == "no_cost"
+    found = value(dispatcher, "paths", source="A", target="C", weighted=True, types=["rail"])
+    assert found["paths"][0]["cost"] == 1  # what has no weight costs 1
+    with pytest.raises(InvalidArguments):
+        value(dispatcher, "paths", source="A", target="C", k=11)
+
+
+def test_a_part_of_a_graph_says_what_it_leaves_out_and_comes_in_formats(dispatcher_of: Make) -> None:
+    dispatcher = told(dispatcher_of, facts_of(karate()))
+    part = value(dispatcher, "subgraph", names=["1"], limit=5)
+    assert [one["name"] for one in part["entities"]] == ["1", "2", "3", "4", "5"]
+    club = karate()
+    here = {1, 2, 3, 4, 5}
+    assert part["left_out"] == {"entities": 12, "relations": len(list(nx.edge_boundary(club, here)))}
+    assert len(part["relations"]) == club.subgraph(here).number_of_edges()
+    alone = value(dispatcher, "subgraph", names=["1", "2", "17"], depth=0)
+    assert [(one["from"], one["to"]) for one in alone["relations"]] == [("1", "2")]
+    for format, begins in (
+        ("mermaid", "graph LR"),
+        ("dot", "digraph"),
+        ("jsonl", '{"type":"entity"'),
+        ("gexf", "<?xml"),
+    ):
+        found = value(dispatcher, "subgraph", names=["1", "2"], depth=0, format=format)
+        assert found["text"].startswith(begins) and found["entities"] == []
+    text = call(dispatcher, "subgraph", names=["1"], limit=2).content[0]["text"]
+    assert "Left out: 15 entities, and 23 relations with what is not shown." in text
+
+
+def test_a_search_that_comes_to_too_much_stops_and_says_so() -> None:
+    def ring(numbers: Iterable[int]) -> Any:
+        return ((one, (one + way) % 1_000, one, None) for one in numbers for way in (1, -1))
+
+    assert len(shortest(0, 400, ring, ring, Bounds(2_000, 60)) or ()) == 401
+    with pytest.raises(Stopped, match="after 101 names, which is as many as one search may come to"):
+        shortest(0, 400, ring, ring, Bounds(100, 60))
+    ticks = iter(range(1_000))
+    with pytest.raises(Stopped, match=r"and 7 s, which is as long"):
+        list(cheapest_ways(Ends(0, 400, ring, ring), 1, Bounds(2_000, 7, lambda: float(next(ticks))), None))
+    ways = shortest_ways(Ends(0, 400, ring, ring), 2, Bounds(900, 60), None)
+    assert len(next(ways)) == 401  # what was found before it stopped is right
+    with pytest.raises(Stopped):
+        next(ways)

@@ -1,0 +1,38 @@
+"""Cursors of pages: where to go on, in the same graph as it was at the first page, with the same question."""
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from hashlib import blake2b
+from typing import Any
+
+from engine import Refused, World
+from worlds.graph.times import view_of
+from worlds.graph.view import View
+
+
+def cursor(view: View, offset: int, *asked: Any) -> str:
+    """What to give to go on behind so many."""
+    revision = view.graph.revision if view.as_of is None else view.as_of
+    told = json.dumps([offset, revision, view.valid_at, _digest(view.graph, asked)])
+    return urlsafe_b64encode(told.encode()).decode().rstrip("=")
+
+
+def resumed(graph: World, cursor: str, *asked: Any) -> tuple[View, int]:
+    """The view that the first page was of, and behind how many to go on. Raises Refused."""
+    try:
+        told = json.loads(urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)))
+        offset, revision, valid_at, digest = told
+        if digest != _digest(graph, asked) or type(offset) is not int or offset < 0:
+            raise ValueError
+    except (ValueError, TypeError):
+        raise Refused(
+            "other_cursor",
+            "The cursor is of another question, or was not made here.",
+            hint="Give the cursor of the last answer with the same arguments, or leave it out to begin anew.",
+        ) from None
+    return view_of(graph, None if revision == graph.revision else revision, valid_at), offset
+
+
+def _digest(graph: World, asked: Any) -> str:
+    told = json.dumps([graph.session, *asked], default=sorted)
+    return blake2b(told.encode("utf-8", "surrogatepass"), digest_size=9).hexdigest()

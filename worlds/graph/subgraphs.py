@@ -1,0 +1,131 @@
+"""Parts of a graph: what is near some names, with all relations among that, to read or in a format of files."""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from worlds.graph.exchange import Format, writer
+from worlds.graph.exporting import edges_of, nodes_of
+from worlds.graph.naming import several, types_of
+from worlds.graph.reach import Ball, Bounds, Stopped
+from worlds.graph.relations import Relation, Shown, among
+from worlds.graph.shape import names_of
+from worlds.graph.view import View
+from worlds.graph.walking import Near, far
+from worlds.graph.ways import Ways
+
+NAMES, SECONDS = 100_000, 1.5
+"""Names that a search comes to, and seconds that it takes, at most."""
+RELATIONS = 2_000
+"""Relations that are shown."""
+FEW = 500
+"""Names from which the next ones are asked of the database."""
+
+
+class Member(BaseModel):
+    """What is in a part of a graph, and how far from the names that were asked for."""
+
+    name: str
+    entityType: str | None = Field(description="null for a name that relations use and that is no entity")
+    distance: int
+
+
+class LeftOut(BaseModel):
+    """What is near enough and was left out, and relations that lead from what is shown to what is not."""
+
+    entities: int
+    relations: int
+
+
+class Subgraph(BaseModel):
+    """A part of a graph: the nearest of what is near some names, and the relations among that."""
+
+    revision: int
+    entities: list[Member]
+    relations: list[Relation]
+    left_out: LeftOut
+    unknown: list[str] = Field(description="names that were asked for and that nothing is called by")
+    stopped: str | None = Field(default=None, description="if the search stopped early: when; there may be more then")
+    format: Format | Literal["json"] = "json"
+    text: str | None = Field(default=None, description="the part in the format that was asked for, instead of lists")
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self))
+
+
+def subgraph(
+    view: View, names: Sequence[str], depth: int, ways: Ways, *, limit: int, format: Format | Literal["json"]
+) -> Subgraph:
+    """The nearest of what is near names, and the relations of the wanted types among that. Raises Refused."""
+    start, unknown = several(view, names)
+    ball, stopped = _around(view, list(start), depth, ways)
+    ordered = sorted(ball.distance, key=lambda number: (ball.distance[number], ball.came.get(number, (0, 0)), number))
+    kept = ordered[:limit]
+    found = list(among(view, kept, ways))
+    called = names_of(view, kept) | {number: name for number, name in start.items() if number in kept}
+    part = Subgraph(
+        revision=view.graph.revision if view.as_of is None else view.as_of,
+        entities=[],
+        relations=[],
+        left_out=LeftOut(
+            entities=len(ordered) - len(kept),
+            relations=_leading_out(view, kept, ways) + max(0, len(found) - RELATIONS),
+        ),
+        unknown=unknown,
+        stopped=stopped,
+        format=format,
+    )
+    if format != "json":
+        return part.model_copy(update={"text": _written(view, format, called, found[:RELATIONS])})
+    types = types_of(view, kept)
+    members = [
+        Member(name=called[number], entityType=types.get(number), distance=ball.distance[number]) for number in kept
+    ]
+    told = [one.relation for one in found[:RELATIONS]]
+    return part.model_copy(update={"entities": members, "relations": told})
+
+
+def _around(view: View, start: list[int], depth: int, ways: Ways) -> tuple[Ball, str | None]:
+    """What is near names, and if the search stopped before its end, when."""
+    ball = Ball(Near(view, ways), start, Bounds(NAMES, SECONDS))
+    try:
+        for _ in range(depth):
+            if len(ball.edge) > FEW:
+                (ball.reading,) = far(view, ways)
+            if not ball.grow():
+                break
+    except Stopped as stopped:
+        return ball, str(stopped)
+    return ball, None
+
+
+def _leading_out(view: View, kept: list[int], ways: Ways) -> int:
+    """How many relations lead from what is shown to what is not."""
+    here = set(kept)
+    both = Ways(types=ways.types)
+    return len({fact for _, other, fact, _ in Near(view, both)(kept) if other not in here})
+
+
+def _written(view: View, format: Format, called: dict[int, str], relations: Sequence[Shown]) -> str:
+    """A part of a graph in a format of files."""
+    ids = [one.relation.id for one in relations]
+    return "".join(writer(format)(nodes_of(view, called), edges_of(view, ids)))
+
+
+def _lines(part: Subgraph) -> Iterator[str]:
+    if part.text is not None:
+        yield part.text
+    for one in part.entities:
+        yield f"{one.name} ({one.entityType or 'no entity'}), distance {one.distance}"
+    for relation in part.relations:
+        yield f"  {relation.source} –{relation.relationType}→ {relation.target}"
+    if part.left_out.entities or part.left_out.relations:
+        yield (
+            f"Left out: {part.left_out.entities:,} entities, and {part.left_out.relations:,} relations with what is not"
+            " shown."
+        )
+    if part.unknown:
+        yield f"Nothing is called {', '.join(part.unknown)}."
+    if part.stopped:
+        yield f"The search stopped {part.stopped}; there may be more. Ask with less depth or fewer types."
