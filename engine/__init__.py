@@ -12,6 +12,7 @@ from engine.recorded import Origin
 from engine.resources import prompt, resource
 from engine.shared_rows import SharedRow
 from engine.states import Compound, Final, History, Parallel
+from engine.terms import Phrase, Prefix, Word
 from engine.transitions import done, on_enter, on_exit, transition
 from engine.types import Change, Principal, Written, storable
 from engine.upgrades import upgrade
@@ -36,6 +37,8 @@ __all__ = [
     "Origin",
     "Parallel",
     "Part",
+    "Phrase",
+    "Prefix",
     "Principal",
     "Refused",
     "Reply",
@@ -45,6 +48,7 @@ __all__ = [
     "SharedRow",
     "Terminal",
     "Text",
+    "Word",
     "World",
     "Written",
     "action",

@@ -28,6 +28,7 @@ from sqlmodel import SQLModel
 from engine.definition import Definition
 from engine.errors import Busy, EngineError, StoreError
 from engine.shared_rows import plant
+from engine.store import search
 from engine.store.copies import forget_old
 from engine.store.stores import Store
 from engine.store.tables import CORE
@@ -254,6 +255,8 @@ def _fit(connection: Connection, world: Definition) -> None:
                 operations.add_column(table, column._copy())
             case ("add_index", index):
                 index.create(connection, checkfirst=True)  # adding its column or table made it
+            case ("add_search", table):
+                search.create(connection, table.name, table.info[search.SEARCH])
 
 
 def _additions(connection: Connection, world: Definition) -> list[Any]:
@@ -261,7 +264,7 @@ def _additions(connection: Connection, world: Definition) -> list[Any]:
     differences = [] if world.migrations is not None else _differences(connection, world)
     for difference in differences:
         match difference:
-            case ("add_table" | "add_index", _):
+            case ("add_table" | "add_index" | "add_search", _):
                 continue
             case ("add_column", _, _, column) if column.nullable or column.server_default is not None:
                 continue
@@ -276,7 +279,9 @@ def _additions(connection: Connection, world: Definition) -> list[Any]:
 def _differences(connection: Connection, world: Definition) -> list[Any]:
     if not world.tables:
         return []
-    return list(compare_metadata(_context(connection, world.tables), SQLModel.metadata))
+    found = list(compare_metadata(_context(connection, world.tables), SQLModel.metadata))
+    tables = (SQLModel.metadata.tables[name] for name in sorted(world.tables))
+    return [*found, *(("add_search", table) for table in tables if search.missing(connection, table))]
 
 
 def _context(connection: Connection, tables: frozenset[str]) -> MigrationContext:

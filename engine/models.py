@@ -20,6 +20,7 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from engine.errors import DefinitionError, InvalidArguments
+from engine.store import search
 from engine.store.schema import Large
 from engine.touched import table_of as table_of
 from engine.types import Json
@@ -68,7 +69,8 @@ class HistoryRow(Row):
     """Base of tables whose rows are themselves history: nothing is overwritten, and undo erases nothing either.
 
     The engine gives each row its `id`, and the revisions it stands at: from `since` on, and before `until`. A row
-    that is removed ends; one that undo brings back begins anew, under the same id.
+    that is removed ends; one that undo brings back begins anew, under the same id. `__search__` names a column of
+    words by which rows are found: folded, letters and digits alone, with a space between each two.
     """
 
     id: int = Field(default=None, primary_key=True)
@@ -120,6 +122,8 @@ def fit_row(row: type[SQLModel]) -> None:
     for column in table_of(row).columns:
         if type(column.type) is Integer:
             column.type = Large
+    if (words := vars(row).get("__search__")) is not None:
+        table_of(row).info[search.SEARCH] = words
     for constraint in table_of(row).foreign_key_constraints:
         constraint.deferrable = True
         _index(table_of(row), [column.name for column in constraint.columns])
@@ -142,6 +146,7 @@ def check_row(row: type[Row]) -> None:
         raise DefinitionError(f"{row.__name__} has no key of its own.", hint="Mark a column `Field(primary_key=True)`.")
     check_name(row)
     check_stored(row)
+    check_searched(row)
     for columns in _unique(table_of(row)):
         if "session_id" not in columns:
             raise DefinitionError(
@@ -175,6 +180,26 @@ def check_stored(row: type[SQLModel]) -> None:
                 f"{row.__name__}.{column.name} is a Decimal, of which databases keep other digits than the journal.",
                 hint="Keep an int in the smallest unit, such as cents, or a str column.",
             )
+
+
+def check_searched(row: type[SQLModel]) -> None:
+    """Insist that a table can have the index of words that it declares. Raises DefinitionError."""
+    words = vars(row).get("__search__")
+    if words is None:
+        return
+    if not issubclass(row, HistoryRow):
+        raise DefinitionError(f"{row.__name__} is searched by {words!r}, and is no HistoryRow.", hint="Make it one.")
+    table = table_of(row)
+    if words not in row.model_fields or row.model_fields[words].annotation is not str:
+        raise DefinitionError(
+            f"{row.__name__} is searched by {words!r}, which is no column of text.",
+            hint='Write `__search__ = "words"` and `words: str`.',
+        )
+    if len(table.name) + search.LONGEST_SUFFIX > NAME_LIMIT:
+        raise DefinitionError(
+            f"{row.__name__} is searched, and its table {table.name} has {len(table.name)} characters.",
+            hint=f'Give it a name of at most {NAME_LIMIT - search.LONGEST_SUFFIX}: `__tablename__ = "…"` in the class.',
+        )
 
 
 def _check_reference(row: type[Row], constraint: ForeignKeyConstraint) -> None:

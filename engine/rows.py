@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import CompoundSelect, Select, Table, event, func, inspect, select
+from sqlalchemy import CompoundSelect, Select, Subquery, Table, event, func, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import ORMExecuteState, with_loader_criteria
 from sqlalchemy.sql import visitors
@@ -31,8 +31,10 @@ from engine.models import (
     validated,
     values_of,
 )
+from engine.store import search
 from engine.store.hidden import adopt_part
 from engine.store.records import Transaction
+from engine.terms import Term
 from engine.touched import Touched, by_key, image, key_of, own_key
 from engine.types import Json, RowChange, Written
 
@@ -196,6 +198,22 @@ class Rows:
         """The conditions for which rows of history stand now, or stood at a revision; `of` is an alias of the class."""
         at = self._pinned if at is None else at
         return standing(model if of is None else of, at, self._parts_at(at, model))
+
+    def matching(self, model: type[Row], term: Term, most: int | None, best: bool) -> Subquery:
+        """The session's rows of a searched table that have a term, or had: `id`, `since` and `rank`."""
+        self._insist_on_search(model)
+        self.flush()
+        return search.matching(self.transaction.dialect, table_of(model), self._session_id, term, most, best)
+
+    def known(self, model: type[Row], words: Collection[str]) -> frozenset[str]:
+        """Which of these words the session's rows of a searched table have, or had."""
+        self._insist_on_search(model)
+        self.flush()
+        return search.known(self.db.connection(), table_of(model), self._session_id, words)
+
+    def _insist_on_search(self, model: type[Row]) -> None:
+        if search.declared(table_of(model)) is None:
+            raise TypeError(f"{model.__name__} is not searched: it says `__search__` of no column of words")
 
     def _own(self, model: type[Row], at: int | None) -> tuple[Any, ...]:
         mine = (table_of(model).c.session_id == self._session_id,)
@@ -436,6 +454,20 @@ class RowSet(Generic[AnyRow]):
             raise TypeError(f"{self.model.__name__} is no HistoryRow: its rows are there, or they are not")
         with self._open() as rows:
             return rows.standing(self.model, self._at, of)
+
+    def matching(self, term: Term, *, most: int | None = None, best: bool = True) -> Subquery:
+        """The rows of a searched table that have a term, or had, for a select of your own to join.
+
+        Columns: `id`, `since`, and `rank`, the larger the better. `most` are the best so many, and all are ranked to
+        know them; or unless the `best` are wanted, the first.
+        """
+        with self._open() as rows:
+            return rows.matching(self.model, term, most, best)
+
+    def known(self, words: Collection[str]) -> frozenset[str]:
+        """Which of these words rows of a searched table have, or had."""
+        with self._open() as rows:
+            return rows.known(self.model, words)
 
     def remove(self, row: AnyRow) -> None:
         """Delete a row; one of history stands no longer."""

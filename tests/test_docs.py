@@ -287,6 +287,13 @@ def test_the_story_of_the_docs_goes_on_where_it_was_left(tmp_path: Path) -> None
     assert state(dispatcher, "story") == "end"
 
 
+def test_the_diary_of_the_docs_is_searched(tmp_path: Path) -> None:
+    dispatcher = dispatcher_of(tmp_path, loaded(tmp_path, "docs_search", blocks("docs/worlds.md", "python search")[0]))
+    for text in ("a long day with a Dog and two cats", "dog", "a cat"):
+        call(dispatcher, "diary", "write", text=text)
+    assert call(dispatcher, "diary", "look_up", word="DOG") == ["dog", "a long day with a Dog and two cats"]
+
+
 def test_the_directory_of_the_docs_comes_in_pages(tmp_path: Path) -> None:
     dispatcher = dispatcher_of(tmp_path, loaded(tmp_path, "docs_pages", blocks("docs/worlds.md", "python pages")[0]))
     for name in ("Cy", "Ann", "Ben"):

@@ -8,7 +8,8 @@ so that long names can be looked up and graphs walked.
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from hashlib import blake2b
 from typing import Any
@@ -40,6 +41,7 @@ class Fact(HistoryRow, table=True):
     """One thing that was told. It held from `valid_from` on and before `valid_to`: UTC, null where that is open."""
 
     __tablename__ = "graph__fact"
+    __search__ = "words"
     __table_args__ = (
         Index(None, "session_id", "node", "kind", "target"),
         Index(None, "session_id", "target", "kind"),
@@ -81,17 +83,45 @@ def nth(number: int) -> str:
 
 
 def words(*texts: str) -> str:
-    """The words of texts as they are searched: folded, without accents, with a space between each two."""
-    folded = unicodedata.normalize("NFKD", " ".join(texts)).casefold()
-    bare = "".join(char for char in folded if not unicodedata.combining(char))
-    return " ".join(word[:WORD] for word in _WORD.findall(unicodedata.normalize("NFC", bare)))
+    """The words of texts as they are searched: folded, without accents, with a space between each two.
+
+    Scripts that are written without spaces have a word for each character. What a database's index would not hold is
+    left out: what comes after `MOST_BYTES`, and a word where it was there `OFTEN` times already.
+    """
+    text = " ".join(texts)
+    found = [word[:WORD] for word in _WORD.findall(text.lower() if text.isascii() else _bare(text))]
+    return " ".join(found if len(found) <= OFTEN else _within_bounds(found))
+
+
+def _bare(text: str) -> str:
+    """A text folded, without accents."""
+    folded = unicodedata.normalize("NFKD", text).casefold()
+    return unicodedata.normalize("NFC", "".join(char for char in folded if not unicodedata.combining(char)))
+
+
+def _within_bounds(found: list[str]) -> Iterator[str]:
+    often, size = Counter[str](), 0
+    for word in found:
+        often[word] += 1
+        size += len(word.encode()) + EACH
+        if size > MOST_BYTES:
+            return
+        if often[word] <= OFTEN:
+            yield word
 
 
 WORD = 64
 """Characters of a word that count."""
+OFTEN = 250
+"""How often a word counts in one text: PostgreSQL keeps 255 places of each."""
+EACH = 30
+"""Bytes that an index needs for a word beside its letters, at most."""
+MOST_BYTES = 500_000
+"""Bytes of words, and of what the index needs for each: PostgreSQL keeps 1 MiB, and 16,383 places."""
 LONGEST_TYPE = 500
 """Characters of a type: an index holds it."""
-_WORD = re.compile(r"[^\W_]+")
+_ALONE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_WORD = re.compile(rf"(?=[{_ALONE}])[^\W_]|(?:(?![{_ALONE}])[^\W_])+")
 
 
 def entity(name: str, type: str, /, **more: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 import sqlmodel
 from alembic import op
 
+from engine.store import search
 from engine.store.schema import Large
 
 revision = "0001_graph"
@@ -53,6 +54,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("until is not null"),
         postgresql_where=sa.text("until is not null"),
     )
+    search.create(op.get_bind(), "graph__fact", "words")
     op.create_table(
         "graph__import",
         sa.Column("session_id", Large, nullable=False),
@@ -76,4 +78,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take the change back."""
     op.drop_table("graph__import")
+    search.drop(op.get_bind(), "graph__fact")
     op.drop_table("graph__fact")
