@@ -6,7 +6,7 @@ from pydantic import Field as Limit
 
 from engine import Reply, World, action, resource
 from worlds.graph import contract as told
-from worlds.graph import exporting, histories, importing, memory, merging, retracting, telling
+from worlds.graph import exporting, histories, importing, memory, merging, retracting, searching, telling
 from worlds.graph.assertions import Match, NewFact
 from worlds.graph.commands import export_file, import_file
 from worlds.graph.exchange import Format
@@ -280,3 +280,26 @@ class Graph(World, rows=[Fact, Import], commands=[export_file, import_file]):
         `turnkeeper graph export FILE`.
         """
         return exporting.answered(View(self), format)
+
+    @action(read_only=True)
+    def search(
+        self,
+        query: str,
+        detail: searching.Detail = "summary",
+        types: list[str] | None = None,
+        limit: searching.Size = 20,
+        cursor: str | None = None,
+        max_tokens: searching.Budget = 2_000,
+        as_of: AsOf = None,
+        valid_at: ValidAt = None,
+    ) -> searching.Found:
+        """Find entities by words in their names, types and observations, the best first.
+
+        Words side by side must all be there, in any of an entity's texts. `"two words"` are words in a row, `dog*`
+        what begins so; AND, OR, NOT, `-word` and parentheses put terms together; `type:person` and `rel:works_at`
+        are entities of a type, or with such a relation either way. Accents and case do not count. If nothing has a
+        word, words like it are tried, and named in `corrected`. `next` leads to the next page of the same graph,
+        whatever was told meanwhile.
+        """
+        asked = searching.Asked(query, tuple(types or ()), as_of, valid_at)
+        return searching.search(self, asked, detail=detail, limit=limit, cursor=cursor, max_tokens=max_tokens)

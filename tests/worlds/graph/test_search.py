@@ -1,0 +1,258 @@
+"""Searching a graph: the same sets on both databases as by plain lists; pages, budgets, times, slips of spelling."""
+
+import json
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine import Phrase, Prefix, Refused, Word
+from engine.dispatch import Dispatcher
+from engine.operations import Call
+from engine.types import LOCAL, Principal
+from tests.worlds.graph.test_exchange import taken_in
+from worlds.graph import Graph
+from worlds.graph.facts import words
+from worlds.graph.matching import fits
+from worlds.graph.query import All, Other, Query, Related, Some, Typed, parsed
+
+Make = Callable[..., Dispatcher]
+PEOPLE = [
+    {"name": "Ada Lovelace", "entityType": "person", "observations": ["wrote the first programme", "likes horses"]},
+    {"name": "Charles Babbage", "entityType": "person", "observations": ["built an engine", "likes machines"]},
+    {"name": "Analytical Engine", "entityType": "machine", "observations": ["was never built"]},
+    {"name": "José", "entityType": "pet dog", "observations": ["a well-known dog", "知识图谱 🐕"]},
+]
+RELATIONS = [
+    {"from": "Charles Babbage", "to": "Analytical Engine", "relationType": "designed"},
+    {"from": "Ada Lovelace", "to": "Charles Babbage", "relationType": "knew"},
+]
+
+
+def do(graph: Dispatcher, action: str, principal: Principal = LOCAL, **arguments: Any) -> Any:
+    return graph.dispatch(Call(principal=principal, world="graph", action=action, arguments=arguments)).value
+
+
+def search(graph: Dispatcher, query: str, principal: Principal = LOCAL, **more: Any) -> dict[str, Any]:
+    found: dict[str, Any] = do(graph, "search", principal, query=query, **more)
+    return found
+
+
+def names(graph: Dispatcher, query: str, **more: Any) -> list[str]:
+    return [hit["name"] for hit in search(graph, query, **more)["results"]]
+
+
+@pytest.fixture
+def people(dispatcher_of: Make) -> Dispatcher:
+    """A graph of a few people and things."""
+    graph = dispatcher_of(Graph)
+    do(graph, "create_entities", entities=PEOPLE)
+    do(graph, "create_relations", relations=RELATIONS)
+    return graph
+
+
+def test_queries_mean_sets_of_entities(people: Dispatcher) -> None:
+    for query, found in (
+        ("engine", {"Charles Babbage", "Analytical Engine"}),
+        ("engine likes", {"Charles Babbage"}),
+        ("likes -built", {"Ada Lovelace"}),
+        ("horses OR never", {"Ada Lovelace", "Analytical Engine"}),
+        ("pro* OR machin*", {"Ada Lovelace", "Charles Babbage", "Analytical Engine"}),
+        ('"first programme"', {"Ada Lovelace"}),
+        ('"programme first"', set()),
+        ("type:person", {"Ada Lovelace", "Charles Babbage"}),
+        ('type:"pet dog"', {"José"}),
+        ("rel:knew", {"Ada Lovelace", "Charles Babbage"}),
+        ("rel:knew -rel:designed", {"Ada Lovelace"}),
+        ("jose", {"José"}),
+        ("JOSÉ", {"José"}),
+        ("图谱", {"José"}),
+        ("谱图", set()),
+        ("well-known", {"José"}),
+        ("NOT type:person", {"Analytical Engine", "José"}),
+        ("engine AND (NOT machine OR horses)", {"Charles Babbage"}),
+    ):
+        assert set(names(people, query)) == found, query
+    assert names(people, "engine", types=["machine", "person"])[0] == "Analytical Engine"
+    assert names(people, "engine", types=["person"]) == ["Charles Babbage"]
+
+
+def test_details_are_as_asked_and_a_budget_says_what_it_leaves_out(people: Dispatcher) -> None:
+    (hit,) = search(people, "horses")["results"]
+    assert hit["snippet"] == "likes horses" and hit["observations"] is None
+    (hit,) = search(people, "horses", detail="full")["results"]
+    assert hit["observations"] == PEOPLE[0]["observations"]
+    (hit,) = search(people, "horses", detail="names")["results"]
+    assert hit["snippet"] is None and hit["observations"] is None
+    do(people, "create_entities", entities=[_diary("diary"), _diary("diary two")])
+    found = search(people, "diary", detail="full", max_tokens=200)
+    assert [hit["name"] for hit in found["results"]] == ["diary", "diary two"][: len(found["results"])]
+    assert found["left_out"]["observations"] > 0 and found["results"][0]["left_out"] > 0
+    seen = len(found["results"][0]["observations"]) + found["results"][0]["left_out"]
+    assert seen == 50 and found["total"] == 2
+    if found["left_out"]["entities"]:
+        assert names(people, "diary", detail="full", cursor=found["next"]) == ["diary two"]
+
+
+def _diary(name: str) -> dict[str, Any]:
+    return {"name": name, "entityType": "text", "observations": [f"on day {day} nothing happened" for day in range(50)]}
+
+
+def test_pages_go_on_in_the_graph_that_they_began_in(people: Dispatcher) -> None:
+    entities = [{"name": f"n{number}", "entityType": "number", "observations": ["even"]} for number in range(7)]
+    do(people, "create_entities", entities=entities)
+    page, seen = search(people, "even", limit=3), list[str]()
+    assert page["total"] == 7 and not page["at_least"]
+    do(people, "delete_entities", entityNames=["n5"])
+    while True:
+        seen += [hit["name"] for hit in page["results"]]
+        if page["next"] is None:
+            break
+        page = search(people, "even", limit=3, cursor=page["next"])
+    assert sorted(seen) == [entity["name"] for entity in entities]
+    cursor = search(people, "even", limit=3)["next"]
+    for wrong in ({"query": "odd", "cursor": cursor}, {"query": "even", "types": ["number"], "cursor": cursor}):
+        with pytest.raises(Refused, match="not of this search"):
+            search(people, **wrong)
+    for odd in ("", "x", "bnVsbA", "é", cursor[:-3]):
+        with pytest.raises(Refused, match="not of this search"):
+            search(people, "even", cursor=odd)
+
+
+def test_a_word_that_nothing_has_is_corrected_and_named(people: Dispatcher) -> None:
+    for wrong, right, name in (
+        ("horsse", "horses", "Ada Lovelace"),
+        ("mashines", "machines", "Charles Babbage"),
+        ("lovelac", "lovelace", "Ada Lovelace"),
+        ("analitical", "analytical", "Analytical Engine"),
+        ("babagge", "babbage", "Charles Babbage"),
+    ):
+        found = search(people, wrong)
+        assert found["corrected"] == {wrong: [right]} and found["results"][0]["name"] == name
+    assert search(people, '"likes hosres"')["results"][0]["name"] == "Ada Lovelace"
+    assert search(people, "likes horses")["corrected"] == {}
+    assert search(people, "horses never")["corrected"] == {} and names(people, "xylophones") == []
+
+
+def test_the_past_is_searched_as_it_was(people: Dispatcher) -> None:
+    do(people, "delete_observations", deletions=[{"entityName": "Ada Lovelace", "observations": ["likes horses"]}])
+    do(people, "add_observations", observations=[{"entityName": "Ada Lovelace", "contents": ["likes zebras"]}])
+    assert names(people, "horses") == [] and names(people, "horses", as_of=3) == ["Ada Lovelace"]
+    assert names(people, "zebras") == ["Ada Lovelace"] and names(people, "zebras", as_of=3) == []
+
+
+def test_what_very_much_has_is_bounded_and_says_so(dispatcher_of: Make) -> None:
+    graph = dispatcher_of(Graph)
+    many = [
+        {"name": f"n{number}", "entityType": "number", "observations": ["common", "rare" if number == 7 else "usual"]}
+        for number in range(520)
+    ]
+    do(graph, "create_entities", entities=many)
+    found = search(graph, "common", limit=5)
+    assert found["at_least"] and found["total"] >= 490 and len(found["results"]) == 5
+    for query, expected in (("common rare", 1), ("rare -common", 0), ("rare AND type:number", 1), ("rare -usual", 1)):
+        found = search(graph, query)
+        assert (found["total"], found["at_least"]) == (expected, False), query
+
+
+def test_what_was_imported_is_found_until_it_is_taken_back_and_in_forks(people: Dispatcher) -> None:
+    lines = "\n".join(json.dumps({"type": "entity", **_diary(name)}) for name in ("diary", "log"))
+    taken_in(people, text=lines, format="jsonl")
+    session = people.main(LOCAL, "graph")
+    assert set(names(people, "nothing happened")) == {"diary", "log"}
+    fork = people.fork(LOCAL, session).session
+    people.dispatch(Call(principal=LOCAL, world="graph", action="undo", session=session))
+    assert names(people, "nothing happened") == [] and len(names(people, "nothing", as_of=4)) == 2
+    asked = Call(principal=LOCAL, world="graph", action="search", session=fork, arguments={"query": "nothing happened"})
+    assert people.dispatch(asked).value["total"] == 2
+
+
+ODD = [
+    "dog",
+    "dogma",
+    "hot",
+    "é",
+    "e\u0301",
+    "ß",
+    "SS",
+    "狗",
+    "🐕",
+    "שלום",
+    "\u202eabc",
+    "a\u0007b",
+    "\ud7a3",
+    "ﬁ",
+    "İ",
+    "ǅ",
+]
+texts = st.lists(st.sampled_from(ODD), min_size=1, max_size=4).map(" ".join)
+entities = st.lists(
+    st.fixed_dictionaries(
+        {"name": texts, "entityType": st.sampled_from(["t", "u v"]), "observations": st.lists(texts, max_size=2)}
+    ),
+    min_size=1,
+    max_size=5,
+    unique_by=lambda entity: entity["name"],
+)
+relations = st.lists(st.tuples(st.integers(0, 4), st.sampled_from(["r", "s"]), st.integers(0, 4)), max_size=3)
+terms = st.one_of(
+    st.sampled_from([word for word in ODD if words(word)]).map(lambda word: f'"{word}"'),
+    st.sampled_from(["dog*", "do*", "a*", "s*", "type:t", 'type:"u v"', "rel:r", "rel:s", '"hot dog"', '"dog dog"']),
+)
+queries = st.recursive(
+    terms,
+    lambda inner: st.one_of(
+        st.tuples(inner, st.sampled_from([" ", " AND ", " OR ", " -"]), inner).map(lambda parts: f"({''.join(parts)})"),
+        inner.map(lambda one: f"NOT {one}"),
+    ),
+    max_leaves=5,
+)
+
+
+def fitting(tree: Query, entities: list[Any], relations: list[Any]) -> set[str]:
+    """The names of the entities that fit, by plain lists."""
+    match tree:
+        case All(of):
+            return set.intersection(*(fitting(part, entities, relations) for part in of))
+        case Some(of):
+            return set.union(*(fitting(part, entities, relations) for part in of))
+        case Other(part):
+            return {entity["name"] for entity in entities} - fitting(part, entities, relations)
+        case Typed(type):
+            return {entity["name"] for entity in entities if entity["entityType"] == type}
+        case Related(type):
+            own = {entity["name"] for entity in entities}
+            return own & {one[end] for one in relations for end in ("from", "to") if one["relationType"] == type}
+        case Word() | Prefix() | Phrase():
+            return {entity["name"] for entity in entities if any(fits(tree, told) for told in _told(entity))}
+
+
+def _told(entity: dict[str, Any]) -> list[str]:
+    return [words(entity["name"], entity["entityType"]), *map(words, entity["observations"])]
+
+
+def test_what_is_found_is_what_plain_lists_say(dispatcher_of: Make) -> None:
+    graph, numbers = dispatcher_of(Graph), count()
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(entities=entities, relations=relations, asked=st.lists(queries, min_size=1, max_size=4))
+    def holds(entities: list[Any], relations: list[Any], asked: list[str]) -> None:
+        somebody = Principal("test", f"person-{next(numbers)}")
+        at = [entity["name"] for entity in entities]
+        related = [
+            {"from": at[one % len(at)], "to": at[other % len(at)], "relationType": type}
+            for one, type, other in relations
+        ]
+        do(graph, "create_entities", somebody, entities=entities)
+        do(graph, "create_relations", somebody, relations=related)
+        for query in asked:
+            found = search(graph, query, somebody, limit=100, max_tokens=100_000)
+            if not found["corrected"]:
+                expected = fitting(parsed(query), entities, related)
+                assert {hit["name"] for hit in found["results"]} == expected, query
+                assert found["total"] == len(expected) and not found["at_least"]
+
+    holds()

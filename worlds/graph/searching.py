@@ -1,0 +1,267 @@
+"""Searching a graph: entities by what is told of them, the best first, by the page and within a budget."""
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel
+from pydantic import Field as Limit
+from sqlmodel import col
+
+from engine import Phrase, Prefix, Refused, Word, World
+from worlds.graph.facts import Fact, Kind, words
+from worlds.graph.matching import Match, Matches, Search, fits
+from worlds.graph.query import All, Leaf, Other, Query, Some, Typed, leaves, parsed
+from worlds.graph.spelling import near
+from worlds.graph.times import view_of
+from worlds.graph.view import View, chunks
+
+Detail = Annotated[
+    Literal["names", "summary", "full"],
+    Limit(description="names alone; with an observation that fits (summary); or with all observations (full)"),
+]
+Size = Annotated[int, Limit(ge=1, le=100, description="how many entities at most")]
+Budget = Annotated[int, Limit(ge=50, le=100_000, description="about how many tokens of 4 characters the results have")]
+SNIPPET = 200
+"""Characters of an observation that a summary shows."""
+OBSERVATIONS = 5_000
+"""Observations that are read for a page."""
+
+
+class Hit(BaseModel):
+    """An entity that fits."""
+
+    name: str
+    entityType: str
+    snippet: str | None = None
+    observations: list[str] | None = None
+    left_out: int = Limit(default=0, description="how many of its observations the budget did not allow")
+
+
+class LeftOut(BaseModel):
+    """What the budget did not allow on this page; `next` goes on with the entities."""
+
+    entities: int = 0
+    observations: int = 0
+
+
+class Found(BaseModel):
+    """Entities that fit a query, the best first."""
+
+    revision: int
+    total: int = Limit(description="how many entities fit")
+    at_least: bool = Limit(description="whether there are more: the query fits very much, and the best were taken")
+    results: list[Hit]
+    next: str | None = Limit(default=None, description="what to give as cursor for the next page")
+    left_out: LeftOut
+    corrected: dict[str, list[str]] = Limit(
+        default={}, description="words that nothing has, and by which words was searched instead"
+    )
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is searched for, apart from where the page begins."""
+
+    query: str
+    types: tuple[str, ...]
+    as_of: int | str | None
+    valid_at: str | None
+
+    def digest(self, graph: World) -> str:
+        """By which a cursor knows its search."""
+        told = json.dumps([graph.session, self.query, self.types, self.as_of, self.valid_at])
+        return blake2b(told.encode("utf-8", "surrogatepass"), digest_size=9).hexdigest()
+
+
+def search(graph: World, asked: Asked, *, detail: Detail, limit: int, cursor: str | None, max_tokens: int) -> Found:
+    """A page of the entities that fit. Raises Refused."""
+    tree = parsed(asked.query)
+    offset, view = (
+        (0, view_of(graph, asked.as_of, asked.valid_at)) if cursor is None else _resumed(graph, asked, cursor)
+    )
+    matches, corrected, tree = _matches(view, tree, asked.types)
+    ranked = _ranked(matches, tree)
+    page = ranked[offset : offset + limit]
+    results, left_out = _within(_hits(view, page, detail, tree), len(page), max_tokens)
+    end = offset + len(results)
+    revision = graph.revision if view.as_of is None else view.as_of
+    more = end < len(ranked)
+    return Found(
+        revision=revision,
+        total=len(ranked),
+        at_least=not matches.complete,
+        results=results,
+        next=_cursor(end, revision, view.valid_at, asked.digest(graph)) if more else None,
+        left_out=left_out,
+        corrected=corrected,
+    )
+
+
+def _matches(view: View, tree: Query, types: Sequence[str]) -> tuple[Matches, dict[str, list[str]], Query]:
+    """The entities that fit; if none does, those that fit when words that nothing has are corrected."""
+    search = Search(view)
+    found = search.matches(_of_types(tree, types))
+    if found.entities:
+        return found, {}, tree
+    corrected = {word: better for word in _unknown(search, tree) if (better := near(view.graph, word))}
+    if not corrected:
+        return found, {}, tree
+    mended = _mended(tree, corrected)
+    return search.matches(_of_types(mended, types)), corrected, mended
+
+
+def _of_types(tree: Query, types: Sequence[str]) -> Query:
+    return All((tree, Some(tuple(map(Typed, types))))) if types else tree
+
+
+def _unknown(search: Search, tree: Query) -> Iterator[str]:
+    """Words of a query that no fact has."""
+    for leaf in leaves(tree):
+        parts = (leaf.text,) if isinstance(leaf, Word) else leaf.words if isinstance(leaf, Phrase) else ()
+        yield from (word for word in parts if not search.hits(Word(word)))
+
+
+def _mended(tree: Query, by: Mapping[str, list[str]]) -> Query:
+    match tree:
+        case Word(word):
+            return Some(tuple(map(Word, by[word]))) if word in by else tree
+        case Phrase(parts):
+            return Phrase(tuple(by.get(word, [word])[0] for word in parts))
+        case All(of):
+            return All(tuple(_mended(part, by) for part in of))
+        case Some(of):
+            return Some(tuple(_mended(part, by) for part in of))
+        case Other(part):
+            return Other(_mended(part, by))
+    return tree
+
+
+def _ranked(found: Matches, tree: Query) -> list[Match]:
+    """Entities, first one whose name is what is looked for, then by how well they fit, then by name."""
+    wanted = " ".join(part for leaf in leaves(tree) for part in _parts(leaf))
+
+    def place(match: Match) -> tuple[Any, ...]:
+        return (words(match.name) != wanted, -match.score, match.name, match.node)
+
+    return sorted(found.entities, key=place)
+
+
+def _parts(leaf: Leaf) -> tuple[str, ...]:
+    match leaf:
+        case Word(text) | Prefix(text):
+            return (text,)
+        case Phrase(parts):
+            return parts
+    return ()
+
+
+def _hits(view: View, page: Sequence[Match], detail: Detail, tree: Query) -> Iterator[Hit]:
+    if detail == "names" or not page:
+        yield from (Hit(name=one.name, entityType=one.type) for one in page)
+        return
+    observed = _observed(view, page)
+    for one in page:
+        texts = observed.get(one.node, [])
+        hit = Hit(name=one.name, entityType=one.type)
+        if detail == "full":
+            hit.observations = [text for text, _ in texts]
+        elif texts:
+            hit.snippet = _snippet(texts, [*leaves(tree)])
+        yield hit
+
+
+def _observed(view: View, page: Sequence[Match]) -> Mapping[int, list[tuple[str, str]]]:
+    """The observations of entities, each with its words."""
+    found: dict[int, list[tuple[str, str]]] = {}
+    for some in chunks(view.all_names(one.node for one in page)):
+        own = (col(Fact.kind) == Kind.OBSERVATION.value, col(Fact.node).in_(some))
+        for number, text, told in view.select(Fact.node, Fact.object, Fact.words, where=own, most=OBSERVATIONS):
+            found.setdefault(view.standing_for(number, "").node, []).append((text, told))
+    return found
+
+
+def _snippet(texts: Sequence[tuple[str, str]], terms: Sequence[Leaf]) -> str:
+    """The observation that has most of the terms, cut to where the first of them is."""
+    text, _ = max(texts, key=lambda one: sum(fits(term, one[1]) for term in terms))
+    if len(text) <= SNIPPET:
+        return text
+    places = [text.casefold().find(part) for term in terms for part in _parts(term)]
+    first = min((place for place in places if place >= 0), default=0)
+    start = max(0, min(first - SNIPPET // 4, len(text) - SNIPPET))
+    return f"{'…' if start else ''}{text[start : start + SNIPPET]}{'…' if start + SNIPPET < len(text) else ''}"
+
+
+def _within(hits: Iterator[Hit], count: int, max_tokens: int) -> tuple[list[Hit], LeftOut]:
+    """The first of the results that a budget allows; of the last, as many observations as there is room for."""
+    room, shown, out = 4 * max_tokens, list[Hit](), LeftOut()
+    for hit in hits:
+        size = _size(hit)
+        if size > room and hit.observations:
+            _cut(hit, room)
+            size = _size(hit)
+        if size > room and shown:
+            break
+        shown.append(hit)
+        room -= size
+        out.observations += hit.left_out
+    out.entities = count - len(shown)
+    return shown, out
+
+
+def _cut(hit: Hit, room: int) -> None:
+    """Leave of a result's observations as many as there is room for."""
+    kept, room = list[str](), room - _size(hit.model_copy(update={"observations": [], "left_out": 10**9}))
+    for text in hit.observations or []:
+        room -= len(json.dumps(text, ensure_ascii=False)) + 1
+        if room < 0:
+            break
+        kept.append(text)
+    hit.left_out = len(hit.observations or []) - len(kept)
+    hit.observations = kept
+
+
+def _size(hit: Hit) -> int:
+    return len(json.dumps(hit.model_dump(), ensure_ascii=False))
+
+
+def _cursor(*told: int | str) -> str:
+    return urlsafe_b64encode(json.dumps(told).encode()).decode().rstrip("=")
+
+
+def _resumed(graph: World, asked: Asked, cursor: str) -> tuple[int, View]:
+    """Where a page begins, and the view that the first one was of. Raises Refused."""
+    try:
+        offset, revision, valid_at, digest = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, TypeError):
+        offset = revision = valid_at = digest = None
+    known = isinstance(offset, int) and isinstance(revision, int) and isinstance(valid_at, str)
+    if not known or offset < 0 or digest != asked.digest(graph):
+        raise Refused(
+            "cursor",
+            "The cursor is not of this search.",
+            hint="Give it with the same query, types, as_of and valid_at as before; or leave it out, to begin anew.",
+        )
+    return offset, View(graph, as_of=graph.revision_of(revision), valid_at=valid_at)
+
+
+def _lines(found: Found) -> Iterator[str]:
+    if found.corrected:
+        told = "; ".join(f"{word}: {', '.join(better)}" for word, better in found.corrected.items())
+        yield f"Nothing has these words, so others were searched for: {told}."
+    yield f"{'More than ' if found.at_least else ''}{found.total:,} entities fit, at revision {found.revision}."
+    for hit in found.results:
+        yield f"{hit.name} ({hit.entityType})" + (f": {hit.snippet}" if hit.snippet else "")
+        yield from (f"  {text}" for text in hit.observations or ())
+        if hit.left_out:
+            yield f"  and {hit.left_out:,} more observations"
+    if found.left_out.entities or found.left_out.observations:
+        yield f"Left out: {found.left_out.entities:,} entities, {found.left_out.observations:,} observations."
+    if found.next:
+        yield f"Go on with cursor {found.next}."
