@@ -4,6 +4,7 @@ from engine.actions import No, action, nobody
 from engine.asking import Answer, Asking, Form, Roots, Sample
 from engine.commands import Terminal, command
 from engine.content import Audio, Embedded, Image, Link, Reply, Text
+from engine.drawing.lettering import breadth, shortened, shown
 from engine.effects import EffectCall, Failed, effect
 from engine.errors import Refused
 from engine.hooks import after, on_change
@@ -53,6 +54,7 @@ __all__ = [
     "Written",
     "action",
     "after",
+    "breadth",
     "command",
     "done",
     "effect",
@@ -62,6 +64,8 @@ __all__ = [
     "on_exit",
     "prompt",
     "resource",
+    "shortened",
+    "shown",
     "storable",
     "transition",
     "upgrade",

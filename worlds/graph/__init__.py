@@ -6,9 +6,10 @@ from pydantic import Field as Limit
 
 from engine import Reply, World, action, resource
 from worlds.graph import contract as told
-from worlds.graph import exporting, histories, importing, memory, merging, retracting, searching, telling
+from worlds.graph import exporting, histories, importing, memory, merging, picture, retracting, searching, telling
 from worlds.graph.assertions import Match, NewFact
 from worlds.graph.commands import export_file, import_file
+from worlds.graph.duplicates import Duplicates, duplicates
 from worlds.graph.exchange import Format
 from worlds.graph.facts import Fact as Fact
 from worlds.graph.facts import Import as Import
@@ -17,7 +18,7 @@ from worlds.graph.overview import overview
 from worlds.graph.paths import Paths, paths
 from worlds.graph.subgraphs import Subgraph, subgraph
 from worlds.graph.summary import Overview
-from worlds.graph.times import AsOf, Moment, ValidAt, view_of
+from worlds.graph.times import AsOf, AsOfText, Moment, ValidAt, view_of
 from worlds.graph.view import View
 from worlds.graph.ways import Direction, ways_of
 
@@ -39,6 +40,11 @@ Written = Annotated[
     Format | Literal["json"], Limit(description="json gives lists; the others give the part as `text` in that format")
 ]
 Top = Annotated[int, Limit(ge=1, le=50, description="how many of each thing that stands out")]
+
+Pairs = Annotated[int, Limit(ge=1, le=200, description="how many pairs")]
+Score = Annotated[float, Limit(ge=0.5, le=1, description="the least score, from 0.5 to 1")]
+
+SVG = "image/svg+xml"
 
 
 class Graph(World, rows=[Fact, Import], commands=[export_file, import_file]):
@@ -303,3 +309,36 @@ class Graph(World, rows=[Fact, Import], commands=[export_file, import_file]):
         """
         asked = searching.Asked(query, tuple(types or ()), as_of, valid_at)
         return searching.search(self, asked, detail=detail, limit=limit, cursor=cursor, max_tokens=max_tokens)
+
+    @action(read_only=True)
+    def duplicates(
+        self, limit: Pairs = 20, threshold: Score = 0.7, as_of: AsOf = None, valid_at: ValidAt = None
+    ) -> Duplicates:
+        """Find entities that may be one and the same, told under names that differ a little.
+
+        Names are compared without case, accents, spacing, punctuation and order of words, and by their spelling; names
+        with different numbers in them are different. Being of one type, and neighbours and observations in common,
+        speak for a pair. Each has a score, the reasons, and the arguments with which `merge` would join two: look at
+        both before you do. Where not all names could be compared, the answer says so.
+        """
+        return duplicates(view_of(self, as_of, valid_at), limit, threshold)
+
+    @resource(title="Picture of the graph", mime_type=SVG, of=(Fact, Import))
+    def picture(self) -> str:
+        """A drawing (SVG) of the whole graph, or of the 60 hubs of a larger one."""
+        return picture.whole(View(self))
+
+    @resource(title="Picture around an entity", uri="graph://picture/{name}", mime_type=SVG, of=(Fact, Import))
+    def picture_around(self, name: str) -> str:
+        """A drawing (SVG) of an entity and what is nearest to it, up to 60 names."""
+        return picture.around(View(self), name)
+
+    @resource(title="Picture of the graph as it was", uri="graph://at/{as_of}/picture", mime_type=SVG, of=())
+    def picture_then(self, as_of: AsOfText) -> str:
+        """A drawing (SVG) of the graph as it was told up to a revision's number, or a time such as 2026-05-03."""
+        return picture.whole(view_of(self, as_of, None))
+
+    @resource(title="Picture around an entity as it was", uri="graph://at/{as_of}/picture/{name}", mime_type=SVG, of=())
+    def picture_around_then(self, as_of: AsOfText, name: str) -> str:
+        """A drawing (SVG) of an entity and what was nearest to it, as told up to a revision's number, or a time."""
+        return picture.around(view_of(self, as_of, None), name)

@@ -2,12 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from heapq import nlargest
 
 from sqlmodel import col, func, select
 
 from worlds.graph import structure
 from worlds.graph.facts import Fact, Import, Kind
-from worlds.graph.recalled import recalled
+from worlds.graph.recalled import NEVER, recalled, size_of
 from worlds.graph.shape import Shape, names_of, shape_of
 from worlds.graph.summary import (
     Bridge,
@@ -33,7 +34,12 @@ LONGEST = 500
 
 def overview(view: View, top: int) -> Overview:
     """The graph as a whole, with so many of each thing that stands out."""
-    return recalled(view, lambda: _overview(view, top), "overview", top)
+    return recalled(view, lambda: _overview(view, top), "overview", top, size=_size)
+
+
+def _size(found: Overview) -> int:
+    """The bytes that an overview takes; one of part of a graph is not to be remembered."""
+    return size_of(found) if found.exact else NEVER
 
 
 def _overview(view: View, top: int) -> Overview:
@@ -45,9 +51,11 @@ def _overview(view: View, top: int) -> Overview:
     parts = structure.parts(neighbours)
     return Overview(
         revision=view.graph.revision if view.as_of is None else view.as_of,
-        entities=len(shape.types),
+        exact=shape.whole,
+        how=_how(shape, counts),
+        entities=len(shape.types) if shape.whole else counts[Kind.ENTITY.value],
         observations=counts[Kind.OBSERVATION.value],
-        relations=len(shape.relations),
+        relations=len(shape.relations) if shape.whole else counts[Kind.RELATION.value],
         facts=sum(counts.values()),
         imports=view.graph.rows(Import).at(view.as_of).count(),
         types=_types(shape),
@@ -59,6 +67,13 @@ def _overview(view: View, top: int) -> Overview:
         orphans=told.names(told.orphans),
         dangling=told.names(shape.dangling),
     )
+
+
+def _how(shape: Shape, counts: Counter[str]) -> str:
+    if shape.whole:
+        return "the whole graph was read"
+    read, all_told = len(shape.relations), counts[Kind.RELATION.value]
+    return f"time was short, so types and all below are of what was told first: {read:,} of {all_told:,} relations"
 
 
 class _Told:
@@ -74,10 +89,8 @@ class _Told:
         self.shape, self.top = shape, top
         self.ranks, self.found, self.held = found
         scores = self.ranks.scores
-        self.foremost = sorted(range(len(scores)), key=lambda place: (-round(scores[place], 12), place))[:top]
-        self.groups = [
-            sorted(group, key=lambda place: (-round(scores[place], 12), place)) for group in self.found.groups[:top]
-        ]
+        self.foremost = nlargest(top, range(len(scores)), key=scores.__getitem__)
+        self.groups = [nlargest(len(group), group, key=scores.__getitem__) for group in self.found.groups[:top]]
         self.orphans = [shape.numbers[place] for place in range(len(shape.types)) if not shape.neighbours[place]]
         places = {*self.foremost, *(place for group in self.groups for place in group[:top])}
         places |= {end for one, other, _ in self.held.bridges[:top] for end in (one, other)}

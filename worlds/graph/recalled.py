@@ -10,13 +10,15 @@ from sqlmodel import col, select
 from worlds.graph.facts import Fact
 from worlds.graph.view import View
 
-Answer = TypeVar("Answer", bound=BaseModel)
+T = TypeVar("T")
+NEVER = 1 << 60
+"""The size of what is not to be remembered."""
 
 
-def recalled(view: View, make: Callable[[], Answer], *asked: str | int | float | None) -> Answer:
+def recalled(view: View, make: Callable[[], T], *asked: str | float, size: Callable[[T], int]) -> T:
     """An answer about a whole graph: worked out once as long as nothing was told, began to hold or ended meanwhile."""
     key = (*asked, view.as_of, period(view))
-    return view.graph.cached(key, make, size=lambda answer: 4 * len(answer.model_dump_json()))
+    return view.graph.cached(key, make, size=size)
 
 
 def period(view: View) -> int:
@@ -33,3 +35,8 @@ def _instants(view: View) -> list[str]:
         for column in (Fact.valid_from, Fact.valid_to)
     ]
     return sorted({instant for one in asked for (instant,) in view.graph.select(one)})
+
+
+def size_of(answer: BaseModel) -> int:
+    """About how many bytes an answer takes."""
+    return 4 * len(answer.model_dump_json())

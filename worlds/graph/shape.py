@@ -1,14 +1,20 @@
 """The shape of a graph as it is read: which entities of which types there are, and what leads where, in numbers."""
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from sqlmodel import col, func, select
 
 from worlds.graph.facts import Fact, Kind
 from worlds.graph.view import View
 
+PAGE = 5_000
+"""Facts that are read at once."""
+SECONDS = 1.5
+"""Within which a graph is read: what comes of it takes twice as long, and an action has five."""
 Edge = tuple[int, str, int]
 """A relation: from where, of which type, to where."""
 
@@ -19,6 +25,8 @@ class Shape:
 
     types: dict[int, str]
     relations: Sequence[Edge]
+    whole: bool = True
+    """Whether all was read."""
 
     @cached_property
     def numbers(self) -> list[int]:
@@ -49,17 +57,36 @@ class Shape:
 
 
 def shape_of(view: View) -> Shape:
-    """The whole graph, names that are aliases read as what they stand for."""
-    entities = view.select(Fact.node, Fact.type, where=(col(Fact.kind) == Kind.ENTITY.value,))
-    relations = view.select(Fact.node, Fact.type, Fact.target, where=(col(Fact.kind) == Kind.RELATION.value,))
+    """The whole graph, names that are aliases read as what they stand for; what was told first, if time is short."""
+    until = time.monotonic() + SECONDS
+    entities, whole = _read(view, Kind.ENTITY, (Fact.id, Fact.node, Fact.type), until)
+    relations, all_read = _read(view, Kind.RELATION, (Fact.id, Fact.node, Fact.type, Fact.target), until)
     stands = {number: name.node for number, name in view.aliases.items()}
     own = {number: type for number, type in reversed(entities) if number not in stands}
     merged = {stands[number]: type for number, type in reversed(entities) if number in stands}
     types = {stands.get(number, number): "" for number, _ in entities}
-    edges: Iterable[Edge] = ((source, type, target) for source, type, target in relations)
     if stands:
-        edges = ((stands.get(source, source), type, stands.get(target, target)) for source, type, target in relations)
-    return Shape({number: own.get(number, merged.get(number, "")) for number in types}, list(dict.fromkeys(edges)))
+        relations = [(stands.get(source, source), type, stands.get(to, to)) for source, type, to in relations]
+    kept = {number: own.get(number, merged.get(number, "")) for number in types}
+    return Shape(kept, list(dict.fromkeys(relations)), whole and all_read)
+
+
+def _read(view: View, kind: Kind, columns: tuple[Any, ...], until: float) -> tuple[list[Any], bool]:
+    """Facts of a kind without their ids, in the order they were told, and whether these are all there are.
+
+    They are read so many at a time that the collector of garbage is not called to look at them all.
+    """
+    found: list[Any] = []
+    last, types = -1, dict[str, str]()
+    wanted = select(*columns).where(*view.conditions(), col(Fact.kind) == kind.value).order_by(col(Fact.id)).limit(PAGE)
+    while page := view.graph.select(wanted.where(col(Fact.id) > last)):  # in the order of the key: no page is sorted
+        found += [(row[1], types.setdefault(row[2], row[2]), *row[3:]) for row in page]
+        last = page[-1][0]
+        if len(page) < PAGE:
+            break
+        if time.monotonic() > until:
+            return found, False
+    return found, True
 
 
 def names_of(view: View, numbers: Sequence[int]) -> dict[int, str]:

@@ -101,6 +101,8 @@ class Names(BaseModel):
 class Overview(BaseModel):
     """A graph as a whole. Each part that is worked out says whether it is exact, and how it was come by."""
 
+    exact: bool = Field(description="whether the whole graph was read")
+    how: str
     revision: int
     entities: int
     observations: int
@@ -125,6 +127,8 @@ def _lines(found: Overview) -> Iterable[str]:
         f"{found.entities:,} entities, {found.observations:,} observations, {found.relations:,} relations;"
         f" {found.facts:,} facts at revision {found.revision}, {found.imports:,} imports."
     )
+    if not found.exact:
+        yield f"Not exact: {found.how}."
     yield from _type_lines(found.types)
     yield f"Components: {found.components:,}; the largest has {found.largest_component:,} entities."
     yield _headed("Hubs", found.hubs.how, found.hubs.exact)

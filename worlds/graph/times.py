@@ -4,13 +4,14 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 from pydantic import Field as Limit
 
 from engine import World
 from worlds.graph.view import View, instant
 
 _DATE = re.compile(r"(\d{4})(?:-(\d{2}))?(?:-(\d{2}))?", re.ASCII)
+_REVISION = re.compile(r"\d{1,15}", re.ASCII)
 _RIGHT = "give a year, month or day such as 2026-05-03, or a time such as 2026-05-03T12:00:00Z"
 
 
@@ -48,6 +49,12 @@ AsOf = Annotated[
         " (2026-05-03, or ISO 8601); without, up to now"
     ),
 ]
+AsOfText = Annotated[
+    int | str,
+    BeforeValidator(lambda text: int(text) if isinstance(text, str) and _REVISION.fullmatch(text) else text),
+    AfterValidator(recorded),
+]
+"""The same within an address: digits are a revision's number."""
 ValidAt = Annotated[
     Moment | None,
     Limit(

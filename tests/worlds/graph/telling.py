@@ -35,8 +35,8 @@ def value(dispatcher: Dispatcher, name: str, /, **arguments: Any) -> Any:
 def told(dispatcher_of: Make, facts: Iterable[dict[str, Any]]) -> Dispatcher:
     """A graph of these facts."""
     dispatcher, facts = dispatcher_of(Telling), list(facts)
-    for at in range(0, len(facts), 5_000):
-        call(dispatcher, "tell", facts=facts[at : at + 5_000])
+    for at in range(0, len(facts), 1_000):
+        call(dispatcher, "tell", facts=facts[at : at + 1_000])
     return dispatcher
 
 
