@@ -5,22 +5,26 @@ from typing import Annotated, Literal
 from pydantic import Field as Limit
 
 from engine import Reply, World, action, resource
-from worlds.graph import contract as told
-from worlds.graph import exporting, histories, importing, memory, merging, picture, retracting, searching, telling
-from worlds.graph.assertions import Match, NewFact
+from worlds.graph import exporting, importing
 from worlds.graph.commands import export_file, import_file
-from worlds.graph.duplicates import Duplicates, duplicates
 from worlds.graph.exchange import Format
 from worlds.graph.facts import Fact as Fact
 from worlds.graph.facts import Import as Import
-from worlds.graph.neighbours import Neighbours, neighbours
-from worlds.graph.overview import overview
-from worlds.graph.paths import Paths, paths
-from worlds.graph.subgraphs import Subgraph, subgraph
-from worlds.graph.summary import Overview
+from worlds.graph.memory import contract as told
+from worlds.graph.memory import tools
+from worlds.graph.pictures import picture
+from worlds.graph.search import searching
+from worlds.graph.survey.duplicates import Duplicates, duplicates
+from worlds.graph.survey.overview import overview
+from worlds.graph.survey.summary import Overview
+from worlds.graph.telling import asserting, histories, merging, retracting
+from worlds.graph.telling.assertions import Match, NewFact
 from worlds.graph.times import AsOf, AsOfText, Moment, ValidAt, view_of
 from worlds.graph.view import View
-from worlds.graph.ways import Direction, ways_of
+from worlds.graph.walks.neighbours import Neighbours, neighbours
+from worlds.graph.walks.paths import Paths, paths
+from worlds.graph.walks.subgraphs import Subgraph, subgraph
+from worlds.graph.walks.ways import Direction, ways_of
 
 Following = Annotated[
     Direction,
@@ -55,47 +59,47 @@ class Graph(World, rows=[Fact, Import], commands=[export_file, import_file]):
     @action(title="Create Entities", input_schema=told.ENTITIES, output_schema=told.NEW_ENTITIES, **told.TELLS)
     def create_entities(self, entities: list[told.EntityTold]) -> Reply:
         """Create multiple new entities in the knowledge graph"""
-        return memory.create_entities(self, entities)
+        return tools.create_entities(self, entities)
 
     @action(title="Create Relations", input_schema=told.RELATIONS, output_schema=told.NEW_RELATIONS, **told.TELLS)
     def create_relations(self, relations: list[told.RelationTold]) -> Reply:
         """Create multiple new relations between entities in the knowledge graph. Relations should be in active voice"""
-        return memory.create_relations(self, relations)
+        return tools.create_relations(self, relations)
 
     @action(title="Add Observations", input_schema=told.OBSERVATIONS, output_schema=told.NEW_OBSERVATIONS, **told.TELLS)
     def add_observations(self, observations: list[told.ContentsTold]) -> Reply:
         """Add new observations to existing entities in the knowledge graph"""
-        return memory.add_observations(self, observations)
+        return tools.add_observations(self, observations)
 
     @action(title="Delete Entities", input_schema=told.ENTITIES_GONE, output_schema=told.GONE, **told.DELETES)
     def delete_entities(self, entityNames: list[str]) -> Reply:
         """Delete multiple entities and their associated relations from the knowledge graph"""
-        return memory.delete_entities(self, entityNames)
+        return tools.delete_entities(self, entityNames)
 
     @action(title="Delete Observations", input_schema=told.OBSERVATIONS_GONE, output_schema=told.GONE, **told.DELETES)
     def delete_observations(self, deletions: list[told.ObservationsTold]) -> Reply:
         """Delete specific observations from entities in the knowledge graph"""
-        return memory.delete_observations(self, deletions)
+        return tools.delete_observations(self, deletions)
 
     @action(title="Delete Relations", input_schema=told.RELATIONS_GONE, output_schema=told.GONE, **told.DELETES)
     def delete_relations(self, relations: list[told.RelationTold]) -> Reply:
         """Delete multiple relations from the knowledge graph"""
-        return memory.delete_relations(self, relations)
+        return tools.delete_relations(self, relations)
 
     @action(title="Read Graph", input_schema=told.NOTHING, output_schema=told.GRAPH, **told.READS)
     def read_graph(self) -> Reply:
         """Read the entire knowledge graph"""
-        return memory.read_graph(View(self))
+        return tools.read_graph(View(self))
 
     @action(title="Search Nodes", input_schema=told.QUERY, output_schema=told.GRAPH, **told.READS)
     def search_nodes(self, query: str) -> Reply:
         """Search for nodes in the knowledge graph based on a query"""
-        return memory.search_nodes(View(self), query)
+        return tools.search_nodes(View(self), query)
 
     @action(title="Open Nodes", input_schema=told.NAMES, output_schema=told.GRAPH, **told.READS)
     def open_nodes(self, names: list[str]) -> Reply:
         """Open specific nodes in the knowledge graph by their names"""
-        return memory.open_nodes(View(self), names)
+        return tools.open_nodes(View(self), names)
 
     @resource(
         name="knowledge-graph",
@@ -107,7 +111,7 @@ class Graph(World, rows=[Fact, Import], commands=[export_file, import_file]):
     )
     def knowledge_graph(self) -> str:
         """The full knowledge graph with all entities and relations"""
-        return memory.read_text(View(self))
+        return tools.read_text(View(self))
 
     @action(read_only=True)
     def neighbours(
@@ -193,7 +197,7 @@ class Graph(World, rows=[Fact, Import], commands=[export_file, import_file]):
             list[str],
             Limit(max_length=100, description="relation types of which an entity has one at a time, as lives in"),
         ] = [],  # noqa: B006
-    ) -> telling.Asserted:
+    ) -> asserting.Asserted:
         """Tell facts with the time when they hold (valid_from, valid_to), their weight, attributes and source.
 
         A fact that stands is not told twice. Give valid_from where you know since when it holds. Of a relation type
@@ -202,7 +206,7 @@ class Graph(World, rows=[Fact, Import], commands=[export_file, import_file]):
         An observation needs its entity; relations may lead to what is not there yet. Nothing is overwritten: as_of
         reads what was believed before.
         """
-        return telling.assert_facts(self, facts, functional)
+        return asserting.assert_facts(self, facts, functional)
 
     @action(destructive=True)
     def retract_facts(
@@ -223,12 +227,12 @@ class Graph(World, rows=[Fact, Import], commands=[export_file, import_file]):
         fact: Annotated[int | Match, Limit(description="the id of the fact that holds no longer, or what it says")],
         by: Annotated[NewFact, Limit(description="what holds instead")],
         valid_from: Annotated[Moment | None, Limit(description="since when; left out, as `by` says, or now")] = None,
-    ) -> telling.Superseded:
+    ) -> asserting.Superseded:
         """Have one fact hold until a time, and another from then on: something changed.
 
         Both stay: valid_at finds each in its time.
         """
-        return telling.supersede(self, fact, by, valid_from)
+        return asserting.supersede(self, fact, by, valid_from)
 
     @action
     def merge(

@@ -7,10 +7,10 @@ from typing import Any
 from sqlmodel import col, select
 
 from engine import Refused
-from worlds.graph.entities import Place
 from worlds.graph.exchange import Format, writer
 from worlds.graph.exchange.elements import Edge, Node, Told, dumped
 from worlds.graph.facts import Fact, Kind, nth
+from worlds.graph.memory.entities import Place
 from worlds.graph.naming import types_of
 from worlds.graph.view import View, chunks
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from tests.worlds.graph.telling import Make, call, told, value
-from worlds.graph import likeness
 from worlds.graph.facts import alias, entity, observation, relation
-from worlds.graph.likeness import alike, dice, reading
+from worlds.graph.survey import likeness
+from worlds.graph.survey.likeness import alike, dice, reading
 
 
 def pairs(found: dict[str, Any]) -> set[frozenset[str]]:

@@ -18,7 +18,7 @@ from tests.worlds.graph.memory_model import Model, NoEntity
 from tests.worlds.graph.sequences import ARGUMENTS, calls
 from worlds.graph import Graph
 from worlds.graph.facts import Fact, Import, alias
-from worlds.graph.substring import DOTTED, KELVIN, patterns
+from worlds.graph.memory.substring import DOTTED, KELVIN, patterns
 
 Calls = Callable[..., Any]
 READS = {"read_graph", "search_nodes", "open_nodes"}

@@ -7,7 +7,7 @@ import pytest
 
 from tests.worlds.graph.telling import Make, call, facts_of, karate, told, value
 from worlds.graph.facts import alias, entity, observation, relation
-from worlds.graph.structure import held, ranks
+from worlds.graph.survey.structure import held, ranks
 
 
 def test_karate_club_has_its_two_leaders_as_hubs_and_four_communities(dispatcher_of: Make) -> None:

@@ -15,9 +15,9 @@ from engine.mcp_adapter.views import read
 from engine.types import LOCAL
 from tests.browsing import chromium, needs_chromium
 from tests.worlds.graph.telling import Make, call, facts_of, karate, told
-from worlds.graph.drawing import svg
 from worlds.graph.facts import alias, entity, relation
-from worlds.graph.plan import Node, Part, Plan, plan_of
+from worlds.graph.pictures.drawing import svg
+from worlds.graph.pictures.plan import Node, Part, Plan, plan_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 

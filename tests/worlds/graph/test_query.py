@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import Phrase, Prefix, Refused, Word
-from worlds.graph.query import All, Other, Related, Some, Typed, leaves, parsed
+from worlds.graph.search.query import All, Other, Related, Some, Typed, leaves, parsed
 
 a, b, c = Word("a"), Word("b"), Word("c")
 

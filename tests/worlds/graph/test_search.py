@@ -16,8 +16,8 @@ from engine.types import LOCAL, Principal
 from tests.worlds.graph.test_exchange import taken_in
 from worlds.graph import Graph
 from worlds.graph.facts import words
-from worlds.graph.matching import fits
-from worlds.graph.query import All, Other, Query, Related, Some, Typed, parsed
+from worlds.graph.search.matching import fits
+from worlds.graph.search.query import All, Other, Query, Related, Some, Typed, parsed
 
 Make = Callable[..., Dispatcher]
 PEOPLE = [

@@ -14,7 +14,7 @@ from engine.retention import prune
 from engine.types import LOCAL
 from tests.worlds.graph.telling import call, told, value
 from worlds.graph import Graph
-from worlds.graph.entities import everything
+from worlds.graph.memory.entities import everything
 from worlds.graph.view import View
 
 Make = Callable[..., Dispatcher]

@@ -16,8 +16,8 @@ from engine.operations import Call
 from engine.types import Principal
 from tests.worlds.graph.time_model import FOREVER, Model
 from worlds.graph import Graph
-from worlds.graph.entities import everything
 from worlds.graph.facts import Fact, Import
+from worlds.graph.memory.entities import everything
 from worlds.graph.times import AsOf, ValidAt, view_of
 from worlds.graph.view import instant
 

@@ -12,8 +12,8 @@ from engine.errors import InvalidArguments, Refused
 from engine.operations import Call
 from engine.retention import prune
 from engine.types import LOCAL
-from worlds.graph.entities import everything
 from worlds.graph.facts import Fact, Import, entity
+from worlds.graph.memory.entities import everything
 from worlds.graph.times import AsOf, ValidAt, moment, view_of
 
 

@@ -15,8 +15,8 @@ from engine.operations import Call
 from engine.types import LOCAL
 from tests.worlds.graph.telling import Make, Telling, call, facts_of, karate, told, value
 from worlds.graph.facts import alias, entity, observation, relation
-from worlds.graph.reach import Bounds, Stopped, shortest
-from worlds.graph.several import Ends, cheapest_ways, shortest_ways
+from worlds.graph.walks.reach import Bounds, Stopped, shortest
+from worlds.graph.walks.several import Ends, cheapest_ways, shortest_ways
 
 NODES = [f"n{number}" for number in range(8)]
 EDGES = st.lists(

@@ -6,8 +6,8 @@ from typing import Any
 from sqlmodel import col, select
 
 from engine import Refused
-from worlds.graph.assertions import Match
 from worlds.graph.facts import Fact, Kind, node
+from worlds.graph.telling.assertions import Match
 from worlds.graph.view import View, chunks
 
 NAMED = 10

@@ -7,8 +7,8 @@ from sqlmodel import col
 
 from engine import Refused, World
 from worlds.graph import facts
-from worlds.graph.assertions import Shown, shown
 from worlds.graph.facts import Fact, Kind, node
+from worlds.graph.telling.assertions import Shown, shown
 from worlds.graph.view import Name, View
 
 

@@ -6,12 +6,12 @@ from heapq import nlargest
 from sqlmodel import col, or_
 
 from engine import Refused
-from worlds.graph.drawing import svg
 from worlds.graph.facts import Fact, Kind
-from worlds.graph.plan import Node, Part, name_of
+from worlds.graph.pictures.drawing import svg
+from worlds.graph.pictures.plan import Node, Part, name_of
 from worlds.graph.recalled import recalled
-from worlds.graph.shape import names_of, shape_of
-from worlds.graph.structure import ranks
+from worlds.graph.survey.shape import names_of, shape_of
+from worlds.graph.survey.structure import ranks
 from worlds.graph.view import View, chunks
 
 MOST, LINES = 60, 300

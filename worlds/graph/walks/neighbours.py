@@ -8,12 +8,12 @@ from pydantic import BaseModel, Field
 from engine import World
 from worlds.graph.cursors import cursor, resumed
 from worlds.graph.naming import known, types_of
-from worlds.graph.reach import Ball, Bounds, Stopped
-from worlds.graph.relations import Relation, by_id
 from worlds.graph.times import view_of
 from worlds.graph.view import Name, View
-from worlds.graph.walking import Near, far
-from worlds.graph.ways import Ways
+from worlds.graph.walks.reach import Ball, Bounds, Stopped
+from worlds.graph.walks.relations import Relation, by_id
+from worlds.graph.walks.walking import Near, far
+from worlds.graph.walks.ways import Ways
 
 NAMES, SECONDS = 100_000, 1.5
 """Names that a search comes to, and seconds that it takes, at most."""

@@ -10,11 +10,12 @@ from collections.abc import Collection, Iterator, Sequence
 from sqlmodel import col
 
 from engine import Refused, Reply, World
-from worlds.graph import facts, replies, substring
-from worlds.graph.contract import ContentsTold, EntityTold, ObservationsTold, RelationTold
-from worlds.graph.entities import around, everything
+from worlds.graph import facts
 from worlds.graph.facts import Fact, Kind
-from worlds.graph.finding import all_about
+from worlds.graph.memory import replies, substring
+from worlds.graph.memory.contract import ContentsTold, EntityTold, ObservationsTold, RelationTold
+from worlds.graph.memory.entities import around, everything
+from worlds.graph.telling.finding import all_about
 from worlds.graph.view import View, chunks
 
 OBSERVED, RELATED = (Kind.OBSERVATION,), (Kind.RELATION,)

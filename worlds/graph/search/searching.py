@@ -13,9 +13,9 @@ from sqlmodel import col
 
 from engine import Phrase, Prefix, Refused, Word, World
 from worlds.graph.facts import Fact, Kind, words
-from worlds.graph.matching import Match, Matches, Search, fits
-from worlds.graph.query import All, Leaf, Other, Query, Some, Typed, leaves, parsed
-from worlds.graph.spelling import near
+from worlds.graph.search.matching import Match, Matches, Search, fits
+from worlds.graph.search.query import All, Leaf, Other, Query, Some, Typed, leaves, parsed
+from worlds.graph.search.spelling import near
 from worlds.graph.times import view_of
 from worlds.graph.view import View, chunks
 

@@ -8,8 +8,8 @@ from pydantic import BaseModel, Field
 from sqlmodel import col, or_, select
 
 from engine import Origin, Refused
-from worlds.graph.assertions import COLUMNS, Shown, shown_values
 from worlds.graph.facts import Fact, Import, Kind
+from worlds.graph.telling.assertions import COLUMNS, Shown, shown_values
 from worlds.graph.view import View, chunks
 
 HALF = 32

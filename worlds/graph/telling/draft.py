@@ -11,8 +11,8 @@ from sqlmodel import col
 
 from engine import Refused, World
 from worlds.graph import facts
-from worlds.graph.assertions import COLUMNS, Shown, period, said, shown_values
 from worlds.graph.facts import Fact, Kind
+from worlds.graph.telling.assertions import COLUMNS, Shown, period, said, shown_values
 from worlds.graph.view import View, chunks, instant
 
 GIVEN = ("weight", "attributes", "source")

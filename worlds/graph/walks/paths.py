@@ -7,12 +7,12 @@ from pydantic import BaseModel, Field
 
 from engine import Refused
 from worlds.graph.naming import known
-from worlds.graph.reach import Bounds, Stopped
-from worlds.graph.relations import Relation, among, by_id, on_the_way
-from worlds.graph.several import Ends, Unfit, Way, cheapest_ways, cost_of, shortest_ways
 from worlds.graph.view import Name, View
-from worlds.graph.walking import far
-from worlds.graph.ways import Ways
+from worlds.graph.walks.reach import Bounds, Stopped
+from worlds.graph.walks.relations import Relation, among, by_id, on_the_way
+from worlds.graph.walks.several import Ends, Unfit, Way, cheapest_ways, cost_of, shortest_ways
+from worlds.graph.walks.walking import far
+from worlds.graph.walks.ways import Ways
 
 NAMES, SECONDS = 250_000, 1.5
 """Names that a search comes to, and seconds that it takes, at most."""

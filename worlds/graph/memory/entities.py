@@ -6,9 +6,9 @@ from typing import Any, TypedDict
 
 from sqlmodel import col
 
-from worlds.graph.contract import EntityTold, RelationTold
 from worlds.graph.facts import Fact, Kind, nth
-from worlds.graph.replies import Reader, too_large
+from worlds.graph.memory.contract import EntityTold, RelationTold
+from worlds.graph.memory.replies import Reader, too_large
 from worlds.graph.view import View, chunks
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from worlds.graph.layout import Box, Point
+from worlds.graph.pictures.layout import Box, Point
 
 BOWS = (0.0, 0.08, -0.08, 0.16, -0.16, 0.28, -0.28, 0.42, -0.42)
 """How far aside a line may go, in parts of its length."""

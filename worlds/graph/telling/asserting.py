@@ -5,10 +5,10 @@ from collections.abc import Collection, Sequence
 from pydantic import BaseModel, Field
 
 from engine import Refused, World
-from worlds.graph.assertions import COLUMNS, Match, NewFact, ObservationFact, Shown
-from worlds.graph.draft import Draft, Held
 from worlds.graph.facts import Fact, Kind
-from worlds.graph.finding import the_fact
+from worlds.graph.telling.assertions import COLUMNS, Match, NewFact, ObservationFact, Shown
+from worlds.graph.telling.draft import Draft, Held
+from worlds.graph.telling.finding import the_fact
 from worlds.graph.view import View, instant
 
 

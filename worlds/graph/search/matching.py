@@ -13,7 +13,7 @@ from sqlmodel import col, func, select
 
 from engine import Phrase, Prefix, Word
 from worlds.graph.facts import Fact, Kind
-from worlds.graph.query import All, Leaf, Other, Query, Related, Some, Typed, leaves
+from worlds.graph.search.query import All, Leaf, Other, Query, Related, Some, Typed, leaves
 from worlds.graph.view import View, chunks
 
 MOST = 500

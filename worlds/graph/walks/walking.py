@@ -6,10 +6,10 @@ from typing import Any
 from sqlmodel import col
 
 from worlds.graph.facts import Fact, Kind
-from worlds.graph.index import Index, index_of
-from worlds.graph.relations import COLUMNS
 from worlds.graph.view import View, chunks
-from worlds.graph.ways import Reading, Step, Ways
+from worlds.graph.walks.index import Index, index_of
+from worlds.graph.walks.relations import COLUMNS
+from worlds.graph.walks.ways import Reading, Step, Ways
 
 
 class Near:

@@ -5,8 +5,8 @@ from html import escape
 from itertools import chain
 
 from engine import shortened, shown
-from worlds.graph.layout import Point
-from worlds.graph.plan import (
+from worlds.graph.pictures.layout import Point
+from worlds.graph.pictures.plan import (
     EDGE,
     FULL,
     LEADING,

@@ -6,9 +6,9 @@ from pydantic import BaseModel, Field
 from sqlmodel import col
 
 from engine import Refused, World
-from worlds.graph.assertions import Match, Shown, shown
 from worlds.graph.facts import Fact, Kind
-from worlds.graph.finding import all_about, facts_by_id, matching
+from worlds.graph.telling.assertions import Match, Shown, shown
+from worlds.graph.telling.finding import all_about, facts_by_id, matching
 from worlds.graph.view import View, chunks
 
 SHOWN = 100

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from worlds.graph.ways import Reading
+from worlds.graph.walks.ways import Reading
 
 LOOKS = 4_096
 """Steps after which a search looks whether it may go on."""

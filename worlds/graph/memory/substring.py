@@ -12,7 +12,7 @@ from typing import Any
 from sqlmodel import and_, col, func, or_, select
 
 from worlds.graph.facts import Fact, Kind
-from worlds.graph.replies import too_large
+from worlds.graph.memory.replies import too_large
 from worlds.graph.view import View
 
 PAGE = 5_000

@@ -7,8 +7,8 @@ from heapq import heappop, heappush
 
 import networkx as nx
 
-from worlds.graph.reach import LOOKS, Ball, Bounds, Stopped, shortest
-from worlds.graph.ways import Reading, Step
+from worlds.graph.walks.reach import LOOKS, Ball, Bounds, Stopped, shortest
+from worlds.graph.walks.ways import Reading, Step
 
 AHEAD = 100
 """Names whose steps are read together: the one that is wanted, and those that are likely to be next."""

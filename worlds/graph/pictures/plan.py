@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine import breadth, shortened, shown
-from worlds.graph.layout import Box, Point, placed
-from worlds.graph.lines import Line, labels_of, line_of
+from worlds.graph.pictures.layout import Box, Point, placed
+from worlds.graph.pictures.lines import Line, labels_of, line_of
 
 NAME, SMALL, LEADING = 13.0, 11.0, 16.0
 """Sizes of letters, and from one line to the next, in pixels."""

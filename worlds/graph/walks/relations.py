@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import col
 
 from worlds.graph.facts import Fact, Kind
-from worlds.graph.several import cost_of
 from worlds.graph.view import View, chunks
-from worlds.graph.ways import Ways
+from worlds.graph.walks.several import cost_of
+from worlds.graph.walks.ways import Ways
 
 COLUMNS: tuple[Any, ...] = (Fact.id, Fact.node, Fact.subject, Fact.type, Fact.target, Fact.object, Fact.weight)
 

@@ -8,8 +8,8 @@ from pydantic import BaseModel, Field
 from sqlmodel import col, or_
 
 from worlds.graph.facts import Fact, Kind
-from worlds.graph.likeness import Likeness, alike
 from worlds.graph.recalled import recalled, size_of
+from worlds.graph.survey.likeness import Likeness, alike
 from worlds.graph.view import View, chunks
 
 WEIGHED = 5

@@ -6,11 +6,11 @@ from heapq import nlargest
 
 from sqlmodel import col, func, select
 
-from worlds.graph import structure
 from worlds.graph.facts import Fact, Import, Kind
 from worlds.graph.recalled import NEVER, recalled, size_of
-from worlds.graph.shape import Shape, names_of, shape_of
-from worlds.graph.summary import (
+from worlds.graph.survey import structure
+from worlds.graph.survey.shape import Shape, names_of, shape_of
+from worlds.graph.survey.summary import (
     Bridge,
     Communities,
     Community,

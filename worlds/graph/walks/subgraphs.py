@@ -8,12 +8,12 @@ from pydantic import BaseModel, Field
 from worlds.graph.exchange import Format, writer
 from worlds.graph.exporting import edges_of, nodes_of
 from worlds.graph.naming import several, types_of
-from worlds.graph.reach import Ball, Bounds, Stopped
-from worlds.graph.relations import Relation, Shown, among
-from worlds.graph.shape import names_of
+from worlds.graph.survey.shape import names_of
 from worlds.graph.view import View
-from worlds.graph.walking import Near, far
-from worlds.graph.ways import Ways
+from worlds.graph.walks.reach import Ball, Bounds, Stopped
+from worlds.graph.walks.relations import Relation, Shown, among
+from worlds.graph.walks.walking import Near, far
+from worlds.graph.walks.ways import Ways
 
 NAMES, SECONDS = 100_000, 1.5
 """Names that a search comes to, and seconds that it takes, at most."""

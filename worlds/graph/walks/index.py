@@ -15,7 +15,7 @@ from sqlmodel import col, select
 
 from engine import World
 from worlds.graph.facts import Fact, Import, Kind
-from worlds.graph.ways import Step, Ways
+from worlds.graph.walks.ways import Step, Ways
 
 MOST = 750_000
 """Relations that are kept in memory; more are read from the database as a walk comes to them."""

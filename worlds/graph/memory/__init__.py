@@ -1,0 +1,1 @@
+"""The nine tools of the memory server and its resource, to the letter."""

@@ -1,0 +1,1 @@
+"""Drawings of a graph, laid out so that names can be read."""

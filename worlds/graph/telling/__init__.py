@@ -1,0 +1,1 @@
+"""Facts told with the time when they hold, taken back, superseded and merged, and what became of them."""
