@@ -6,7 +6,7 @@ is little, is reconciled when it is taken in.
 
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -101,21 +101,21 @@ async def take_in(graph: World, asking: Asking, format: Format | None, text: str
 
 def adopt(graph: World, taken: Taken) -> Imported:
     """Take in what was written ahead, but for what others told meanwhile. Raises Refused."""
-    ended: list[tuple[str, bool]] = []
+    ended: list[tuple[str, Problem | None]] = []
     if taken.written.count:
-        _insist_on_no_other(graph, taken.written)
+        _insist_on_the_same(graph, taken.written)
         graph.adopt(Import, taken.written, format=taken.format.value, source=taken.source, facts=taken.written.count)
         ended = _reconcile(graph, taken.written)
     else:
         graph.unchanged()
     sifted, kinds = taken.sifting, Counter(kind for kind, _ in ended)
-    same = sum(is_same for _, is_same in ended)
+    problems = [*sifted.problems, *(problem for _, problem in ended if problem is not None)]
     return Imported(
         format=taken.format.value,
         told={kind: count - kinds[kind] for kind, count in sifted.told.items()},
-        already_there=sifted.already_there + same,
-        problems=[Trouble(line=problem.line, what=problem.what) for problem in sifted.problems],
-        more_problems=sifted.more_problems + len(ended) - same,
+        already_there=sifted.already_there + sum(problem is None for _, problem in ended),
+        problems=[Trouble(line=problem.line, what=problem.what) for problem in problems[:SHOWN]],
+        more_problems=sifted.more_problems + len(problems[SHOWN:]),
     )
 
 
@@ -135,7 +135,7 @@ class Sifting:
 
     def new(self, found: Iterator[Found]) -> Iterator[Mapping[str, Any]]:
         """The facts that are new."""
-        functional = _functional(self.view)
+        functional = self.view.functional
         empty = not self.view.graph.select(select(Fact.id).where(*_recorded(self.view)).limit(1))
         while some := list(islice(found, CHUNK)):
             facts = [one for one in some if not isinstance(one, Problem)]
@@ -157,15 +157,14 @@ class Sifting:
         self._seen.add(short)
         return True
 
-    def _fits(self, fact: Mapping[str, Any], functional: set[str], others: Mapping[int, list[Key]]) -> bool:
+    def _fits(self, fact: Mapping[str, Any], functional: Collection[str], others: Mapping[int, list[Key]]) -> bool:
         """Whether a relation of which there is one at a time is the only one then."""
         if fact["kind"] != Kind.RELATION or fact["type"] not in functional:
             return True
         place, key = place_of(self.view, fact), key_of(self.view, fact)
         told = self._one_each.setdefault(place, [])
         if any(contradicts(key, other) for other in (*others.get(place, ()), *told)):
-            what = f"{quoted(fact['subject'])} has another {quoted(fact['type'])} than {quoted(fact['object'])} then"
-            self._note(Problem(None, f"{what}, and an entity has one of these at a time"))
+            self._note(_another(fact["subject"], fact["type"], fact["object"]))
             return False
         told.append(key)
         return True
@@ -198,6 +197,11 @@ def contradicts(one: Key, other: Key) -> bool:
     return bool(target != other_target and _before(since, other_until) and _before(other_since, until))
 
 
+def _another(source: str, type: str, target: str) -> Problem:
+    what = f"{quoted(source)} has another {quoted(type)} than {quoted(target)} then"
+    return Problem(None, f"{what}, and an entity has one of these at a time")
+
+
 def _before(since: str | None, until: str | None) -> bool:
     return since is None or until is None or since < until
 
@@ -228,11 +232,6 @@ def _recorded(view: View) -> tuple[Any, ...]:
     return view.graph.rows(Fact).at(view.as_of).standing()
 
 
-def _functional(view: View) -> set[str]:
-    """The types of which an entity has one relation at a time."""
-    return {row[0] for row in view.select(Fact.subject, where=(col(Fact.kind) == Kind.FUNCTIONAL.value,))}
-
-
 def _known(view: View, facts: Sequence[Mapping[str, Any]]) -> set[Key]:
     """The keys of those facts of a graph that may be the same as any of these."""
     known: set[Key] = set()
@@ -244,7 +243,7 @@ def _known(view: View, facts: Sequence[Mapping[str, Any]]) -> set[Key]:
     return known
 
 
-def _others(view: View, facts: Sequence[Mapping[str, Any]], functional: set[str]) -> dict[int, list[Key]]:
+def _others(view: View, facts: Sequence[Mapping[str, Any]], functional: Collection[str]) -> dict[int, list[Key]]:
     """The relations of functional types from where these begin, by source and type."""
     found: dict[int, list[Key]] = {}
     of_kind = [fact for fact in facts if fact["kind"] == Kind.RELATION and fact["type"] in functional]
@@ -271,18 +270,24 @@ def _keyed(
                 yield dict(zip(_NAMES, row, strict=True))
 
 
-def _insist_on_no_other(graph: World, written: Written) -> None:
-    """Insist that no other file was taken in since this one was looked at. Raises Refused."""
+def _insist_on_the_same(graph: World, written: Written) -> None:
+    """Insist that no file was taken in, and no type declared, since this one was looked at. Raises Refused."""
     if graph.rows(Import).count(col(Import.since) > written.revision):
         raise Refused(
             "imported_meanwhile",
             "Another file was taken in while this one was being read.",
             hint="Import it again: what is there already is skipped.",
         )
+    if graph.rows(Fact).count(col(Fact.since) > written.revision, kind=Kind.FUNCTIONAL.value):
+        raise Refused(
+            "declared_meanwhile",
+            "Somebody said of which relations there is one at a time while this file was being read.",
+            hint="Import it again.",
+        )
 
 
-def _reconcile(graph: World, written: Written) -> list[tuple[str, bool]]:
-    """End what was taken in of what others told meanwhile, or what contradicts that: of which kind, whether the same.
+def _reconcile(graph: World, written: Written) -> list[tuple[str, Problem | None]]:
+    """End what was taken in of what others told meanwhile: of which kind each is, and why, if not as it is the same.
 
     What a file was found to tell stays as it is, since a transaction that is lost runs again.
     """
@@ -292,7 +297,7 @@ def _reconcile(graph: World, written: Written) -> list[tuple[str, bool]]:
     recent = [dict(zip(_NAMES, row, strict=True)) for row in graph.select(select(*_KEYED).where(*since))]
     if not recent:
         return []
-    keys, functional = {key_of(view, row) for row in recent}, _functional(view)
+    keys, functional = {key_of(view, row) for row in recent}, view.functional
     others: dict[int, list[Key]] = {}
     for row in recent:
         if row["kind"] == Kind.RELATION and row["type"] in functional:
@@ -303,7 +308,7 @@ def _reconcile(graph: World, written: Written) -> list[tuple[str, bool]]:
         if same or any(contradicts(key, other) for other in others.get(place, ())):
             (fact,) = graph.rows(Fact).where(id=id)
             graph.rows(Fact).remove(fact)
-            ended.append((fact.kind, same))
+            ended.append((fact.kind, None if same else _another(fact.subject, fact.type, fact.object)))
     return ended
 
 

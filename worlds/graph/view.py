@@ -10,6 +10,8 @@ from sqlmodel import col, or_, select
 from engine import World
 from worlds.graph.facts import Fact, Kind, node
 
+RULES = (Kind.ALIAS.value, Kind.FUNCTIONAL.value)
+"""Facts that say how others are read."""
 CHUNK = 500
 """Numbers that one statement looks for."""
 
@@ -53,19 +55,28 @@ class View:
     @cached_property
     def aliases(self) -> Mapping[int, Name]:
         """What names that are aliases stand for, followed to the end."""
-        told = self.graph.cached(("aliases", self.as_of), self._told_aliases, size=lambda rows: 500 * (1 + len(rows)))
-        direct = {
-            number: Name(target, name)
-            for number, target, name, since, until in told
-            if (since is None or since <= self.valid_at) and (until is None or until > self.valid_at)
-        }
+        direct = {number: Name(target, name) for _, number, target, name in self._rules(Kind.ALIAS)}
         return {number: _followed(number, direct) for number in direct}
 
-    def _told_aliases(self) -> Sequence[Any]:
-        """All aliases that were recorded then, whenever they held."""
-        columns: tuple[Any, ...] = (Fact.node, Fact.target, Fact.object, Fact.valid_from, Fact.valid_to)
-        recorded = (col(Fact.kind) == Kind.ALIAS.value, *self.graph.rows(Fact).at(self.as_of).standing())
-        found = self.graph.select(select(*columns).where(*recorded).order_by(col(Fact.id) + 0))
+    @cached_property
+    def functional(self) -> frozenset[str]:
+        """The types of which an entity has one relation at a time."""
+        return frozenset(type for type, *_ in self._rules(Kind.FUNCTIONAL))
+
+    def _rules(self, kind: Kind) -> Iterator[Any]:
+        """What says how all else is read, as far as it held then: of each fact subject, node, target and object."""
+        told = self.graph.cached(("rules", self.as_of), self._told_rules, size=lambda rows: 500 * (1 + len(rows)))
+        for of, since, until, *row in told:
+            is_held = (since is None or since <= self.valid_at) and (until is None or until > self.valid_at)
+            if of == kind.value and is_held:
+                yield row
+
+    def _told_rules(self) -> Sequence[Any]:
+        """All aliases and functional types that were recorded then, whenever they held."""
+        columns: tuple[Any, ...] = (Fact.kind, Fact.valid_from, Fact.valid_to)
+        said: tuple[Any, ...] = (Fact.subject, Fact.node, Fact.target, Fact.object)
+        recorded = (col(Fact.kind).in_(RULES), *self.graph.rows(Fact).at(self.as_of).standing())
+        found = self.graph.select(select(*columns, *said).where(*recorded).order_by(col(Fact.id) + 0))
         return [tuple(row) for row in found]
 
     @cached_property

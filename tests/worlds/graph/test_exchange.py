@@ -145,11 +145,25 @@ def test_what_others_tell_meanwhile_is_not_there_twice(dispatcher_of: Make) -> N
     call(graph, "tell", facts=[*same, relation("Bob", "married_to", "Zoe"), entity("Zoe", "person")])
     outcome = graph.dispatch(ready)
     assert outcome.value["told"] == {"entity": 1, "observation": 2, "relation": 2}
-    assert (outcome.value["already_there"], outcome.value["more_problems"]) == (6, 1)
+    assert outcome.value["already_there"] == 6
+    assert outcome.value["problems"][1] == {
+        "line": None,
+        "what": '"Bob" has another "married_to" than "Eve" then, and an entity has one of these at a time',
+    }
     found = [(fact[0], fact[1], fact[2], fact[3]) for fact in stands(graph)]
     assert len(found) == len(set(found)) == 7 + 5
     assert ('"entity"', '"Bob"', '"robot"', '""') in found and ('"entity"', '"Bob"', '"person"', '""') not in found
     assert ('"relation"', '"Bob"', '"married_to"', '"Eve"') not in found
+
+
+def test_a_type_that_is_declared_meanwhile_has_the_file_read_again(dispatcher_of: Make) -> None:
+    graph = told(dispatcher_of, [entity("Eve", "person")])
+    ready = prepared(graph, text="source,type,target\nBob,married_to,Eve\nBob,married_to,Zoe")
+    call(graph, "assert_facts", facts=[], functional=["married_to"])
+    with pytest.raises(Refused, match="one at a time while this file was being read"):
+        graph.dispatch(ready)
+    outcome = taken_in(graph, text="source,type,target\nBob,married_to,Eve\nBob,married_to,Zoe")
+    assert outcome.value["told"] == {"entity": 2, "relation": 1} and len(outcome.value["problems"]) == 1
 
 
 def test_two_files_at_once_are_not_there_twice(dispatcher_of: Make) -> None:

@@ -87,6 +87,36 @@ def test_without_dates_what_is_new_holds_from_now_on(dispatcher_of: Make) -> Non
     assert again["known"] == [new["facts"][0]["id"]] and revision(graph) == before
 
 
+def test_the_memory_servers_tool_closes_what_was_before_too(dispatcher_of: Make) -> None:
+    def relate(*pairs: tuple[str, str], type: str = LIVES) -> Any:
+        relations = [{"from": one, "relationType": type, "to": other} for one, other in pairs]
+        return value(graph, "create_relations", relations=relations)["relations"]
+
+    graph = dispatcher_of(Graph)
+    value(graph, "assert_facts", facts=[*person("Ann", "Annie"), lives("Ann", "Paris")], functional=[LIVES])
+    value(graph, "merge", names=["Annie"], into="Ann")
+    assert relate(("Ann", "Paris")) == []
+    assert len(relate(("Annie", "Rome"), ("Annie", "Rome"))) == 1
+    then = revision(graph)
+    assert (home(graph, 2000), graph_at(graph)["relations"]) == (
+        ["Paris"],
+        [{"from": "Ann", "to": "Rome", "relationType": LIVES}],
+    )
+    value(graph, "assert_facts", facts=[lives("Ann", "Oslo", valid_from="2100")])
+    assert len(relate(("Ann", "Bonn"))) == 1
+    assert [home(graph, year) for year in (2000, 2099, 2101)] == [["Paris"], ["Bonn"], ["Oslo"]]
+    assert home(graph, 2099, as_of=then) == ["Rome"]
+    assert len(relate(("Bob", "Ann"), ("Bob", "Cid"), ("Bob", "Ann"), type="knows")) == 3
+    assert "contradictory: Both 'Dot --lives in--> Paris'" in refusal(
+        graph,
+        "create_relations",
+        relations=[{"from": "Dot", "to": to, "relationType": LIVES} for to in ("Paris", "Rome")],
+    )
+    way(graph, "undo")
+    way(graph, "undo")
+    assert [one["to"] for one in graph_at(graph)["relations"]] == ["Rome"]
+
+
 def test_one_call_cannot_say_two_things_of_one_time(dispatcher_of: Make) -> None:
     graph = dispatcher_of(Graph)
     both = [lives("Ann", "Paris", valid_from="2010"), lives("Ann", "Rome", valid_from="2010")]

@@ -15,6 +15,7 @@ from worlds.graph.facts import Fact, Kind
 from worlds.graph.memory import replies, substring
 from worlds.graph.memory.contract import ContentsTold, EntityTold, ObservationsTold, RelationTold
 from worlds.graph.memory.entities import around, everything
+from worlds.graph.telling.draft import tell_in_place
 from worlds.graph.telling.finding import all_about
 from worlds.graph.view import View, chunks
 
@@ -38,12 +39,23 @@ def create_entities(graph: World, entities: Sequence[EntityTold]) -> Reply:
 
 
 def create_relations(graph: World, relations: Sequence[RelationTold]) -> Reply:
-    """Tell of relations that there are not yet, whether or not there is what they relate; which they were."""
+    """Tell of relations that there are not yet, whether or not there is what they relate; which they were.
+
+    One of a functional type closes what held before it. Raises Refused: contradictory.
+    """
     view = View(graph)
     wanted = [_triple(view, relation) for relation in relations]
     known = {_triple_of(view, fact) for fact in _standing(view, RELATED, *_ends(wanted))}
-    new = [relation for relation, triple in zip(relations, wanted, strict=True) if triple not in known]
-    _tell(graph, [facts.relation(one["from"], one["relationType"], one["to"]) for one in new])
+    new = []
+    for relation, triple in zip(relations, wanted, strict=True):
+        if triple not in known:
+            new.append(relation)
+            known |= {triple} if relation["relationType"] in view.functional else set()
+    told = [facts.relation(one["from"], one["relationType"], one["to"]) for one in new]
+    if any(one["relationType"] in view.functional for one in new):
+        tell_in_place(graph, told)
+    else:
+        _tell(graph, told)
     return replies.reply(new, "relations")
 
 

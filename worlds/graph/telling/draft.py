@@ -55,12 +55,11 @@ class Draft:
         self.now = instant(graph.now)
         self.told: list[Held] = []
         self.ended: list[Fact] = []
-        standing = functional_types(self.view)
-        self.functional = standing.union(declared)
+        self.functional = self.view.functional.union(declared)
         self._held: dict[Place, list[Held]] = {}
         self._asked: set[int] = set()
-        for type in sorted(self.functional - standing):
-            self._add(facts.functional(type))
+        for type in sorted(self.functional - self.view.functional):
+            self.add(facts.functional(type))
         for row in self._rows_around(around):
             self._place(Held({name: getattr(row, name) for name in COLUMNS}, row))
 
@@ -83,13 +82,13 @@ class Draft:
         dateless = wanted["valid_from"] is None and wanted["valid_to"] is None
         if (known := self._known(wanted, dateless)) is not None:
             return self._told_again(known, wanted)
-        if self._is_single(wanted):
+        if self.is_single(wanted):
             self._give_time(wanted)
             if (known := self._known(wanted, False)) is not None:
                 return self._told_again(known, wanted)
             for other in [one for one in self._at(wanted) if _overlap(one, wanted)]:
                 self._cut(other, wanted)
-        return self._add(wanted)
+        return self.add(wanted)
 
     def shorten(self, held: Held, until: str) -> None:
         """Have a fact hold until then only."""
@@ -125,12 +124,15 @@ class Draft:
     def _give_time(self, wanted: dict[str, Any]) -> None:
         """Have what holds one at a time begin now, if it takes another's place undated, and end where the next begins.
 
-        What ended in the past, or is dated, keeps its beginning.
+        What ended in the past, or is dated, keeps its beginning. Raises Refused if one call says two things of now.
         """
         until = wanted["valid_to"]
         if wanted["valid_from"] is None and (until is None or until > self.now):
-            if any(_overlap(one, wanted) for one in self._at(wanted)):
+            if before := [one for one in self._at(wanted) if _overlap(one, wanted)]:
                 wanted["valid_from"] = self.now
+                for one in before:
+                    if one.start is None and id(one) in self._asked and _overlap(one, wanted):
+                        raise _contradictory(one.values, wanted)
         if until is None and (begun := wanted["valid_from"]) is not None:
             later = [one.start for one in self._at(wanted) if one.start is not None and one.start > begun]
             wanted["valid_to"] = min(later, default=None)
@@ -159,13 +161,14 @@ class Draft:
             return
         held.values = {**before, **periods[0]}
         for times in periods[1:]:
-            self._add({**before, **times})
+            self.add({**before, **times})
 
     def _remove(self, held: Held) -> None:
         self._at(held.values).remove(held)
         self.told.remove(held)
 
-    def _add(self, values: dict[str, Any]) -> Held:
+    def add(self, values: Mapping[str, Any]) -> Held:
+        """Tell a fact, whatever else was told."""
         held = Held({**dict.fromkeys(COLUMNS), "type": "", "words": "", **values})
         self.told.append(held)
         self._place(held)
@@ -187,7 +190,8 @@ class Draft:
             return kind, number, values["type"]
         return kind, number, values["type"], self._number(values, "target")
 
-    def _is_single(self, values: Mapping[str, Any]) -> bool:
+    def is_single(self, values: Mapping[str, Any]) -> bool:
+        """Whether a fact is of what there is one at a time."""
         kind = values["kind"]
         return bool(kind == Kind.ENTITY or (kind == Kind.RELATION and values["type"] in self.functional))
 
@@ -196,8 +200,8 @@ class Draft:
 
     def _rows_around(self, around: Sequence[Mapping[str, Any]]) -> Iterator[Fact]:
         """The facts that stand where these would, whenever they hold, and the entities that these are about."""
-        others = [one for one in around if not self._is_single(one)]
-        single = [one for one in around if self._is_single(one) and one["kind"] == Kind.RELATION]
+        others = [one for one in around if not self.is_single(one)]
+        single = [one for one in around if self.is_single(one) and one["kind"] == Kind.RELATION]
         yield from self._found([Kind.ENTITY], around)
         yield from self._found([Kind.RELATION], single, col(Fact.type).in_(sorted(self.functional)))
         for some in chunks(self._names(others, "target")):
@@ -213,9 +217,12 @@ class Draft:
         return self.view.all_names({self._number(one, end) for one in around})
 
 
-def functional_types(view: View) -> set[str]:
-    """The types of which an entity has one relation at a time."""
-    return {row[0] for row in view.select(Fact.subject, where=(col(Fact.kind) == Kind.FUNCTIONAL.value,))}
+def tell_in_place(graph: World, told: Sequence[Mapping[str, Any]]) -> None:
+    """Tell facts, those of which there is one at a time in the place of what held before. Raises Refused."""
+    draft = Draft(graph, told)
+    for fact in told:
+        draft.tell(fact) if draft.is_single(fact) else draft.add(fact)
+    draft.finish()
 
 
 def _says(values: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -236,5 +243,5 @@ def _contradictory(one: Mapping[str, Any], other: Mapping[str, Any]) -> Refused:
     return Refused(
         "contradictory",
         f"Both {said(first)[:200]!r} and {said(second)[:200]!r} would hold{when}, of which there is one at a time.",
-        hint="Give each the time when it held: valid_from, valid_to.",
+        hint="Tell one of them, or by assert_facts each with the time when it held: valid_from, valid_to.",
     )
