@@ -52,6 +52,7 @@ bench: .venv/dev ## Compare speed with other servers, side by side
 	$(BIN)/python -m benchmarks.hooks
 	$(BIN)/python -m benchmarks.feed
 	$(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m benchmarks.wordnet
 
 bench-sessions: .venv/dev ## See what 1,000,000 stored sessions cost
 	$(BIN)/python -m benchmarks --sessions 1000000

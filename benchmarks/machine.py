@@ -40,6 +40,25 @@ def fsync_ms(folder: Path) -> float:
     return statistics.median(times) * 1000
 
 
+def cpu_seconds(process: int) -> float | None:
+    """CPU time that a process has used so far, where the system tells (Linux)."""
+    try:
+        told = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return None
+    user, system = told.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def peak_bytes(process: int) -> int | None:
+    """The most memory that a process has held so far, where the system tells (Linux)."""
+    try:
+        told = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return None
+    return next(1024 * int(line.split()[1]) for line in told.splitlines() if line.startswith("VmHWM:"))
+
+
 def _versions(python: Path, names: tuple[str, ...]) -> str:
     code = f"from importlib.metadata import version\nprint(', '.join(n + ' ' + version(n) for n in {names!r}))"
     return subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip()

@@ -48,7 +48,10 @@ class MemoryPeer:
 
 @contextmanager
 def original(folder: Path) -> Iterator[MemoryPeer]:
-    """The memory server, by the Node of the conformance suite. Raises PeerFailed if it cannot be installed."""
+    """The memory server on that folder's `memory.jsonl`, by the Node of the conformance suite.
+
+    Raises PeerFailed if it cannot be installed.
+    """
     try:
         install()
     except (OSError, subprocess.CalledProcessError) as error:
@@ -58,10 +61,11 @@ def original(folder: Path) -> Iterator[MemoryPeer]:
 
 
 @contextmanager
-def ours(folder: Path) -> Iterator[MemoryPeer]:
-    """Turnkeeper's graph, with an empty data directory."""
-    command = [sys.executable, "-m", "engine.cli", "stdio", "--world", "graph"]
-    with _running("Turnkeeper's graph", command, TURNKEEPER_AUTH="off", TURNKEEPER_DATA_DIR=str(folder)) as peer:
+def ours(folder: Path, name: str = "Turnkeeper's graph", world: str = "graph", **settings: str) -> Iterator[MemoryPeer]:
+    """Turnkeeper's graph, or another world, on a data directory; an empty one if it is not there."""
+    command = [sys.executable, "-m", "engine.cli", "stdio", "--world", world]
+    settings = {"TURNKEEPER_AUTH": "off", "TURNKEEPER_DATA_DIR": str(folder), **settings}
+    with _running(name, command, **settings) as peer:
         yield peer
 
 

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from benchmarks.machine import cpu_seconds
+
 ROOT = Path(__file__).resolve().parent.parent
 BENCH_ENVIRONMENT = ROOT / ".venv-bench"
 LOCK = ROOT / "benchmarks" / "requirements.lock"
@@ -36,12 +38,7 @@ class Peer:
 
     def cpu_seconds(self) -> float | None:
         """CPU time that the server has used so far, where the system tells (Linux)."""
-        try:
-            told = Path(f"/proc/{self.process.pid}/stat").read_text()
-        except OSError:
-            return None
-        user, system = told.rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds(self.process.pid)
 
     def kill(self) -> None:
         """End the server without warning."""
