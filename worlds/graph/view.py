@@ -34,6 +34,14 @@ class View:
 
     def conditions(self, of: Any = Fact) -> tuple[Any, ...]:
         """By what a select finds facts, or those of an alias of the class, that were recorded and held then."""
+        return self._conditions if of is Fact else self._conditions_of(of)
+
+    @cached_property
+    def _conditions(self) -> tuple[Any, ...]:
+        """Made once: a walk has several selects, and making these takes longer than a look at an index."""
+        return self._conditions_of(Fact)
+
+    def _conditions_of(self, of: Any) -> tuple[Any, ...]:
         recorded = self.graph.rows(Fact).at(self.as_of).standing(None if of is Fact else of)
         return (
             *recorded,
