@@ -14,6 +14,8 @@ from engine.types import Json
 
 LEAST, MOST = -(2**63), 2**63 - 1
 """Integers that every part of the way can carry: signed, 64 bits."""
+LONGEST = 400
+"""Characters that are told of what is wrong: it may quote what was given."""
 
 
 def parsed(
@@ -126,7 +128,8 @@ def _invalid(model: type[BaseModel], error: ValidationError) -> InvalidArguments
     received = f", received {_shortened(first['input'])}" if first["type"] != "missing" else ""
     known = ", ".join(model.model_fields) or "none"
     more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return InvalidArguments(f"{path}: {first['msg']}{received}.{more}", hint=f"The arguments are: {known}.", path=path)
+    said = first["msg"] if len(first["msg"]) <= LONGEST else f"{first['msg'][:LONGEST]}…"
+    return InvalidArguments(f"{path}: {said}{received}.{more}", hint=f"The arguments are: {known}.", path=path)
 
 
 def _shortened(value: object) -> str:

@@ -12,6 +12,8 @@ from worlds.graph.view import Name, View
 TRIED = 500
 """Names that are compared with one that is unknown."""
 LIKELY = 5
+LONGEST, QUOTED = 1_000, 200
+"""Characters of a name that answers show, and that errors do."""
 
 
 def known(view: View, name: str) -> Name:
@@ -20,7 +22,7 @@ def known(view: View, name: str) -> Name:
         return found
     likely = like(view, name)
     hint = f"Is it one of these: {', '.join(map(repr, likely))}?" if likely else "search finds entities by their words."
-    raise Refused("no_such_name", f"Nothing in the graph is called {_cut(name)!r}.", hint=hint)
+    raise Refused("no_such_name", f"Nothing in the graph is called {brief(name, QUOTED)!r}.", hint=hint)
 
 
 def found_in(view: View, name: str) -> Name | None:
@@ -51,7 +53,7 @@ def _close(name: str, names: Iterable[str]) -> list[str]:
     folded: dict[str, str] = {}
     for one in names:
         folded.setdefault(words(one)[:200], one)
-    return [_cut(folded[one]) for one in get_close_matches(words(name)[:200], folded, n=LIKELY, cutoff=0.5)]
+    return [brief(folded[one], QUOTED) for one in get_close_matches(words(name)[:200], folded, n=LIKELY, cutoff=0.5)]
 
 
 def types_of(view: View, numbers: Collection[int]) -> dict[int, str]:
@@ -77,5 +79,6 @@ def several(view: View, names: Sequence[str]) -> tuple[dict[int, str], list[str]
     return found, unknown
 
 
-def _cut(name: str) -> str:
-    return name if len(name) <= 200 else f"{name[:200]}…"
+def brief(text: str, most: int = LONGEST) -> str:
+    """A text as answers show it: of a very long one the beginning, and how many characters it has."""
+    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"

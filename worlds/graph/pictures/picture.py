@@ -9,8 +9,8 @@ from engine import Refused
 from worlds.graph.facts import Fact, Kind
 from worlds.graph.pictures.drawing import svg
 from worlds.graph.pictures.plan import Node, Part, name_of
-from worlds.graph.recalled import recalled
-from worlds.graph.survey.shape import names_of, shape_of
+from worlds.graph.recalled import NEVER, recalled
+from worlds.graph.survey.shape import PAGE, Shape, names_of, shape_of
 from worlds.graph.survey.structure import ranks
 from worlds.graph.view import View, chunks
 
@@ -32,14 +32,14 @@ def around(view: View, name: str) -> str:
     return svg(part, f"What is around {name_of(asked.name)}{_when(view)}")
 
 
-def whole(view: View) -> str:
-    """A picture of the whole graph; of a larger one, of its hubs."""
-    return recalled(view, lambda: _whole(view), "picture", size=len)
+def whole(view: View, seconds: float | None = None, page: int = PAGE) -> str:
+    """A picture of the whole graph, read within a time, so much at once; of a larger one, of its hubs."""
+    shape = shape_of(view, seconds, page)
+    return recalled(view, lambda: _whole(view, shape), "picture", size=len if shape.whole else lambda _: NEVER)
 
 
-def _whole(view: View) -> str:
-    shape = shape_of(view)
-    numbers = shape.numbers
+def _whole(view: View, shape: Shape) -> str:
+    numbers: Sequence[int] = shape.numbers
     if len(numbers) > MOST:
         scores = ranks(shape.neighbours).scores
         foremost = nlargest(MOST, range(len(numbers)), key=scores.__getitem__)

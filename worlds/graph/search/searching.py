@@ -13,6 +13,7 @@ from sqlmodel import col
 
 from engine import Phrase, Prefix, Refused, Word, World
 from worlds.graph.facts import Fact, Kind, words
+from worlds.graph.naming import brief
 from worlds.graph.search.matching import Match, Matches, Search, fits
 from worlds.graph.search.query import All, Leaf, Other, Query, Some, Typed, leaves, parsed
 from worlds.graph.search.spelling import near
@@ -164,12 +165,12 @@ def _parts(leaf: Leaf) -> tuple[str, ...]:
 
 def _hits(view: View, page: Sequence[Match], detail: Detail, tree: Query) -> Iterator[Hit]:
     if detail == "names" or not page:
-        yield from (Hit(name=one.name, entityType=one.type) for one in page)
+        yield from (Hit(name=brief(one.name), entityType=one.type) for one in page)
         return
     observed = _observed(view, page)
     for one in page:
         texts = observed.get(one.node, [])
-        hit = Hit(name=one.name, entityType=one.type)
+        hit = Hit(name=brief(one.name), entityType=one.type)
         if detail == "full":
             hit.observations = [text for text, _ in texts]
         elif texts:

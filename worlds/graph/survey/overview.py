@@ -7,9 +7,10 @@ from heapq import nlargest
 from sqlmodel import col, func, select
 
 from worlds.graph.facts import Fact, Import, Kind
+from worlds.graph.naming import brief
 from worlds.graph.recalled import NEVER, recalled, size_of
 from worlds.graph.survey import structure
-from worlds.graph.survey.shape import Shape, names_of, shape_of
+from worlds.graph.survey.shape import PAGE, Shape, names_of, shape_of
 from worlds.graph.survey.summary import (
     Bridge,
     Communities,
@@ -28,13 +29,15 @@ from worlds.graph.view import View
 
 TYPES = 50
 """Types, and kinds of relation between types, that an overview names."""
+HASTY = 4
+"""By how much bounds are lower where there was no time to read the whole graph."""
 LONGEST = 500
 """Characters of a name or type that an overview gives."""
 
 
-def overview(view: View, top: int) -> Overview:
-    """The graph as a whole, with so many of each thing that stands out."""
-    return recalled(view, lambda: _overview(view, top), "overview", top, size=_size)
+def overview(view: View, top: int, seconds: float | None = None, page: int = PAGE) -> Overview:
+    """The graph as a whole, with so many of each thing that stands out, read within a time, so much at once."""
+    return recalled(view, lambda: _overview(view, shape_of(view, seconds, page), top), "overview", top, size=_size)
 
 
 def _size(found: Overview) -> int:
@@ -42,10 +45,14 @@ def _size(found: Overview) -> int:
     return size_of(found) if found.exact else NEVER
 
 
-def _overview(view: View, top: int) -> Overview:
-    shape = shape_of(view)
+def _overview(view: View, shape: Shape, top: int) -> Overview:
     neighbours = shape.neighbours
-    found = structure.ranks(neighbours), structure.communities(neighbours), structure.held(neighbours)
+    hasty = 1 if shape.whole else HASTY
+    found = (
+        structure.ranks(neighbours, structure.STEPS // hasty),
+        structure.communities(neighbours),
+        structure.held(neighbours, structure.HELD // hasty),
+    )
     told = _Told(view, shape, found, top)
     counts = _counts(view)
     parts = structure.parts(neighbours)
@@ -55,7 +62,7 @@ def _overview(view: View, top: int) -> Overview:
         how=_how(shape, counts),
         entities=len(shape.types) if shape.whole else counts[Kind.ENTITY.value],
         observations=counts[Kind.OBSERVATION.value],
-        relations=len(shape.relations) if shape.whole else counts[Kind.RELATION.value],
+        relations=len(shape.sources) if shape.whole else counts[Kind.RELATION.value],
         facts=sum(counts.values()),
         imports=view.graph.rows(Import).at(view.as_of).count(),
         types=_types(shape),
@@ -72,7 +79,7 @@ def _overview(view: View, top: int) -> Overview:
 def _how(shape: Shape, counts: Counter[str]) -> str:
     if shape.whole:
         return "the whole graph was read"
-    read, all_told = len(shape.relations), counts[Kind.RELATION.value]
+    read, all_told = len(shape.sources), counts[Kind.RELATION.value]
     return f"time was short, so types and all below are of what was told first: {read:,} of {all_told:,} relations"
 
 
@@ -95,7 +102,7 @@ class _Told:
         places = {*self.foremost, *(place for group in self.groups for place in group[:top])}
         places |= {end for one, other, _ in self.held.bridges[:top] for end in (one, other)}
         places |= {place for place, _ in self.held.joints[:top]}
-        wanted = [shape.numbers[place] for place in sorted(places)] + self.orphans[:top] + shape.dangling[:top]
+        wanted = [shape.numbers[place] for place in sorted(places)] + [*self.orphans[:top], *shape.dangling[:top]]
         self.called = {number: cut(name) for number, name in names_of(view, wanted).items()}
 
     def name(self, place: int) -> str:
@@ -155,12 +162,12 @@ class _Told:
 
     def _relating(self, pairs: Iterable[tuple[int, int]]) -> Mapping[tuple[int, int], list[str]]:
         """The types of the relations between places, whichever way."""
-        numbers = self.shape.numbers
-        wanted = {frozenset((numbers[one], numbers[other])): (one, other) for one, other in pairs}
-        found: dict[tuple[int, int], dict[str, None]] = {pair: {} for pair in wanted.values()}
-        for source, type, target in self.shape.relations if wanted else ():
-            if pair := wanted.get(frozenset((source, target))):
-                found[pair][cut(type)] = None
+        found: dict[tuple[int, int], set[str]] = {pair: set() for pair in pairs}
+        ends, shape = {end for pair in found for end in pair}, self.shape
+        for source, kind, target in zip(shape.sources, shape.kinds, shape.targets, strict=True) if found else ():
+            if source in ends and target in ends:
+                for pair in found.keys() & {(source, target), (target, source)}:
+                    found[pair].add(cut(shape.types_told[kind]))
         return {pair: sorted(types) for pair, types in found.items()}
 
 
@@ -171,9 +178,11 @@ def _counts(view: View) -> Counter[str]:
 
 
 def _types(shape: Shape) -> Types:
-    types = shape.types
-    entities, relations = Counter(types.values()), Counter(type for _, type, _ in shape.relations)
-    patterns = Counter((types.get(source), type, types.get(target)) for source, type, target in shape.relations)
+    told, of = shape.types_told, [*shape.types.values(), *(None for _ in shape.dangling)].__getitem__
+    entities = Counter(shape.types.values())
+    relations = Counter({told[kind]: count for kind, count in Counter(shape.kinds).items()})
+    counted = Counter(zip(map(of, shape.sources), shape.kinds, map(of, shape.targets), strict=True))
+    patterns = {(source, told[kind], target): count for (source, kind, target), count in counted.items()}
     ordered = sorted(patterns.items(), key=lambda item: (-item[1], tuple(part or "" for part in item[0])))[:TYPES]
     return Types(
         entities=_most(entities, TYPES),
@@ -198,4 +207,4 @@ def _most(counted: Counter[str], most: int) -> list[TypeCount]:
 
 def cut(text: str) -> str:
     """A text, of which the end is left out where it is very long."""
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    return brief(text, LONGEST)

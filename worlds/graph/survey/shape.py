@@ -1,7 +1,8 @@
 """The shape of a graph as it is read: which entities of which types there are, and what leads where, in numbers."""
 
 import time
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,84 +10,132 @@ from typing import Any
 from sqlmodel import col, func, select
 
 from worlds.graph.facts import Fact, Kind
+from worlds.graph.recalled import NEVER, recalled
 from worlds.graph.view import View
 
-PAGE = 5_000
+PAGE = 50_000
 """Facts that are read at once."""
-SECONDS = 1.5
-"""Within which a graph is read: what comes of it takes twice as long, and an action has five."""
-Edge = tuple[int, str, int]
-"""A relation: from where, of which type, to where."""
+SHARE = 0.4
+"""Of the time that an action has, in which a graph is read: what comes of it takes about as long."""
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Entities by number with their types, and the relations between names, each once, in the order they were told."""
+    """Entities by number with their types, and the relations between names, each once, in the order they were told.
+
+    A relation leads from a place in `numbers` (`sources`) to another (`targets`); `kinds` are places in `types_told`.
+    """
 
     types: dict[int, str]
-    relations: Sequence[Edge]
+    numbers: Sequence[int]
+    """All that is an entity or stands in a relation, entities first."""
+    types_told: Sequence[str]
+    sources: Sequence[int]
+    kinds: Sequence[int]
+    targets: Sequence[int]
     whole: bool = True
     """Whether all was read."""
 
     @cached_property
-    def numbers(self) -> list[int]:
-        """All that is an entity or stands in a relation, entities first."""
-        ends = (end for source, _, target in self.relations for end in (source, target))
-        return list(dict.fromkeys((*self.types, *ends)))
-
-    @cached_property
-    def place(self) -> dict[int, int]:
-        """Where each of these numbers stands among them."""
-        return {number: place for place, number in enumerate(self.numbers)}
-
-    @cached_property
     def neighbours(self) -> list[list[int]]:
         """By place, the places of what it is related to, whichever way; nothing is its own neighbour."""
-        found: list[dict[int, None]] = [{} for _ in self.numbers]
-        place = self.place
-        for source, _, target in self.relations:
-            if source != target:
-                one, other = place[source], place[target]
-                found[one][other] = found[other][one] = None
-        return [list(places) for places in found]
+        found: list[list[int]] = [[] for _ in self.numbers]
+        seen: set[int] = set()
+        for one, other in zip(self.sources, self.targets, strict=True):
+            pair = one << 32 | other if one < other else other << 32 | one
+            if pair not in seen and one != other:
+                seen.add(pair)
+                found[one].append(other)
+                found[other].append(one)
+        return found
 
     @property
-    def dangling(self) -> list[int]:
+    def dangling(self) -> Sequence[int]:
         """What stands in relations and is no entity."""
         return self.numbers[len(self.types) :]
 
-
-def shape_of(view: View) -> Shape:
-    """The whole graph, names that are aliases read as what they stand for; what was told first, if time is short."""
-    until = time.monotonic() + SECONDS
-    entities, whole = _read(view, Kind.ENTITY, (Fact.id, Fact.node, Fact.type), until)
-    relations, all_read = _read(view, Kind.RELATION, (Fact.id, Fact.node, Fact.type, Fact.target), until)
-    stands = {number: name.node for number, name in view.aliases.items()}
-    own = {number: type for number, type in reversed(entities) if number not in stands}
-    merged = {stands[number]: type for number, type in reversed(entities) if number in stands}
-    types = {stands.get(number, number): "" for number, _ in entities}
-    if stands:
-        relations = [(stands.get(source, source), type, stands.get(to, to)) for source, type, to in relations]
-    kept = {number: own.get(number, merged.get(number, "")) for number in types}
-    return Shape(kept, list(dict.fromkeys(relations)), whole and all_read)
+    @property
+    def size(self) -> int:
+        """The bytes that it takes, about, with its neighbours."""
+        return 250 * len(self.numbers) + 50 * len(self.sources)
 
 
-def _read(view: View, kind: Kind, columns: tuple[Any, ...], until: float) -> tuple[list[Any], bool]:
-    """Facts of a kind without their ids, in the order they were told, and whether these are all there are.
+def shape_of(view: View, seconds: float | None = None, page: int = PAGE) -> Shape:
+    """The whole graph, names that are aliases read as what they stand for; what was told first, if time is short.
 
-    They are read so many at a time that the collector of garbage is not called to look at them all.
+    A whole one is remembered. Without `seconds`, there is a share of an action's time.
     """
-    found: list[Any] = []
-    last, types = -1, dict[str, str]()
-    wanted = select(*columns).where(*view.conditions(), col(Fact.kind) == kind.value).order_by(col(Fact.id)).limit(PAGE)
-    while page := view.graph.select(wanted.where(col(Fact.id) > last)):  # in the order of the key: no page is sorted
-        found += [(row[1], types.setdefault(row[2], row[2]), *row[3:]) for row in page]
-        last = page[-1][0]
-        if len(page) < PAGE:
-            break
-        if time.monotonic() > until:
-            return found, False
-    return found, True
+    within = SHARE * view.graph.limits.seconds if seconds is None else seconds
+    return recalled(
+        view, lambda: _read(view, within, page), "shape", size=lambda shape: shape.size if shape.whole else NEVER
+    )
+
+
+def _read(view: View, seconds: float, page: int) -> Shape:
+    until = time.monotonic() + seconds
+    entities = _Pages(view, Kind.ENTITY, (Fact.id, Fact.node, Fact.type), until, page)
+    relations = _Pages(view, Kind.RELATION, (Fact.id, Fact.node, Fact.type, Fact.target), until, page)
+    types = _types(view, entities)
+    stands = {number: name.node for number, name in view.aliases.items()}
+    places = {number: place for place, number in enumerate(types)}
+    told: dict[str, int] = {}
+    sources, kinds, targets = array("I"), array("I"), array("I")
+    seen: set[int] = set()
+    for some in relations:
+        for _, source, type, target in some:
+            if stands:
+                source, target = stands.get(source, source), stands.get(target, target)
+            ends = places.setdefault(source, len(places)), places.setdefault(target, len(places))
+            kind = told.setdefault(type, len(told))
+            relation = (kind << 32 | ends[0]) << 32 | ends[1]
+            if relation not in seen:
+                seen.add(relation)
+                sources.append(ends[0])
+                kinds.append(kind)
+                targets.append(ends[1])
+    whole = entities.all_read and relations.all_read
+    return Shape(types, array("q", places), list(told), sources, kinds, targets, whole)
+
+
+def _types(view: View, entities: "_Pages") -> dict[int, str]:
+    """The type of each entity; of one whose names were merged, that of the name it is shown by, if it has one."""
+    aliases = view.aliases
+    types: dict[int, str] = {}
+    own: set[int] = set()
+    for some in entities:
+        for _, number, type in some:
+            if number in aliases:
+                types.setdefault(aliases[number].node, type)
+            elif not aliases:
+                types.setdefault(number, type)
+            elif number not in own:
+                own.add(number)
+                types[number] = type
+    return types
+
+
+class _Pages:
+    """Facts of a kind in the order they were told, some at a time; `all_read` says whether these were all.
+
+    What is read is not kept, so that the collector of garbage has little to look at.
+    """
+
+    def __init__(self, view: View, kind: Kind, columns: tuple[Any, ...], until: float, page: int) -> None:
+        self._graph, self._until, self._page = view.graph, until, page
+        told = select(*columns).where(*view.conditions(), col(Fact.kind) == kind.value)
+        self._wanted = told.order_by(col(Fact.id)).limit(page)  # in the order of the key: no page is sorted
+        self.all_read = False
+
+    def __iter__(self) -> Iterator[Sequence[Any]]:
+        last = -1
+        while page := self._graph.select(self._wanted.where(col(Fact.id) > last)):
+            yield page
+            last = page[-1][0]
+            if len(page) < self._page:
+                break
+            if time.monotonic() > self._until:
+                return
+        self.all_read = True
 
 
 def names_of(view: View, numbers: Sequence[int]) -> dict[int, str]:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from engine import Refused, World
 from worlds.graph.facts import Fact, Kind
+from worlds.graph.naming import QUOTED, brief
 from worlds.graph.telling.assertions import COLUMNS, Match, NewFact, ObservationFact, Shown
 from worlds.graph.telling.draft import Draft, Held
 from worlds.graph.telling.finding import the_fact
@@ -110,6 +111,6 @@ def _insist_on_time_left(row: Fact, then: str) -> None:
 def _no_entity(name: str) -> Refused:
     return Refused(
         "no_such_entity",
-        f"Entity with name {name} not found",
+        f"Entity with name {brief(name, QUOTED)} not found",
         hint="Tell a fact of kind entity of it, in the same call or before.",
     )

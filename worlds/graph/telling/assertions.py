@@ -1,5 +1,6 @@
 """Facts as they are told one by one, named again, and shown: what the tools for time take and give."""
 
+import json
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -8,8 +9,11 @@ from pydantic import Field as Limit
 
 from worlds.graph import facts
 from worlds.graph.facts import Fact, Kind
+from worlds.graph.naming import LONGEST, brief
 from worlds.graph.times import Moment
 
+LARGEST = 100_000
+"""Characters of a text, or of attributes, that a history tells; other answers tell no more of a text than of a name."""
 Subject = Annotated[str, Limit(description="the entity that it is about, by any of its names")]
 
 
@@ -103,7 +107,7 @@ class Match(BaseModel):
 
 
 class Shown(BaseModel):
-    """A fact. `id` is what retract_facts and supersede know it by."""
+    """A fact; of very long names and texts the beginning. `id` is what retract_facts and supersede know it by."""
 
     id: int
     kind: Kind
@@ -131,18 +135,26 @@ def shown(fact: Fact) -> Shown:
 COLUMNS = tuple(name for name in Fact.model_fields if name not in ("session_id", "id", "since", "until"))
 
 
-def shown_values(id: int, values: Mapping[str, Any]) -> Shown:
-    """The fact of these columns as it is shown."""
-    kind = Kind(values["kind"])
+def shown_values(id: int, values: Mapping[str, Any], longest: int = LONGEST) -> Shown:
+    """The fact of these columns as it is shown, with so many characters of a text."""
+    kind, object = Kind(values["kind"]), values["object"]
     return Shown(
         id=id,
         kind=kind,
-        name=values["subject"],
+        name=brief(values["subject"]),
         type=values["type"] if kind in (Kind.ENTITY, Kind.RELATION) else None,
-        to=values["object"] if kind in (Kind.RELATION, Kind.ALIAS) else None,
-        text=values["object"] if kind is Kind.OBSERVATION else None,
-        **{name: values[name] for name in ("valid_from", "valid_to", "weight", "attributes", "source")},
+        to=brief(object) if kind in (Kind.RELATION, Kind.ALIAS) else None,
+        text=brief(object, longest) if kind is Kind.OBSERVATION else None,
+        attributes=_brief_attributes(values["attributes"]),
+        source=None if values["source"] is None else brief(values["source"]),
+        **{name: values[name] for name in ("valid_from", "valid_to", "weight")},
     )
+
+
+def _brief_attributes(given: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Attributes, or where they are very long, that they are."""
+    characters = 0 if given is None else len(json.dumps(given))
+    return given if characters <= LARGEST else {"left out": f"attributes of {characters:,} characters"}
 
 
 def said(fact: Shown) -> str:
@@ -162,10 +174,10 @@ def said(fact: Shown) -> str:
 
 def period(since: str | None, until: str | None) -> str:
     """When something held, in words; nothing for always."""
-    begun = "" if since is None else f" from {_brief(since)}"
-    return begun + ("" if until is None else f" until {_brief(until)}")
+    begun = "" if since is None else f" from {_short(since)}"
+    return begun + ("" if until is None else f" until {_short(until)}")
 
 
-def _brief(instant: str) -> str:
+def _short(instant: str) -> str:
     """A time without what is zero of it."""
     return instant.removesuffix("+00:00").removesuffix(".000000").removesuffix("T00:00:00")

@@ -9,7 +9,8 @@ from sqlmodel import col, or_, select
 
 from engine import Origin, Refused
 from worlds.graph.facts import Fact, Import, Kind
-from worlds.graph.telling.assertions import COLUMNS, Shown, shown_values
+from worlds.graph.naming import QUOTED, brief
+from worlds.graph.telling.assertions import COLUMNS, LARGEST, Shown, shown_values
 from worlds.graph.view import View, chunks
 
 HALF = 32
@@ -77,14 +78,14 @@ def entity_history(view: View, name: str, held_at: str | None, limit: int, curso
     numbers = view.all_names([found.node])
     stays = sorted(_stays(view, numbers, held_at))
     if not stays:
-        raise Refused("no_such_entity", f"Nothing was told of {name}.", hint="Names are case-sensitive.")
+        raise Refused("no_such_entity", f"Nothing was told of {brief(name, QUOTED)}.", hint="Names are case-sensitive.")
     left = [stay for stay in stays if (stay.since, stay.id) > _place(cursor)]
     episodes = _within(view, _episodes(view, left[:limit]))
     is_whole = len(episodes) == len(left)
     last = left[len(episodes) - 1] if episodes else None
     return History(
-        name=found.name,
-        names=sorted(other for other in _spellings(view, numbers) if other != found.name),
+        name=brief(found.name),
+        names=sorted(brief(other) for other in _spellings(view, numbers) if other != found.name),
         total=len(stays),
         episodes=episodes,
         cursor=None if is_whole or last is None else f"{last.since}.{last.id}",
@@ -138,7 +139,7 @@ def _episodes(view: View, stays: Sequence[_Stay]) -> Iterator[Episode]:
         for id, begun, *row in view.graph.select(select(Fact.id, Fact.since, *columns).where(col(Fact.id).in_(some))):
             values[id, begun] = dict(zip(COLUMNS, row, strict=True))
     for stay in stays:
-        fact = shown_values(stay.id, values[stay.id, stay.begun])
+        fact = shown_values(stay.id, values[stay.id, stay.begun], LARGEST)
         ended = None if stay.until is None else _recorded(stay.until, origins)
         yield Episode(fact=fact, told=_recorded(stay.since, origins), ended=ended)
 

@@ -8,6 +8,7 @@ from sqlmodel import col
 from engine import Refused, World
 from worlds.graph import facts
 from worlds.graph.facts import Fact, Kind, node
+from worlds.graph.naming import QUOTED, brief
 from worlds.graph.telling.assertions import Shown, shown
 from worlds.graph.view import Name, View
 
@@ -34,30 +35,33 @@ def merge(graph: World, names: Sequence[str], into: str) -> Merged:
         if one.node != whole.node:
             new[one.node] = one
         elif node(name) != one.node and name != into:
-            already.append(name)
+            already.append(brief(name))
         else:
             raise _cycle(view, name, into)
     if not new:
         graph.unchanged()
     rows = graph.rows(Fact).add_all([facts.alias(one.name, whole.name) for one in new.values()])
-    return Merged(into=whole.name, aliases=[shown(row) for row in rows], names=already)
+    return Merged(into=brief(whole.name), aliases=[shown(row) for row in rows], names=already)
 
 
 def _existing(view: View, name: str) -> Name:
     """What a name stands for, if there is such an entity now. Raises Refused: no_such_entity."""
     found = view.named(name)
     if not list(view.about(Fact.id, nodes=view.all_names([found.node]), kind=Kind.ENTITY)):
-        raise Refused("no_such_entity", f"Entity with name {name} not found", hint="Names are case-sensitive.")
+        raise Refused(
+            "no_such_entity", f"Entity with name {brief(name, QUOTED)} not found", hint="Names are case-sensitive."
+        )
     return found
 
 
 def _cycle(view: View, name: str, into: str) -> Refused:
+    shown, whole = brief(name, QUOTED), brief(into, QUOTED)
     if name == into:
-        return Refused("cycle", f"{name} cannot be merged into itself.", hint="Name two entities.")
+        return Refused("cycle", f"{shown} cannot be merged into itself.", hint="Name two entities.")
     found = view.select(Fact.id, where=(col(Fact.kind) == Kind.ALIAS.value, col(Fact.node) == node(into)))
     ids = ", ".join(str(id) for (id,) in found)
     return Refused(
         "cycle",
-        f"{into} is already another name of {name}, so {name} cannot become one of {into}.",
-        hint=f"They are one entity; to have it shown as {into}, retract fact {ids} first.",
+        f"{whole} is already another name of {shown}, so {shown} cannot become one of {whole}.",
+        hint=f"They are one entity; to have it shown as {whole}, retract fact {ids} first.",
     )

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from engine import World
 from worlds.graph.cursors import cursor, resumed
-from worlds.graph.naming import known, types_of
+from worlds.graph.naming import brief, known, types_of
 from worlds.graph.times import view_of
 from worlds.graph.view import Name, View
 from worlds.graph.walks.reach import Ball, Bounds, Stopped
@@ -74,7 +74,7 @@ def neighbours(
     left = max(0, len(fitting) - offset - len(page))
     return Neighbours(
         revision=graph.revision if view.as_of is None else view.as_of,
-        name=start.name,
+        name=brief(start.name),
         entityType=types.get(start.node),
         total=len(fitting),
         stopped=stopped,

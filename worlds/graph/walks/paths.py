@@ -6,7 +6,7 @@ from itertools import pairwise
 from pydantic import BaseModel, Field
 
 from engine import Refused
-from worlds.graph.naming import known
+from worlds.graph.naming import brief, known
 from worlds.graph.view import Name, View
 from worlds.graph.walks.reach import Bounds, Stopped
 from worlds.graph.walks.relations import Relation, among, by_id, on_the_way
@@ -59,8 +59,8 @@ def paths(view: View, source: str, target: str, ways: Ways, *, k: int, weighted:
         raise _no_cost(view, unfit) from None
     return Paths(
         revision=view.graph.revision if view.as_of is None else view.as_of,
-        source=one.name,
-        target=other.name,
+        source=brief(one.name),
+        target=brief(other.name),
         paths=[_told(view, way, one, ways, weighted) for way in found],
         certain=stopped is None,
         stopped=stopped,
@@ -86,7 +86,7 @@ def _told(view: View, way: Way, start: Name, ways: Ways, weighted: bool) -> Path
         first, *others = on_the_way(relations, one, other, ways, cheapest=weighted)
         hops.append(Hop(relation=first, others=len(others)))
     cost = sum(cost_of((0, 0, hop.relation.id, hop.relation.weight)) for hop in hops) if weighted else None
-    called = [names.get(number, start.name) for number in way]
+    called = [names.get(number, brief(start.name)) for number in way]
     return Path(names=called, hops=hops, length=len(hops), cost=cost)
 
 

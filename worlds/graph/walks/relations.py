@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlmodel import col
 
 from worlds.graph.facts import Fact, Kind
+from worlds.graph.naming import brief
 from worlds.graph.view import View, chunks
 from worlds.graph.walks.several import cost_of
 from worlds.graph.walks.ways import Ways
@@ -45,7 +46,8 @@ def shown(view: View, row: Sequence[Any]) -> Shown:
     """A fact, of which `COLUMNS` were read, as a relation."""
     id, number, name, type, other, other_name, weight = row
     source, target = view.standing_for(number, name), view.standing_for(other, other_name)
-    told = Relation(id=id, source=source.name, relationType=type, target=target.name, weight=weight)
+    ends = brief(source.name), brief(target.name)
+    told = Relation(id=id, source=ends[0], relationType=type, target=ends[1], weight=weight)
     return Shown(source.node, target.node, told)
 
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 from worlds.graph.exchange import Format, writer
 from worlds.graph.exporting import edges_of, nodes_of
-from worlds.graph.naming import several, types_of
+from worlds.graph.naming import QUOTED, brief, several, types_of
 from worlds.graph.survey.shape import names_of
 from worlds.graph.view import View
 from worlds.graph.walks.reach import Ball, Bounds, Stopped
@@ -72,7 +72,7 @@ def subgraph(
             entities=len(ordered) - len(kept),
             relations=_leading_out(view, kept, ways) + max(0, len(found) - RELATIONS),
         ),
-        unknown=unknown,
+        unknown=[brief(name, QUOTED) for name in unknown],
         stopped=stopped,
         format=format,
     )
@@ -80,7 +80,8 @@ def subgraph(
         return part.model_copy(update={"text": _written(view, format, called, found[:RELATIONS])})
     types = types_of(view, kept)
     members = [
-        Member(name=called[number], entityType=types.get(number), distance=ball.distance[number]) for number in kept
+        Member(name=brief(called[number]), entityType=types.get(number), distance=ball.distance[number])
+        for number in kept
     ]
     told = [one.relation for one in found[:RELATIONS]]
     return part.model_copy(update={"entities": members, "relations": told})
