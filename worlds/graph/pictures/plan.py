@@ -12,8 +12,8 @@ from worlds.graph.pictures.lines import Line, labels_of, line_of
 
 NAME, SMALL, LEADING = 13.0, 11.0, 16.0
 """Sizes of letters, and from one line to the next, in pixels."""
-LONGEST, FULL = 24, 1_000
-"""Characters of a name that are shown, and that are told by pointing at it."""
+LONGEST, ALONE, FULL = 24, 28, 1_000
+"""Characters of a name in a line of two, or alone, and those that are told by pointing at it."""
 STYLED = 8
 """Types of relations that have a line of their own kind."""
 LABELLED = 90
@@ -89,7 +89,11 @@ def plan_of(part: Part) -> Plan:
 
 def label_of(arrow: Arrow) -> str:
     """What is written at an arrow."""
-    return calm(shortened(", ".join(type[: 2 * LONGEST] for type in arrow.types), LONGEST))
+    told = ", ".join(type[: 2 * LONGEST] for type in arrow.types[:LONGEST])
+    if len(arrow.types) == 1 or len(told) <= LONGEST:
+        return calm(shortened(told, LONGEST))
+    more = f" +{len(arrow.types) - 1}"
+    return calm(shortened(arrow.types[0][: 2 * LONGEST], LONGEST - len(more))) + more
 
 
 def calm(text: str) -> str:
@@ -108,10 +112,12 @@ def name_of(name: str) -> str:
 
 
 def lines_of(name: str) -> list[str]:
-    """What is written of a name: two lines at most."""
-    text = shown(calm(name[: 8 * LONGEST]))
-    cut = textwrap.wrap(text, LONGEST, max_lines=2, placeholder="…") or ["(no name)"]
-    return [shortened(line, LONGEST) for line in cut]
+    """What is written of a name: two lines at most, and one where it is hardly too long for that."""
+    text = " ".join(shown(calm(name[: 8 * LONGEST])).split())
+    if len(text) <= ALONE:
+        return [text or "(no name)"]
+    first, *rest = textwrap.wrap(text, LONGEST)
+    return [first, shortened(" ".join(rest), LONGEST)]
 
 
 def type_of(node: Node) -> str:

@@ -15,7 +15,7 @@ from worlds.graph.view import View
 
 PAGE = 50_000
 """Facts that are read at once."""
-SHARE = 0.4
+SHARE = 0.45
 """Of the time that an action has, in which a graph is read: what comes of it takes about as long."""
 
 
