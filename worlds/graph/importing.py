@@ -91,11 +91,17 @@ async def take_in(graph: World, asking: Asking, format: Format | None, text: str
         chosen = format or format_of(file.name, beginning)
         sifting = Sifting(View(graph, as_of=graph.revision), source)
 
+        said = -1
+
         async def report() -> None:
-            await asking.progress(file.done, file.size, f"{sum(sifting.told.values()):,} facts")
+            nonlocal said
+            if file.done > said:  # a client is told of what is further only
+                said = file.done
+                await asking.progress(said, file.size, f"{sum(sifting.told.values()):,} facts")
 
         found = reader(chosen)(file)  # type: ignore[arg-type]
         written = await asking.write_ahead(Fact, sifting.new(found), meanwhile=report)
+        await report()
     return Taken(chosen, source if source is not None else file.name or None, written, sifting)
 
 

@@ -5,9 +5,14 @@ from itertools import pairwise
 import networkx as nx
 import pytest
 
+from engine.types import LOCAL
 from tests.worlds.graph.telling import Make, call, facts_of, karate, told, value
 from worlds.graph.facts import alias, entity, observation, relation
+from worlds.graph.pictures.picture import whole
+from worlds.graph.survey.overview import overview
 from worlds.graph.survey.structure import held, ranks
+from worlds.graph.survey.summary import Overview
+from worlds.graph.view import View
 
 
 def test_karate_club_has_its_two_leaders_as_hubs_and_four_communities(dispatcher_of: Make) -> None:
@@ -154,3 +159,24 @@ def test_overview_can_be_read(dispatcher_of: Make) -> None:
     assert "3 entities, 0 observations, 2 relations" in text
     assert "stop --next--> stop: 2" in text
     assert "Articulation points: 1 (exact: all components)\n  b: joins 2 parts" in text
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_what_was_not_read_in_time_is_said_and_not_remembered(dispatcher_of: Make) -> None:
+    facts = facts_of(nx.path_graph(30))
+    dispatcher = told(dispatcher_of, [*facts, observation("1", "is near")])
+
+    def within(seconds: float | None) -> Overview:
+        return dispatcher.look(LOCAL, "graph", None, lambda graph: overview(View(graph), 5, seconds, page=10))
+
+    def drawn(seconds: float | None) -> str:
+        return dispatcher.look(LOCAL, "graph", None, lambda graph: whole(View(graph), seconds, page=10))
+
+    hasty = within(0)
+    assert (hasty.exact, hasty.entities, hasty.relations, hasty.observations) == (False, 30, 29, 1)
+    assert hasty.how == ("time was short, so types and all below are of what was told first: 10 of 29 relations")
+    assert [pattern.count for pattern in hasty.types.patterns] == [9, 1]
+    assert "11 names, 10 relations" in drawn(0) and "no time to read all of the graph" in drawn(0)
+    calm = within(None)
+    assert (calm.exact, calm.how) == (True, "the whole graph was read")
+    assert within(0) == calm and "30 names, 29 relations" in drawn(0) and "no time" not in drawn(0)

@@ -90,6 +90,8 @@ def _part(view: View, numbers: Sequence[int], asked: int | None, left_out: int, 
     nodes = [Node(names.get(number, ""), types.get(number)) for number in numbers]
     relations = [(place[source], type, place[target]) for source, type, target in _among(view, numbers)]
     said = [f"{'' if complete else 'at least '}{left_out:,} more names are left out"] if left_out else []
+    if not complete and not left_out:
+        said.append("there was no time to read all of the graph")
     if len(relations) > LINES:
         said.append(f"{len(relations) - LINES:,} more relations are left out")
     return Part(nodes, relations[:LINES], None if asked is None else place[asked], said)
