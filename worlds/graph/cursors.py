@@ -6,8 +6,11 @@ from hashlib import blake2b
 from typing import Any
 
 from engine import Refused, World
-from worlds.graph.times import view_of
+from worlds.graph.times import moment, view_of
 from worlds.graph.view import View
+
+LONGEST, MOST = 500, 1 << 31
+"""Characters that a cursor has, at most, and behind how many it leads."""
 
 
 def cursor(view: View, offset: int, *asked: Any) -> str:
@@ -20,17 +23,33 @@ def cursor(view: View, offset: int, *asked: Any) -> str:
 def resumed(graph: World, cursor: str, *asked: Any) -> tuple[View, int]:
     """The view that the first page was of, and behind how many to go on. Raises Refused."""
     try:
-        told = json.loads(urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4)))
-        offset, revision, valid_at, digest = told
-        if digest != _digest(graph, asked) or type(offset) is not int or offset < 0:
+        offset, revision, valid_at, digest = said(cursor)
+        if digest != _digest(graph, asked):
             raise ValueError
-    except (ValueError, TypeError):
+    except ValueError:
         raise Refused(
             "other_cursor",
             "The cursor is of another question, or was not made here.",
             hint="Give the cursor of the last answer with the same arguments, or leave it out to begin anew.",
         ) from None
     return view_of(graph, None if revision == graph.revision else revision, valid_at), offset
+
+
+def said(cursor: str) -> tuple[int, int, str, Any]:
+    """What a cursor says: behind how many to go on, of which revision, what held when, of what. Raises ValueError."""
+    if len(cursor) > LONGEST:
+        raise ValueError("no cursor is as long")
+    try:
+        offset, revision, valid_at, of = json.loads(
+            urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
+        )
+    except TypeError:
+        raise ValueError("it is no list of four") from None
+    if type(offset) is not int or type(revision) is not int or not 0 <= offset < MOST:
+        raise ValueError("it has no numbers")
+    if type(valid_at) is not str or moment(valid_at) != valid_at:
+        raise ValueError("it has no time")
+    return offset, revision, valid_at, of
 
 
 def _digest(graph: World, asked: Any) -> str:

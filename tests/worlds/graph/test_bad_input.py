@@ -2,6 +2,7 @@
 
 import json
 import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -264,3 +265,29 @@ def test_a_bomb_and_what_only_looks_like_a_file_take_nothing(dispatcher_of: Make
         assert said in str(refused.value) and len(str(refused.value)) < SAID
     assert taken_in(graph, text=deep, format="jsonl").value["problems"][0]["line"] == 1
     assert stands(graph) == []
+
+
+def test_a_cursor_that_was_made_up_is_refused(odd: Dispatcher) -> None:
+    def sealed(told: Any) -> str:
+        made = told if isinstance(told, bytes) else json.dumps(told).encode()
+        return urlsafe_b64encode(made).decode().rstrip("=")
+
+    for tool, asked in (("neighbours", {"name": "A", "limit": 2}), ("search", {"query": "plain", "limit": 2})):
+        offset, revision, held, digest = json.loads(urlsafe_b64decode(value(odd, tool, **asked)["next"] + "==="))
+        times: list[Any] = ["\0", "\ud800", "x" * 10_000, "2026", None, 5, {}]
+        wrong: list[Any] = [
+            b"[" * 100_000,
+            b"[1,2",
+            b"\xff",
+            b"null",
+            b'"abcd"',
+            {},
+            [[]],
+            [offset, revision, held, {}],
+        ]
+        wrong += [[one, revision, held, digest] for one in (10**30, -1, 1.5, True, None)]
+        wrong += [[offset, one, held, digest] for one in (10**30, -1, 1.0, True, None)]
+        wrong += [[offset, revision, one, digest] for one in times]
+        for told in wrong:
+            assert isinstance(answer(odd, tool, cursor=sealed(told), **asked), Refused), told
+        assert answer(odd, tool, cursor=sealed([offset, revision, held, digest]), **asked)

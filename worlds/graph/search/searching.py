@@ -1,7 +1,7 @@
 """Searching a graph: entities by what is told of them, the best first, by the page and within a budget."""
 
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -12,6 +12,7 @@ from pydantic import Field as Limit
 from sqlmodel import col
 
 from engine import Phrase, Prefix, Refused, Word, World
+from worlds.graph.cursors import said
 from worlds.graph.facts import Fact, Kind, words
 from worlds.graph.naming import brief
 from worlds.graph.search.matching import Match, Matches, Search, fits
@@ -239,16 +240,15 @@ def _cursor(*told: int | str) -> str:
 def _resumed(graph: World, asked: Asked, cursor: str) -> tuple[int, View]:
     """Where a page begins, and the view that the first one was of. Raises Refused."""
     try:
-        offset, revision, valid_at, digest = json.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-    except (ValueError, TypeError):
-        offset = revision = valid_at = digest = None
-    known = isinstance(offset, int) and isinstance(revision, int) and isinstance(valid_at, str)
-    if not known or offset < 0 or digest != asked.digest(graph):
+        offset, revision, valid_at, digest = said(cursor)
+        if digest != asked.digest(graph):
+            raise ValueError
+    except ValueError:
         raise Refused(
             "cursor",
             "The cursor is not of this search.",
             hint="Give it with the same query, types, as_of and valid_at as before; or leave it out, to begin anew.",
-        )
+        ) from None
     return offset, View(graph, as_of=graph.revision_of(revision), valid_at=valid_at)
 
 

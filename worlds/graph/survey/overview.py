@@ -1,5 +1,6 @@
 """What a graph looks like as a whole: how much there is of what, and what stands out."""
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from heapq import nlargest
@@ -10,7 +11,7 @@ from worlds.graph.facts import Fact, Import, Kind
 from worlds.graph.naming import brief
 from worlds.graph.recalled import NEVER, recalled, size_of
 from worlds.graph.survey import structure
-from worlds.graph.survey.shape import PAGE, Shape, names_of, shape_of
+from worlds.graph.survey.shape import PAGE, SHARE, Shape, names_of, shape_of
 from worlds.graph.survey.summary import (
     Bridge,
     Communities,
@@ -29,7 +30,7 @@ from worlds.graph.view import View
 
 TYPES = 50
 """Types, and kinds of relation between types, that an overview names."""
-HASTY = 4
+HASTY = 8
 """By how much bounds are lower where there was no time to read the whole graph."""
 LONGEST = 500
 """Characters of a name or type that an overview gives."""
@@ -37,7 +38,7 @@ LONGEST = 500
 
 def overview(view: View, top: int, seconds: float | None = None, page: int = PAGE) -> Overview:
     """The graph as a whole, with so many of each thing that stands out, read within a time, so much at once."""
-    return recalled(view, lambda: _overview(view, shape_of(view, seconds, page), top), "overview", top, size=_size)
+    return recalled(view, lambda: _overview(view, top, seconds, page), "overview", top, size=_size)
 
 
 def _size(found: Overview) -> int:
@@ -45,16 +46,18 @@ def _size(found: Overview) -> int:
     return size_of(found) if found.exact else NEVER
 
 
-def _overview(view: View, shape: Shape, top: int) -> Overview:
+def _overview(view: View, top: int, seconds: float | None, page: int) -> Overview:
+    began, within = time.monotonic(), SHARE * view.graph.limits.seconds if seconds is None else seconds
+    counts = _counts(view)
+    shape = shape_of(view, within - (time.monotonic() - began), page)
     neighbours = shape.neighbours
     hasty = 1 if shape.whole else HASTY
     found = (
         structure.ranks(neighbours, structure.STEPS // hasty),
-        structure.communities(neighbours),
+        structure.communities(neighbours, structure.PAIRS // hasty),
         structure.held(neighbours, structure.HELD // hasty),
     )
     told = _Told(view, shape, found, top)
-    counts = _counts(view)
     parts = structure.parts(neighbours)
     return Overview(
         revision=view.graph.revision if view.as_of is None else view.as_of,

@@ -13,7 +13,7 @@ from worlds.graph.facts import Fact, Kind
 from worlds.graph.recalled import NEVER, recalled
 from worlds.graph.view import View
 
-PAGE = 50_000
+PAGE = 20_000
 """Facts that are read at once."""
 SHARE = 0.45
 """Of the time that an action has, in which a graph is read: what comes of it takes about as long."""

@@ -96,12 +96,12 @@ def _passed_on(neighbours: Neighbours, scores: Sequence[float]) -> list[float]:
     return [base + DAMPING * sum(map(share, to)) for to in neighbours]
 
 
-def communities(neighbours: Neighbours) -> Communities:
+def communities(neighbours: Neighbours, most: int = PAIRS) -> Communities:
     """Louvain communities of two and more, always the same ones; of a large graph, those of a sample of it."""
     related = [place for place, to in enumerate(neighbours) if to]
-    exact = pairs(neighbours) <= PAIRS
+    exact = pairs(neighbours) <= most
     chosen = related if exact else sampled(neighbours, related, SAMPLE)
-    while not exact and _pairs_among(neighbours, chosen) > PAIRS:
+    while not exact and _pairs_among(neighbours, chosen) > most:
         chosen = chosen[: len(chosen) // 2]
     groups = nx.community.louvain_communities(_graph(neighbours, chosen), seed=SEED)
     ordered = sorted((sorted(group) for group in groups), key=lambda group: (-len(group), group[0]))
