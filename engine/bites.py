@@ -14,6 +14,8 @@ Still: TypeAlias = Callable[[Transaction], bool]
 """Whether what was found to be deleted is, at the time of writing."""
 SECONDS = 0.01
 """How long one transaction writes pieces before others get their turn."""
+MADE = 4
+"""Pieces after which who makes them rests."""
 READ_AHEAD = 16
 """Pieces that are made before a transaction begins."""
 
@@ -29,7 +31,7 @@ def put(write: Write, pieces: Iterable[Piece], told: Callable[[int], Any]) -> No
 
     After each transaction, `told` gets how many pieces it wrote.
     """
-    source, waiting = paced(pieces, 1), deque[Piece]()
+    source, waiting = paced(pieces, MADE), deque[Piece]()
     while True:
         waiting.extend(islice(source, READ_AHEAD - len(waiting)))
         if not waiting:

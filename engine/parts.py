@@ -229,7 +229,9 @@ def _filled(
         if not columns.required <= row.keys():
             missing = ", ".join(sorted(columns.required - row.keys()))
             raise InvalidArguments(f"row {number} for {columns.name} lacks {missing}.")
-        counted.bytes += columns.keys + sum(_weighed(columns, number, name, value) for name, value in row.items())
+        counted.bytes += columns.keys
+        for name, value in row.items():
+            counted.bytes += _weighed(columns, number, name, value)
         counted.rows = number
         yield {**columns.defaults, **row, **fixed, "id": first | number}
 
@@ -240,10 +242,9 @@ def _weighed(columns: _Columns, number: int, name: str, value: Any) -> int:
     if kind is not None and not isinstance(value, kind):
         raise _unfit(columns, number, name, value)
     if value.__class__ is str:
-        if value.isascii():
-            if "\0" not in value:
-                return len(value)
-        elif storable(value) == value:
+        if value.isascii() and "\0" not in value:
+            return len(value)
+        if storable(value) == value:
             return size(value)
         raise InvalidArguments(
             f"row {number} for {columns.name}: {name} has NUL or half a character in it, which no database keeps.",

@@ -65,16 +65,18 @@ def has_part(transaction: Transaction, rows_id: int, part: int) -> bool:
 
 def touch_part(transaction: Transaction, hidden_id: int, session_id: int, version: int) -> None:
     """Note that somebody still writes a part. Raises Conflict if it was given up, or is of no use any more."""
-    owner = SESSION.alias("owner")
-    shows = select(1).where(
-        owner.c.id == session_id,
-        owner.c.hidden.is_(None),
-        owner.c.version == version,
-        func.coalesce(owner.c.rows_id, owner.c.id) == SESSION.c.rows_id,
-    )
-    mine = (SESSION.c.hidden == "part") & shows.correlate(SESSION).exists()
-    if not _changed(transaction, hidden_id, mine, updated_at=transaction.at):
+    values = (transaction.at, hidden_id, session_id, version)
+    if transaction.execute(_TOUCH_PART, values).rowcount != 1:
         raise _given_up()
+
+
+_TOUCH_PART = """
+    update session set updated_at = ?
+    where id = ? and hidden = 'part' and exists (
+        select 1 from session as owner
+        where owner.id = ? and owner.hidden is null and owner.version = ?
+            and coalesce(owner.rows_id, owner.id) = session.rows_id)"""
+"""Plain SQL: it runs in each of the many short transactions of an import."""
 
 
 def adopt_part(transaction: Transaction, hidden_id: int, rows_id: int) -> None:

@@ -156,7 +156,7 @@ class Sifting:
 
     def _is_new(self, fact: Mapping[str, Any], known: set[Key]) -> bool:
         key = key_of(self.view, fact)
-        short = node(repr(key))
+        short = hash(key)
         if key in known or short in self._seen:
             self.already_there += 1
             return False

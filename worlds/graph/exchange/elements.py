@@ -190,7 +190,7 @@ def beside(more: Mapping[str, Any]) -> dict[str, Any]:
 def parsed(given: str) -> Any:
     """JSON. Raises ValueError, also for what lies too deep or is no JSON of the standard."""
     try:
-        return json.loads(given, parse_constant=_no_constant)
+        return _JSON.decode(given)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except json.JSONDecodeError as wrong:
@@ -299,3 +299,6 @@ def _number(given: Any) -> float:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"it is no JSON: {name} is no number")
+
+
+_JSON = json.JSONDecoder(parse_constant=_no_constant)
