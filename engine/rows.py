@@ -62,8 +62,7 @@ class Rows:
         self._revision = revision
         self._parts = parts
         self._pinned = pinned
-        self._standing_parts: dict[int | None, tuple[int, ...]] = {}
-        self._known_parts: tuple[int, ...] | None = None
+        self._known_parts: Sequence[tuple[int, int, int | None]] | None = None
         self.adopted: list[Written] = []
         """What was written ahead and is taken in by this change."""
         self._touched = Touched()
@@ -180,10 +179,10 @@ class Rows:
         """What a select of these Row classes gives, as tuples, of this session's rows. Raises TypeError for others."""
         if not isinstance(statement, Select | CompoundSelect):
             raise TypeError(f"select(…) takes a select of Row classes, received {statement!r:.80}")
-        known = {table_of(model) for model in models}
-        for part in visitors.iterate(statement):
-            if isinstance(part, Table) and part not in known:
-                raise TypeError(f"select(…) reads {part.name}, which is no table of this world's sessions")
+        read = {part for part in visitors.iterate(statement) if isinstance(part, Table)}
+        for part in read.difference(map(table_of, models)):
+            raise TypeError(f"select(…) reads {part.name}, which is no table of this world's sessions")
+        models = [model for model in models if table_of(model) in read]
         self.flush()
         own, parts = self._session_id, self._told_parts()
         mine = [with_loader_criteria(one, lambda row: row.session_id == own, include_aliases=True) for one in models]
@@ -223,21 +222,24 @@ class Rows:
         """The parts that were written ahead and stand."""
         if self._parts is None or model is self._parts:
             return ()
-        if at not in self._standing_parts:
-            table = table_of(self._parts)
-            found = select(table.c.id).where(table.c.session_id == self._session_id, *standing(table.c, at, ()))
-            self._standing_parts[at] = tuple(self.db.execute(found.order_by(table.c.id)).scalars())
-        return self._standing_parts[at]
+        told = self._known_part_rows()
+        return tuple(id for id, since, until in told if _stood(since, until, at))
 
     def _told_parts(self) -> tuple[int, ...]:
         """The parts that stand or stood: of others, no read sees a row."""
+        return tuple(dict.fromkeys(id for id, *_ in self._known_part_rows()))
+
+    def _known_part_rows(self) -> Sequence[tuple[int, int, int | None]]:
+        """Of each time that a part was taken in: its number, since when it stands, and until when."""
         if self._parts is None:
             return ()
         if self._known_parts is None:
             table = table_of(self._parts)
             upto = () if self._pinned is None else (table.c.since <= self._pinned,)
-            found = select(table.c.id).distinct().where(table.c.session_id == self._session_id, *upto)
-            self._known_parts = tuple(self.db.execute(found.order_by(table.c.id)).scalars())
+            found = select(table.c.id, table.c.since, table.c.until).where(
+                table.c.session_id == self._session_id, *upto
+            )
+            self._known_parts = [(id, since, until) for id, since, until in self.db.execute(found.order_by(table.c.id))]
         return self._known_parts
 
     def _is_told(self, id: int) -> bool:
@@ -254,7 +256,6 @@ class Rows:
         return row
 
     def _parts_changed(self) -> None:
-        self._standing_parts.clear()
         self._known_parts = None
 
     def flush(self) -> None:
@@ -511,3 +512,8 @@ def _refuse_new_key(row: object) -> None:
 def _refuse_bulk(execution: ORMExecuteState) -> None:
     if execution.is_update or execution.is_delete or execution.is_insert:
         raise TypeError("a bulk statement would escape the journal; load the rows and change them")
+
+
+def _stood(since: int, until: int | None, at: int | None) -> bool:
+    """Whether a row of history stands now, or stood at a revision."""
+    return until is None if at is None else since <= at and (until is None or until > at)
