@@ -17,7 +17,7 @@ from tests.browsing import chromium, needs_chromium
 from tests.worlds.graph.telling import Make, call, facts_of, karate, told
 from worlds.graph.facts import alias, entity, relation
 from worlds.graph.pictures.drawing import svg
-from worlds.graph.pictures.plan import Node, Part, Plan, plan_of
+from worlds.graph.pictures.plan import Arrow, Node, Part, Plan, label_of, lines_of, plan_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -136,6 +136,19 @@ def test_names_that_are_odd_are_shown_short_and_told_in_full() -> None:
     assert max(map(len, texts(drawing))) < 60
     assert any("(1,048,576 characters)" in title for title in titles(drawing))
     assert any(title.startswith(("long " * 30).strip()) for title in titles(drawing))
+
+
+def test_what_is_too_long_to_be_written_whole_is_cut_where_it_can_be_read() -> None:
+    written = {
+        name: lines_of(name) for name in ("dilleniid_dicot_genus.n.01", "x" * 30, "of the people, by the people, " * 3)
+    }
+    assert [*written.values()] == [
+        ["dilleniid_dicot_genus.n.01"],
+        ["x" * 24, "x" * 6],
+        ["of the people, by the", "people, of the people,…"],
+    ]
+    assert label_of(Arrow(0, 1, ("likes", "knows"))) == "likes, knows"
+    assert label_of(Arrow(0, 1, ("derivationally related", "member of"))) == "derivationally relat… +1"
 
 
 def test_relations_both_ways_and_of_several_types_are_all_told() -> None:

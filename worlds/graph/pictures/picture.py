@@ -11,7 +11,7 @@ from worlds.graph.pictures.drawing import svg
 from worlds.graph.pictures.plan import Node, Part, name_of
 from worlds.graph.recalled import NEVER, recalled
 from worlds.graph.survey.shape import PAGE, Shape, names_of, shape_of
-from worlds.graph.survey.structure import ranks
+from worlds.graph.survey.structure import HASTY, STEPS, ranks
 from worlds.graph.view import View, chunks
 
 MOST, LINES = 60, 300
@@ -41,7 +41,7 @@ def whole(view: View, seconds: float | None = None, page: int = PAGE) -> str:
 def _whole(view: View, shape: Shape) -> str:
     numbers: Sequence[int] = shape.numbers
     if len(numbers) > MOST:
-        scores = ranks(shape.neighbours).scores
+        scores = ranks(shape.neighbours, STEPS if shape.whole else STEPS // HASTY).scores
         foremost = nlargest(MOST, range(len(numbers)), key=scores.__getitem__)
         numbers = [numbers[place] for place in foremost]
     part = _part(view, numbers, None, len(shape.numbers) - len(numbers), shape.whole)

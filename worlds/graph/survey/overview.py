@@ -30,8 +30,6 @@ from worlds.graph.view import View
 
 TYPES = 50
 """Types, and kinds of relation between types, that an overview names."""
-HASTY = 8
-"""By how much bounds are lower where there was no time to read the whole graph."""
 LONGEST = 500
 """Characters of a name or type that an overview gives."""
 
@@ -51,7 +49,7 @@ def _overview(view: View, top: int, seconds: float | None, page: int) -> Overvie
     counts = _counts(view)
     shape = shape_of(view, within - (time.monotonic() - began), page)
     neighbours = shape.neighbours
-    hasty = 1 if shape.whole else HASTY
+    hasty = 1 if shape.whole else structure.HASTY
     found = (
         structure.ranks(neighbours, structure.STEPS // hasty),
         structure.communities(neighbours, structure.PAIRS // hasty),

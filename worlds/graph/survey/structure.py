@@ -23,6 +23,8 @@ SAMPLE = 4_000
 """Entities, at most, of the part in which they are found otherwise."""
 HELD = 30_000
 """Pairs of neighbours, up to which bridges are found."""
+HASTY = 8
+"""By how much these bounds are lower where there was no time to read the whole graph."""
 SEED = 20260803
 
 
