@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -32,6 +33,8 @@ from tests.wordnet import FOLDER, write_memory
 
 PAUSE = 0.1
 """Seconds between two actions of somebody else, while a file is taken in."""
+IDLE = 5.0
+"""Seconds for which somebody else acts beside nothing."""
 MB = 1_000_000
 
 
@@ -128,23 +131,37 @@ def _peers(stack: ExitStack, folder: Path, url: str, every: Path, part: Path) ->
 def _take_in(name: str, file: Path, folder: Path, url: str) -> None:
     """Take a file in as it is typed on a terminal, while somebody else acts; print what it took. Raises BenchFailed."""
     settings = {"TURNKEEPER_DATABASE_URL": url} if url else {}
-    with ours(folder, "somebody else", "counter", **settings) as other, _acting(other) as waits:
-        usage = folder.with_suffix(".usage")
-        command = [sys.executable, "-m", "benchmarks.usage", str(usage)]
-        command += [sys.executable, "-m", "engine.cli", "graph", "import", str(file), "--json"]
-        env = {**os.environ, "TURNKEEPER_AUTH": "off", "TURNKEEPER_DATA_DIR": str(folder), **settings}
-        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
-    if done.returncode != 0 or (answer := json.loads(done.stdout))["problems"]:
-        raise BenchFailed(f"{file.name} was not taken in: {(done.stderr or done.stdout)[-500:]}")
-    facts, took = sum(answer["told"].values()), json.loads(usage.read_text())
-    waits.sort()
+    with ours(folder, "somebody else", "counter", **settings) as other:
+        with _acting(other) as before:
+            time.sleep(IDLE)
+        with _acting(other) as waits:
+            answer, took = _imported(file, folder, settings)
+    facts = sum(answer["told"].values())
     print(
         f"import     {name}: {facts:,} facts in {took['seconds']:.1f} s, {took['cpu']:.1f} s of CPU,"
         f" {1e6 * took['cpu'] / facts:.0f} µs each; {took['peak'] / MB:.0f} MB of memory at most,"
-        f" {_on_disk(folder, url) / MB:.0f} MB on disk\n           somebody else's {len(waits)} actions meanwhile:"
-        f" p50 {statistics.median(waits):.1f} ms, p99 {waits[len(waits) * 99 // 100]:.1f}, most {waits[-1]:.1f}",
+        f" {_on_disk(folder, url) / MB:.0f} MB on disk\n           somebody else's actions meanwhile: {_waited(waits)};"
+        f" before: {_waited(before)}",
         flush=True,
     )
+
+
+def _imported(file: Path, folder: Path, settings: Mapping[str, str]) -> tuple[Any, dict[str, float]]:
+    """What came of a file that is taken in by a process of its own, and what that took. Raises BenchFailed."""
+    usage = folder.with_suffix(".usage")
+    command = [sys.executable, "-m", "benchmarks.usage", str(usage)]
+    command += [sys.executable, "-m", "engine.cli", "graph", "import", str(file), "--json"]
+    env = {**os.environ, "TURNKEEPER_AUTH": "off", "TURNKEEPER_DATA_DIR": str(folder), **settings}
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    if done.returncode != 0 or (answer := json.loads(done.stdout))["problems"]:
+        raise BenchFailed(f"{file.name} was not taken in: {(done.stderr or done.stdout)[-500:]}")
+    return answer, json.loads(usage.read_text())
+
+
+def _waited(each: list[float]) -> str:
+    ordered = sorted(each)
+    p50, p99, most = (ordered[place] for place in (len(ordered) // 2, len(ordered) * 99 // 100, -1))
+    return f"p50 {p50:.1f} ms, p99 {p99:.1f}, most {most:.1f}"
 
 
 @contextmanager
