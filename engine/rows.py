@@ -198,11 +198,17 @@ class Rows:
         at = self._pinned if at is None else at
         return standing(model if of is None else of, at, self._parts_at(at, model))
 
-    def matching(self, model: type[Row], term: Term, most: int | None, best: bool) -> Subquery:
+    def matching(self, model: type[Row], term: Term, most: int | None, first: int | None) -> Subquery:
         """The session's rows of a searched table that have a term, or had: `id`, `since` and `rank`."""
         self._insist_on_search(model)
         self.flush()
-        return search.matching(self.transaction.dialect, table_of(model), self._session_id, term, most, best)
+        return search.matching(self.transaction.dialect, table_of(model), self._session_id, term, most, first)
+
+    def counts(self, model: type[Row], terms: Sequence[Term], most: int) -> list[int]:
+        """How many of the session's rows of a searched table have each of some terms, or had."""
+        self._insist_on_search(model)
+        self.flush()
+        return search.counts(self.db.connection(), table_of(model), self._session_id, terms, most)
 
     def known(self, model: type[Row], words: Collection[str]) -> frozenset[str]:
         """Which of these words the session's rows of a searched table have, or had."""
@@ -456,14 +462,19 @@ class RowSet(Generic[AnyRow]):
         with self._open() as rows:
             return rows.standing(self.model, self._at, of)
 
-    def matching(self, term: Term, *, most: int | None = None, best: bool = True) -> Subquery:
+    def matching(self, term: Term, *, most: int | None = None, first: int | None = None) -> Subquery:
         """The rows of a searched table that have a term, or had, for a select of your own to join.
 
-        Columns: `id`, `since`, and `rank`, the larger the better. `most` are the best so many, and all are ranked to
-        know them; or unless the `best` are wanted, the first.
+        Columns: `id`, `since`, and `rank`, the larger the better. `most` are the best so many, which are others on
+        another database; `first` are the first so many by `id` and `since`, which are the same.
         """
         with self._open() as rows:
-            return rows.matching(self.model, term, most, best)
+            return rows.matching(self.model, term, most, first)
+
+    def counts(self, terms: Sequence[Term], *, most: int) -> list[int]:
+        """How many rows of a searched table have each of these terms, or had: exactly up to `most`."""
+        with self._open() as rows:
+            return rows.counts(self.model, terms, most)
 
     def known(self, words: Collection[str]) -> frozenset[str]:
         """Which of these words rows of a searched table have, or had."""

@@ -8,10 +8,12 @@ documents are which rows; PostgreSQL a table of `tsvector`s with a GIN index.
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from sqlalchemy import (
     Connection,
+    Select,
     String,
     Subquery,
     Table,
@@ -66,13 +68,24 @@ def drop(connection: Connection, of: str) -> None:
         connection.exec_driver_sql(statement.format(of=of))
 
 
-def matching(dialect: str, of: Table, row_set: int, term: Term, most: int | None, best: bool) -> Subquery:
+def matching(dialect: str, of: Table, row_set: int, term: Term, most: int | None, first: int | None) -> Subquery:
     """The rows of a row set that have a term: `id`, `since`, and `rank`, the larger the better.
 
-    They are at most `most`: the best of them, or unless it is to be the `best`, those that were told first.
+    They are at most `most`, the best of them, and of these at most the `first` so many by `id` and `since`.
     """
-    build = _of_sqlite if dialect == "sqlite" else _of_postgres
-    return build(of, row_set, term, most, best)
+    hits = (_of_sqlite if dialect == "sqlite" else _of_postgres)(of, row_set, term, most)
+    if first is not None:
+        hits = hits.order_by(hits.selected_columns.id, hits.selected_columns.since).limit(first)
+    return hits.subquery()
+
+
+def counts(connection: Connection, of: Table, row_set: int, terms: Sequence[Term], most: int) -> list[int]:
+    """How many rows of a row set have each of some terms, or had: exactly up to `most`."""
+    one = _COUNT[connection.dialect.name].format(of=of.name)
+    written = _match if connection.dialect.name == "sqlite" else _tsquery
+    given = {"row_set": row_set, "most": most} | {f"t{at}": written(row_set, term) for at, term in enumerate(terms)}
+    each = ", ".join(one.format(term=f":t{at}") for at in range(len(terms)))
+    return list(connection.execute(text(f"select {each}"), given).one()) if terms else []
 
 
 def known(connection: Connection, of: Table, row_set: int, words: Collection[str]) -> frozenset[str]:
@@ -83,27 +96,26 @@ def known(connection: Connection, of: Table, row_set: int, words: Collection[str
     return frozenset(asked[word] for word in found)
 
 
-def _of_sqlite(of: Table, row_set: int, term: Term, most: int | None, best: bool) -> Subquery:
+def _of_sqlite(of: Table, row_set: int, term: Term, most: int | None) -> Select[Any]:
     index = table(f"{of.name}__words", column("rowid"), column("rank"))
     sought = literal_column(f'"{index.name}"').op("match")(literal(_match(row_set, term), String))
     hits = select(index.c.rowid.label("docid"), (-index.c.rank).label("rank")).where(sought)
-    if most is not None:
-        hits = (hits.order_by(index.c.rank) if best else hits).limit(most)
-    found = hits.subquery()
+    found = (hits.order_by(index.c.rank).limit(most) if most is not None else hits).subquery()
     document = table(f"{of.name}__document", *map(column, ("docid", "id", "since")))
     # That they are of the row set, the words say; asked once more, SQLite would begin with all documents of it.
-    return select(document.c.id, document.c.since, found.c.rank).where(document.c.docid == found.c.docid).subquery()
+    return select(document.c.id, document.c.since, found.c.rank).where(document.c.docid == found.c.docid)
 
 
-def _of_postgres(of: Table, row_set: int, term: Term, most: int | None, best: bool) -> Subquery:
+def _of_postgres(of: Table, row_set: int, term: Term, most: int | None) -> Select[Any]:
     index = table(f"{of.name}__words", *map(column, ("session_id", "id", "since", "words")))
     query = cast(literal(_tsquery(row_set, term), String), TSQUERY)
     rank = func.ts_rank_cd(index.c.words, query, BY_LENGTH)
     hits = select(index.c.id, index.c.since, rank.label("rank"))
     hits = hits.where(index.c.words.op("@@")(query), index.c.session_id == row_set)
-    if most is not None:
-        hits = (hits.order_by(rank.desc()) if best else hits).limit(most)
-    return hits.subquery()
+    if most is None:
+        return hits
+    found = hits.order_by(rank.desc()).limit(most).subquery()
+    return select(found.c.id, found.c.since, found.c.rank)
 
 
 BY_LENGTH = 1
@@ -204,4 +216,10 @@ _KNOWN = {
         where exists (select 1 from "{of}__words" where "{of}__words" match '"' || value || '"')""",
     "postgresql": """select value from json_array_elements_text(cast(:words as json)) as each (value)
         where exists (select 1 from "{of}__words" where words @@ cast('''' || value || '''' as tsquery))""",
+}
+_COUNT = {
+    "sqlite": """(select count(*) from
+        (select 1 from "{of}__words" where "{of}__words" match {{term}} limit :most))""",
+    "postgresql": """(select count(*) from (select 1 from "{of}__words"
+        where words @@ cast({{term}} as tsquery) and session_id = :row_set limit :most) as had)""",
 }

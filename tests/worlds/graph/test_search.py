@@ -16,7 +16,7 @@ from engine.types import LOCAL, Principal
 from tests.worlds.graph.test_exchange import taken_in
 from worlds.graph import Graph
 from worlds.graph.facts import words
-from worlds.graph.search.matching import fits
+from worlds.graph.search.matching import EXACT, FIRST, fits
 from worlds.graph.search.query import All, Other, Query, Related, Some, Typed, parsed
 
 Make = Callable[..., Dispatcher]
@@ -144,18 +144,43 @@ def test_the_past_is_searched_as_it_was(people: Dispatcher) -> None:
     assert names(people, "zebras") == ["Ada Lovelace"] and names(people, "zebras", as_of=3) == []
 
 
-def test_what_very_much_has_is_bounded_and_says_so(dispatcher_of: Make) -> None:
+def test_of_what_very_much_has_every_database_takes_the_first(dispatcher_of: Make) -> None:
     graph = dispatcher_of(Graph)
-    many = [
-        {"name": f"n{number}", "entityType": "number", "observations": ["common", "rare" if number == 7 else "usual"]}
-        for number in range(520)
+    early = [{"name": f"early {number}", "entityType": "number", "observations": ["common"]} for number in range(30)]
+    do(graph, "create_entities", entities=early)
+    lines = [
+        {"type": "entity", "name": f"n{n}", "entityType": "number", "observations": ["common", "odd" if n % 2 else ""]}
+        for n in range(EXACT)
     ]
-    do(graph, "create_entities", entities=many)
-    found = search(graph, "common", limit=5)
-    assert found["at_least"] and found["total"] >= 490 and len(found["results"]) == 5
-    for query, expected in (("common rare", 1), ("rare -common", 0), ("rare AND type:number", 1), ("rare -usual", 1)):
-        found = search(graph, query)
-        assert (found["total"], found["at_least"]) == (expected, False), query
+    lines[7]["observations"][1] = "rare"
+    taken_in(graph, text="\n".join(map(json.dumps, lines)), format="jsonl")
+    do(graph, "delete_entities", entityNames=["early 3", "n0"])
+    do(graph, "create_entities", entities=[{"name": "late", "entityType": "number", "observations": ["common"]}])
+    first = ["late", *(f"early {n}" for n in range(30) if n != 3), *(f"n{n}" for n in range(1, FIRST - 29))]
+    for query in ("common", "common OR com*", "common -xyz", "common type:number", "type:number", "NOT rare"):
+        found, seen = search(graph, query, limit=100, detail="names", max_tokens=10_000), set[str]()
+        expected = set(first) - ({"n7"} if "rare" in query else set())
+        assert found["at_least"] and found["total"] == len(expected), query
+        while query in ("common", "NOT rare") and found is not None:
+            seen |= {hit["name"] for hit in found["results"]}
+            more = found["next"] and {"cursor": found["next"], "limit": 100, "max_tokens": 10_000}
+            found = search(graph, query, detail="names", **more) if more else None
+        assert seen in (set(), expected), query
+    for query, expected in (
+        ("common rare", ["n7"]),
+        ("rare -common", []),
+        ("rare AND type:number", ["n7"]),
+        ("common early -n5", [f"early {n}" for n in range(30) if n != 3]),
+        ("late OR early", ["late", *(f"early {n}" for n in range(30) if n != 3)]),
+    ):
+        found = search(graph, query, limit=100)
+        assert {hit["name"] for hit in found["results"]} == set(expected) and not found["at_least"], query
+    assert search(graph, "odd")["total"] == EXACT // 2 - 1  # exact, though there are more than FIRST
+    session = graph.main(LOCAL, "graph")
+    for _ in range(3):
+        graph.dispatch(Call(principal=LOCAL, world="graph", action="undo", session=session))
+    found = search(graph, "common", limit=100)  # what stood once and does not keeps out nothing that does
+    assert {hit["name"] for hit in found["results"]} == {f"early {n}" for n in range(30)} and not found["at_least"]
 
 
 def test_what_was_imported_is_found_until_it_is_taken_back_and_in_forks(people: Dispatcher) -> None:

@@ -1,13 +1,13 @@
 """Which entities a query means, and how well each fits: sets of entities, put together as the query says.
 
 Of each term the index gives the facts. Where they are too many, the entities that other terms of the query give are
-looked at instead, whether they fit; where no term gives few, the best of many are taken, and `complete` says so.
+looked at instead, whether they fit; where no term gives few enough, those of the facts with the lowest ids are taken,
+and `complete` says so. Which facts are taken depends on nothing but the facts: every database finds the same entities.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlmodel import col, func, select
 
@@ -16,23 +16,30 @@ from worlds.graph.facts import Fact, Kind
 from worlds.graph.search.query import All, Leaf, Other, Query, Related, Some, Typed, leaves
 from worlds.graph.view import View, chunks
 
-MOST = 500
-"""Facts of one term that are taken from the index."""
-RANKED = 5_000
-"""Facts of one term of which the best are taken; of more, those that were told first."""
+EXACT = 2_000
+"""Facts of one term up to which all are taken."""
+FIRST = 1_000
+"""Facts that are taken of a term with more, the first by their ids."""
+FEW = 500
+"""Facts of one term that are taken in any case, for the ranking's sake, before entities are looked at instead."""
+LOOKED = 4
+"""Facts of a term that are taken from the index in the time in which one entity is looked at."""
 OF_A_NAME = 2.0
 """How much more a name or a type counts than an observation."""
+AT_ONCE = 5_000
+"""Entities that one statement looks for."""
 _TYPE = col(Fact.type).concat("")  # so that facts are found by what they are about, not by their type
+_SAID = (Kind.ENTITY.value, Kind.OBSERVATION.value, Kind.ALIAS.value)
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
-    """An entity that fits, and how well."""
+class Match(NamedTuple):
+    """An entity that fits, how well, and whether its name may be what was looked for."""
 
     node: int
     name: str
     type: str
     score: float
+    named: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +50,13 @@ class Matches:
     complete: bool
 
 
-def matches(view: View, tree: Query) -> Matches:
-    """The entities that fit a query."""
-    return Search(view).matches(tree)
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """What has a term, and how well the best of its facts fits; whose names have it; whether these are all."""
+
+    scores: dict[int, float]
+    named: set[int]
+    complete: bool
 
 
 def fits(term: Leaf, words: str) -> bool:
@@ -65,32 +76,40 @@ class Search:
 
     def __init__(self, view: View) -> None:
         self._view = view
-        self.size = cache(self._size)
-        self.hits = cache(self._hits)
-        self._begun_with: Collection[Leaf] = ()
+        self._facts = view.graph.rows(Fact)
+        self._sizes: dict[Leaf, int] = {}
+        self._taken: dict[Leaf, Hits] = {}
         self._words: dict[int, list[str]] = {}
 
     def matches(self, tree: Query) -> Matches:
         """The entities that fit a query."""
+        self._measure(tree)
         cover = self._cover(tree)
-        self._begun_with = cover or []
-        given = [self._everything()] if cover is None else [self.hits(leaf) for leaf in cover]
-        complete = all(self.size(leaf) <= MOST for leaf in cover or ()) if cover is not None else len(given[0]) <= MOST
-        found = self._fitting(tree, frozenset().union(*given))
-        wanted = [self.hits(leaf) for leaf in _wanted(tree) if self._is_taken(leaf, self._begun_with)]
-        scores = {node: sum(hits.get(node, 0.0) for hits in wanted) for node in found}
-        return Matches([*self._entities(scores)], complete)
+        begun = [self._everything()] if cover is None else [*map(self._hits, cover)]
+        found = self._fitting(tree, frozenset().union(*(hits.scores for hits in begun)))
+        return Matches([*self._entities(found, tree)], all(hits.complete for hits in begun))
 
-    def _is_taken(self, leaf: Leaf, cover: Collection[Leaf]) -> bool:
-        """Whether the index was asked for the facts of a term, all of them or the best."""
-        return leaf in cover or self.size(leaf) <= MOST
+    def has(self, word: str) -> bool:
+        """Whether a fact has a word."""
+        self._measure(Word(word))
+        return self._sizes[Word(word)] > 0 and bool(self._told(Word(word), limit=1))
+
+    def _measure(self, tree: Query) -> None:
+        """Have the sizes of the terms of a query: how many facts have each, or of words, had; up to one too many."""
+        new = [leaf for leaf in dict.fromkeys(leaves(tree)) if leaf not in self._sizes]
+        terms = [leaf for leaf in new if not isinstance(leaf, Typed | Related)]
+        self._sizes |= zip(terms, self._facts.counts(terms, most=EXACT + 1), strict=True)
+        for leaf in new:
+            if isinstance(leaf, Typed | Related):
+                found = select(col(Fact.id)).where(*self._view.conditions(), *_is(leaf)).limit(EXACT + 1).subquery()
+                self._sizes[leaf] = self._view.graph.select(select(func.count()).select_from(found))[0][0]
 
     def _cover(self, tree: Query) -> list[Leaf] | None:
         """Terms of which any entity that fits has one, as few facts as may be; None if that may be any entity."""
         match tree:
             case All(of):
                 covers = [cover for cover in map(self._cover, of) if cover is not None]
-                return min(covers, key=lambda cover: sum(map(self.size, cover)), default=None)
+                return min(covers, key=lambda cover: sum(self._sizes[leaf] for leaf in cover), default=None)
             case Some(of):
                 parts = [self._cover(part) for part in of]
                 return None if None in parts else [leaf for part in parts if part is not None for leaf in part]
@@ -111,106 +130,117 @@ class Search:
                 return frozenset().union(*(self._fitting(part, among) for part in of))
             case Other(part):
                 return among - self._fitting(part, among)
-        if self.size(tree) <= MOST:
-            return among & self.hits(tree).keys()
-        known = among & self.hits(tree).keys() if tree in self._begun_with else frozenset()
-        return known | self._looked_at(tree, among - known)
+        if tree not in self._taken and self._sizes[tree] > min(EXACT, max(FEW, LOOKED * len(among))):
+            return self._looked_at(tree, among)
+        hits = self._hits(tree)
+        known = among & hits.scores.keys()
+        return known if hits.complete else known | self._looked_at(tree, among - known)
 
     def _cost(self, tree: Query) -> int:
-        return max(map(self.size, leaves(tree)))
+        return max(self._sizes[leaf] for leaf in leaves(tree))
 
     def _looked_at(self, leaf: Leaf, nodes: frozenset[int]) -> frozenset[int]:
         """Those of some entities that have a term, seen by their facts."""
-        match leaf:
-            case Typed(type):
-                own = (col(Fact.kind) == Kind.ENTITY.value, _TYPE == type)
-                return frozenset(self._stand_for(self._of(nodes, Fact.node, where=own)))
-            case Related(type):
-                own = (col(Fact.kind) == Kind.RELATION.value, _TYPE == type)
-                ends = (Fact.node, Fact.target)
-                return frozenset(node for end in ends for node in self._stand_for(self._of(nodes, end, where=own)))
-        self._read(nodes)
-        return frozenset(node for node in nodes if any(fits(leaf, words) for words in self._words.get(node, ())))
+        if isinstance(leaf, Typed | Related):
+            own = (col(Fact.kind) == _kind(leaf).value, _TYPE == leaf.type)
+            return frozenset(self._standing(row[0]) for end in _ends(leaf) for row in self._of(nodes, end, where=own))
+        self._read(nodes - self._words.keys())
+        return frozenset(node for node in nodes if any(fits(leaf, words) for words in self._words[node]))
 
     def _read(self, nodes: frozenset[int]) -> None:
         """Have the words of all facts of some entities."""
-        new = nodes - self._words.keys()
-        self._words |= {node: [] for node in new}
-        for number, words in self._of(new, Fact.node, Fact.words, where=(col(Fact.words) != "",)):
+        self._words |= {node: [] for node in nodes}
+        for number, words in self._of(nodes, Fact.node, Fact.words, where=(col(Fact.kind).in_(_SAID),)):
             self._words[self._standing(number)].append(words)
 
-    def _of(self, nodes: Collection[int], place: Any, *more: Any, where: tuple[Any, ...]) -> Iterable[Any]:
-        for some in chunks(self._view.all_names(nodes)):
+    def _of(self, nodes: Collection[int], place: Any, *more: Any, where: tuple[Any, ...]) -> Iterator[Any]:
+        for some in chunks(self._view.all_names(nodes), AT_ONCE):
             yield from self._view.select(place, *more, where=(col(place).in_(some), *where))
 
-    def _entities(self, scores: Mapping[int, float]) -> Iterator[Match]:
-        """Those of some nodes that are entities."""
-        own = (col(Fact.kind) == Kind.ENTITY.value,)
-        found: dict[int, tuple[str, str]] = {}
-        for number, name, type in self._of(scores, Fact.node, Fact.subject, Fact.type, where=own):
+    def _entities(self, found: Collection[int], tree: Query) -> Iterator[Match]:
+        """Those of some nodes that are entities; a name's own type counts more than that of its aliases."""
+        hits = [self._taken[leaf] for leaf in _wanted(tree) if leaf in self._taken]
+        named = set[int]().union(*(each.named for each in hits)) if hits else found
+        told: dict[int, tuple[str, str]] = {}
+        rows = self._of(found, Fact.node, Fact.subject, Fact.type, where=(col(Fact.kind) == Kind.ENTITY.value,))
+        for number, name, type in sorted(rows, key=lambda row: row[0] in self._view.aliases):
             stands = self._view.standing_for(number, name)
-            if stands.node not in found or (stands.node == number and found[stands.node][0] != name):
-                found[stands.node] = (stands.name, type)
-        yield from (Match(node, *told, scores[node]) for node, told in found.items())
-
-    def _stand_for(self, rows: Iterable[Any]) -> Iterable[int]:
-        return (self._standing(row[0]) for row in rows)
+            told.setdefault(stands.node, (stands.name, type))
+        for node, (name, type) in told.items():
+            score = sum(each.scores.get(node, 0.0) for each in hits)
+            yield Match(node, name, type, score, node in named)
 
     def _standing(self, number: int) -> int:
         other = self._view.aliases.get(number)
         return number if other is None else other.node
 
-    def _everything(self) -> Mapping[int, float]:
-        own = (col(Fact.kind) == Kind.ENTITY.value,)
-        return dict.fromkeys(self._stand_for(self._first(Fact.node, where=own, most=MOST + 1)), 0.0)
+    def _hits(self, leaf: Leaf) -> Hits:
+        """What has a term."""
+        if leaf not in self._taken:
+            filters = isinstance(leaf, Typed | Related)
+            self._taken[leaf] = self._filtered(_ends(leaf), _is(leaf)) if filters else self._searched(leaf)
+        return self._taken[leaf]
 
-    def _first(self, *columns: Any, where: tuple[Any, ...], most: int) -> Sequence[Any]:
-        """Columns of the facts that fit and were told first, of very many."""
-        found = select(*columns).where(*self._view.conditions(), *where)
-        return self._view.graph.select(found.order_by(col(Fact.id)).limit(most))
+    def _everything(self) -> Hits:
+        return self._filtered((Fact.node,), (col(Fact.kind) == Kind.ENTITY.value,))
 
-    def _size(self, leaf: Leaf) -> int:
-        """How many facts have a term, or of words, had: exactly up to `RANKED`, then that and one."""
-        if isinstance(leaf, Typed | Related):
-            found = select(col(Fact.id)).where(*self._view.conditions(), *_is(leaf)).limit(MOST + 1).subquery()
-        else:
-            found = self._view.graph.rows(Fact).matching(leaf, most=RANKED + 1, best=False)
-        return int(self._view.graph.select(select(func.count()).select_from(found))[0][0])
+    def _filtered(self, ends: tuple[Any, ...], where: tuple[Any, ...]) -> Hits:
+        """What facts of a kind lead from, or to."""
+        found = select(*ends).where(*self._view.conditions(), *where).order_by(col(Fact.id), col(Fact.since))
+        rows = self._view.graph.select(found.limit(EXACT + 1))
+        taken = rows if len(rows) <= EXACT else rows[:FIRST]
+        return Hits({self._standing(number): 0.0 for row in taken for number in row}, set(), taken is rows)
 
-    def _hits(self, leaf: Leaf) -> Mapping[int, float]:
-        """The entities that have a term, and how well the best of their facts fits; of too many, the best."""
-        if isinstance(leaf, Typed | Related):
-            ends = (Fact.node,) if isinstance(leaf, Typed) else (Fact.node, Fact.target)
-            few = self.size(leaf) <= MOST
-            rows = self._view.select(*ends, where=_is(leaf)) if few else self._first(*ends, where=_is(leaf), most=MOST)
-            return dict.fromkeys((self._standing(number) for row in rows for number in row), 0.0)
-        found = self._view.graph.rows(Fact).matching(leaf, most=MOST, best=MOST < self.size(leaf) <= RANKED)
-        same = (found.c.id == Fact.id, found.c.since == Fact.since)
-        rows = self._view.graph.select(
-            select(Fact.node, Fact.kind, found.c.rank).where(*same, *self._view.conditions())
-        )
-        best: dict[int, float] = {}
+    def _searched(self, term: Any) -> Hits:
+        """What has words; of too many facts the first that stand, and more are read as long as most of them do not."""
+        if self._sizes[term] <= EXACT:
+            return self._scored(self._told(term), complete=True)
+        read = EXACT
+        while True:
+            rows = self._told(term, first=read, limit=FIRST + 1)
+            if len(rows) > FIRST:
+                return self._scored(rows[:FIRST], complete=False)
+            if self._facts.counts([term], most=read + 1)[0] <= read:
+                return self._scored(rows, complete=True)
+            read *= 8
+
+    def _told(self, term: Any, *, first: int | None = None, limit: int | None = None) -> Sequence[Any]:
+        """The facts that have words: what each is about, its kind, and how well it fits."""
+        found = self._facts.matching(term, first=first)
+        # By the id, which is computed, and nothing else: or a database might think it better to read all facts beside.
+        same = (col(Fact.id) == found.c.id + 0, col(Fact.since) + 0 == found.c.since + 0)
+        wanted = select(Fact.node, Fact.kind, found.c.rank).where(*same, *self._view.conditions())
+        ordered = wanted if first is None else wanted.order_by(found.c.id, found.c.since)
+        return self._view.graph.select(ordered.limit(limit))
+
+    def _scored(self, rows: Iterable[Any], *, complete: bool) -> Hits:
+        hits = Hits({}, set(), complete)
         for number, kind, rank in rows:
             node = self._standing(number)
-            score = rank if kind == Kind.OBSERVATION.value else rank * OF_A_NAME
-            best[node] = max(score, best.get(node, 0.0))
-        return best
+            if kind != Kind.OBSERVATION.value:
+                rank *= OF_A_NAME
+                hits.named.add(node)
+            hits.scores[node] = max(rank, hits.scores.get(node, 0.0))
+        return hits
 
 
-def _is(leaf: Typed | Related) -> tuple[Any, ...]:
-    kind = Kind.ENTITY if isinstance(leaf, Typed) else Kind.RELATION
-    return (col(Fact.kind) == kind.value, col(Fact.type) == leaf.type)
+def _kind(leaf: Typed | Related) -> Kind:
+    return Kind.ENTITY if isinstance(leaf, Typed) else Kind.RELATION
 
 
-def _wanted(tree: Query) -> Iterable[Leaf]:
+def _is(leaf: Any) -> tuple[Any, ...]:
+    return (col(Fact.kind) == _kind(leaf).value, col(Fact.type) == leaf.type)
+
+
+def _ends(leaf: Leaf) -> tuple[Any, ...]:
+    return (Fact.node, Fact.target) if isinstance(leaf, Related) else (Fact.node,)
+
+
+def _wanted(tree: Query) -> Iterator[Word | Prefix | Phrase]:
     """The words and phrases that are to be there."""
     match tree:
         case All(of) | Some(of):
             for part in of:
                 yield from _wanted(part)
-        case Other():
-            return
-        case Typed() | Related():
-            return
-        case _:
+        case Word() | Prefix() | Phrase():
             yield tree

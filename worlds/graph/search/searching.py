@@ -5,6 +5,7 @@ from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from heapq import nsmallest
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel
@@ -55,7 +56,9 @@ class Found(BaseModel):
 
     revision: int
     total: int = Limit(description="how many entities fit")
-    at_least: bool = Limit(description="whether there are more: the query fits very much, and the best were taken")
+    at_least: bool = Limit(
+        description="whether there are more: of what very many facts have, only the first were taken"
+    )
     results: list[Hit]
     next: str | None = Limit(default=None, description="what to give as cursor for the next page")
     left_out: LeftOut
@@ -89,18 +92,17 @@ def search(graph: World, asked: Asked, *, detail: Detail, limit: int, cursor: st
         (0, view_of(graph, asked.as_of, asked.valid_at)) if cursor is None else _resumed(graph, asked, cursor)
     )
     matches, corrected, tree = _matches(view, tree, asked.types)
-    ranked = _ranked(matches, tree)
-    page = ranked[offset : offset + limit]
+    page = _ranked(matches.entities, tree, offset + limit)[offset:]
     results, left_out = _within(_hits(view, page, detail, tree), len(page), max_tokens)
     end = offset + len(results)
     revision = graph.revision if view.as_of is None else view.as_of
-    more = end < len(ranked)
+    total = len(matches.entities)
     return Found(
         revision=revision,
-        total=len(ranked),
+        total=total,
         at_least=not matches.complete,
         results=results,
-        next=_cursor(end, revision, view.valid_at, asked.digest(graph)) if more else None,
+        next=_cursor(end, revision, view.valid_at, asked.digest(graph)) if end < total else None,
         left_out=left_out,
         corrected=corrected,
     )
@@ -127,7 +129,7 @@ def _unknown(search: Search, tree: Query) -> Iterator[str]:
     """Words of a query that no fact has."""
     for leaf in leaves(tree):
         parts = (leaf.text,) if isinstance(leaf, Word) else leaf.words if isinstance(leaf, Phrase) else ()
-        yield from (word for word in parts if not search.hits(Word(word)))
+        yield from (word for word in parts if not search.has(word))
 
 
 def _mended(tree: Query, by: Mapping[str, list[str]]) -> Query:
@@ -145,14 +147,14 @@ def _mended(tree: Query, by: Mapping[str, list[str]]) -> Query:
     return tree
 
 
-def _ranked(found: Matches, tree: Query) -> list[Match]:
-    """Entities, first one whose name is what is looked for, then by how well they fit, then by name."""
+def _ranked(entities: Sequence[Match], tree: Query, most: int) -> list[Match]:
+    """The best entities: first one whose name is what is looked for, then by how well they fit, then by name."""
     wanted = " ".join(part for leaf in leaves(tree) for part in _parts(leaf))
 
     def place(match: Match) -> tuple[Any, ...]:
-        return (words(match.name) != wanted, -match.score, match.name, match.node)
+        return (not (match.named and words(match.name) == wanted), -match.score, match.name, match.node)
 
-    return sorted(found.entities, key=place)
+    return nsmallest(most, entities, key=place)
 
 
 def _parts(leaf: Leaf) -> tuple[str, ...]:

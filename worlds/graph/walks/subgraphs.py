@@ -55,10 +55,20 @@ class Subgraph(BaseModel):
 
 
 def subgraph(
-    view: View, names: Sequence[str], depth: int, ways: Ways, *, limit: int, format: Format | Literal["json"]
+    view: View,
+    names: Sequence[str] | None,
+    query: str | None,
+    depth: int,
+    ways: Ways,
+    *,
+    limit: int,
+    format: Format | Literal["json"],
 ) -> Subgraph:
-    """The nearest of what is near names, and the relations of the wanted types among that. Raises Refused."""
-    start, unknown = several(view, names)
+    """The nearest of what is near names, or near what a search finds, and the relations of the wanted types among that.
+
+    Raises Refused.
+    """
+    start, unknown, found_too = _begun(view, names, query, limit)
     ball, stopped = _around(view, list(start), depth, ways)
     ordered = sorted(ball.distance, key=lambda number: (ball.distance[number], ball.came.get(number, (0, 0)), number))
     kept = ordered[:limit]
