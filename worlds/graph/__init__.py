@@ -23,7 +23,7 @@ from worlds.graph.times import AsOf, AsOfText, Moment, ValidAt, view_of
 from worlds.graph.view import View
 from worlds.graph.walks.neighbours import Neighbours, neighbours
 from worlds.graph.walks.paths import Paths, paths
-from worlds.graph.walks.subgraphs import Subgraph, subgraph
+from worlds.graph.walks.subgraphs import Subgraph, start_of, subgraph
 from worlds.graph.walks.ways import Direction, ways_of
 
 Following = Annotated[
@@ -161,7 +161,8 @@ class Graph(World, rows=[Fact, Import], commands=[export_file, import_file]):
     @action(read_only=True)
     def subgraph(
         self,
-        names: Names,
+        names: Names | None = None,
+        query: Annotated[str | None, Limit(description="or a query as search takes it: around what it finds")] = None,
         depth: Around = 1,
         direction: Following = Direction.BOTH,
         types: RelationTypes = None,
@@ -170,13 +171,14 @@ class Graph(World, rows=[Fact, Import], commands=[export_file, import_file]):
         as_of: AsOf = None,
         valid_at: ValidAt = None,
     ) -> Subgraph:
-        """Get the part of the graph around some entities, with all relations among what is in it.
+        """Get the part of the graph around some entities, or around the best that a search finds, with all relations.
 
-        The nearest are shown; `left_out` counts what is near enough and was not, and the relations to what is not
-        shown. depth 0 gives only what is named and the relations among that. mermaid is a diagram for people.
+        Give `names` or `query`. The nearest are shown; `left_out` counts what is near enough and was not, and the
+        relations to what is not shown. depth 0 gives only what is named, or found, and the relations among that.
+        mermaid is a diagram for people.
         """
         view, ways = view_of(self, as_of, valid_at), ways_of(direction, types)
-        return subgraph(view, names, depth, ways, limit=limit, format=format)
+        return subgraph(view, start_of(view, names, query, limit), depth, ways, limit=limit, format=format)
 
     @action(read_only=True)
     def overview(self, top: Top = 10, as_of: AsOf = None, valid_at: ValidAt = None) -> Overview:

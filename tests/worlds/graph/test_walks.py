@@ -263,3 +263,27 @@ def test_a_search_that_comes_to_too_much_stops_and_says_so() -> None:
     assert len(next(ways)) == 401  # what was found before it stopped is right
     with pytest.raises(Stopped):
         next(ways)
+
+
+def test_a_part_is_around_what_a_search_finds(dispatcher_of: Make) -> None:
+    people = [entity("Ada", "person"), entity("Ben", "person"), entity("Cid", "person"), entity("Town", "place")]
+    seen = [observation(name, text) for name, text in (("Ada", "likes maps"), ("Ben", "a maps maps man"))]
+    dispatcher = told(dispatcher_of, [*people, *seen, relation("Ada", "knows", "Cid"), relation("Town", "has", "Ben")])
+    part = value(dispatcher, "subgraph", query="maps type:person", depth=0)
+    assert {one["name"] for one in part["entities"]} == {"Ada", "Ben"} and part["found"] == 2
+    assert part["left_out"] == {"entities": 0, "relations": 2}
+    order = [hit["name"] for hit in value(dispatcher, "search", query="maps")["results"]]
+    assert [one["name"] for one in value(dispatcher, "subgraph", query="maps")["entities"]][:2] == order
+    only = call(dispatcher, "subgraph", query="maps", limit=1)
+    assert [one["name"] for one in only.value["entities"]] == order[:1] and only.value["found"] == 2
+    assert "2 entities fit the query; this starts at the best of them." in only.content[0]["text"]
+    assert value(dispatcher, "subgraph", query="mpas", depth=0)["corrected"] == {"mpas": ["maps"]}
+    nothing = value(dispatcher, "subgraph", query="xylophone")
+    assert (nothing["found"], nothing["entities"], nothing["relations"]) == (0, [], [])
+    for arguments, wrong in (
+        ({}, "neither names nor a query"),
+        ({"names": ["Ada"], "query": "maps"}, "both names and"),
+    ):
+        with pytest.raises(Refused, match=wrong) as refused:
+            value(dispatcher, "subgraph", **arguments)
+        assert refused.value.rule == "names_or_query" and "search takes it" in str(refused.value.hint)

@@ -16,7 +16,7 @@ from engine import Phrase, Prefix, Refused, Word, World
 from worlds.graph.cursors import said
 from worlds.graph.facts import Fact, Kind, words
 from worlds.graph.naming import brief
-from worlds.graph.search.matching import Match, Matches, Search, fits
+from worlds.graph.search.matching import Match, Search, fits
 from worlds.graph.search.query import All, Leaf, Other, Query, Some, Typed, leaves, parsed
 from worlds.graph.search.spelling import near
 from worlds.graph.times import view_of
@@ -85,40 +85,51 @@ class Asked:
         return blake2b(told.encode("utf-8", "surrogatepass"), digest_size=9).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best entities that fit a query, how many do, and whether these are all; and the query as it was read."""
+
+    entities: list[Match]
+    total: int
+    complete: bool
+    tree: Query
+    corrected: dict[str, list[str]]
+
+
 def search(graph: World, asked: Asked, *, detail: Detail, limit: int, cursor: str | None, max_tokens: int) -> Found:
     """A page of the entities that fit. Raises Refused."""
-    tree = parsed(asked.query)
     offset, view = (
         (0, view_of(graph, asked.as_of, asked.valid_at)) if cursor is None else _resumed(graph, asked, cursor)
     )
-    matches, corrected, tree = _matches(view, tree, asked.types)
-    page = _ranked(matches.entities, tree, offset + limit)[offset:]
-    results, left_out = _within(_hits(view, page, detail, tree), len(page), max_tokens)
+    found = best(view, asked.query, asked.types, offset + limit)
+    page = found.entities[offset:]
+    results, left_out = _within(_hits(view, page, detail, found.tree), len(page), max_tokens)
     end = offset + len(results)
     revision = graph.revision if view.as_of is None else view.as_of
-    total = len(matches.entities)
     return Found(
         revision=revision,
-        total=total,
-        at_least=not matches.complete,
+        total=found.total,
+        at_least=not found.complete,
         results=results,
-        next=_cursor(end, revision, view.valid_at, asked.digest(graph)) if end < total else None,
+        next=_cursor(end, revision, view.valid_at, asked.digest(graph)) if end < found.total else None,
         left_out=left_out,
-        corrected=corrected,
+        corrected=found.corrected,
     )
 
 
-def _matches(view: View, tree: Query, types: Sequence[str]) -> tuple[Matches, dict[str, list[str]], Query]:
-    """The entities that fit; if none does, those that fit when words that nothing has are corrected."""
-    search = Search(view)
+def best(view: View, query: str, types: Sequence[str], most: int) -> Best:
+    """The best entities that fit; if none does, those that fit when words that nothing has are corrected.
+
+    Raises Refused.
+    """
+    tree, corrected, search = parsed(query), dict[str, list[str]](), Search(view)
     found = search.matches(_of_types(tree, types))
-    if found.entities:
-        return found, {}, tree
-    corrected = {word: better for word in _unknown(search, tree) if (better := near(view.graph, word))}
-    if not corrected:
-        return found, {}, tree
-    mended = _mended(tree, corrected)
-    return search.matches(_of_types(mended, types)), corrected, mended
+    if not found.entities:
+        corrected = {word: better for word in _unknown(search, tree) if (better := near(view.graph, word))}
+    if corrected:
+        tree = _mended(tree, corrected)
+        found = search.matches(_of_types(tree, types))
+    return Best(_ranked(found.entities, tree, most), len(found.entities), found.complete, tree, corrected)
 
 
 def _of_types(tree: Query, types: Sequence[str]) -> Query:

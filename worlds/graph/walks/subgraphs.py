@@ -1,13 +1,16 @@
 """Parts of a graph: what is near some names, with all relations among that, to read or in a format of files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from engine import Refused
 from worlds.graph.exchange import Format, writer
 from worlds.graph.exporting import edges_of, nodes_of
 from worlds.graph.naming import QUOTED, brief, several, types_of
+from worlds.graph.search.searching import best
 from worlds.graph.survey.shape import names_of
 from worlds.graph.view import View
 from worlds.graph.walks.reach import Ball, Bounds, Stopped
@@ -15,6 +18,7 @@ from worlds.graph.walks.relations import Relation, Shown, among
 from worlds.graph.walks.walking import Near, far
 from worlds.graph.walks.ways import Ways
 
+Written = Format | Literal["json"]
 NAMES, SECONDS = 100_000, 1.5
 """Names that a search comes to, and seconds that it takes, at most."""
 RELATIONS = 2_000
@@ -39,41 +43,71 @@ class LeftOut(BaseModel):
 
 
 class Subgraph(BaseModel):
-    """A part of a graph: the nearest of what is near some names, and the relations among that."""
+    """A part of a graph: the nearest of what is near some names, or what was found, and the relations among that."""
 
     revision: int
     entities: list[Member]
     relations: list[Relation]
     left_out: LeftOut
+    found: int | None = Field(
+        default=None, description="how many entities fit the query; it starts at the best `limit`"
+    )
     unknown: list[str] = Field(description="names that were asked for and that nothing is called by")
+    corrected: dict[str, list[str]] = Field(
+        default={}, description="words that nothing has, and what they were read as"
+    )
     stopped: str | None = Field(default=None, description="if the search stopped early: when; there may be more then")
-    format: Format | Literal["json"] = "json"
+    format: Written = "json"
     text: str | None = Field(default=None, description="the part in the format that was asked for, instead of lists")
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
 
 
-def subgraph(
-    view: View,
-    names: Sequence[str] | None,
-    query: str | None,
-    depth: int,
-    ways: Ways,
-    *,
-    limit: int,
-    format: Format | Literal["json"],
-) -> Subgraph:
-    """The nearest of what is near names, or near what a search finds, and the relations of the wanted types among that.
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a part is around: names by number, the most important first; and what is to be said of them."""
 
-    Raises Refused.
-    """
-    start, unknown, found_too = _begun(view, names, query, limit)
-    ball, stopped = _around(view, list(start), depth, ways)
-    ordered = sorted(ball.distance, key=lambda number: (ball.distance[number], ball.came.get(number, (0, 0)), number))
+    names: dict[int, str]
+    found: int | None = None
+    unknown: Sequence[str] = ()
+    corrected: Mapping[str, list[str]] = field(default_factory=dict)
+
+
+def around_names(view: View, names: Sequence[str]) -> Start:
+    """What names stand for. Raises Refused if nothing is called by any."""
+    found, unknown = several(view, names)
+    return Start(found, unknown=unknown)
+
+
+def around_search(view: View, query: str, most: int) -> Start:
+    """The best of what a search finds. Raises Refused."""
+    found = best(view, query, (), most)
+    return Start({one.node: one.name for one in found.entities}, found.total, corrected=found.corrected)
+
+
+def start_of(view: View, names: Sequence[str] | None, query: str | None, most: int) -> Start:
+    """Around what a part is to be: one of the two that is given. Raises Refused."""
+    if names is not None and query is None:
+        return around_names(view, names)
+    if query is not None and names is None:
+        return around_search(view, query, most)
+    given = "neither names nor" if query is None else "both names and"
+    raise Refused(
+        "names_or_query",
+        f"Received {given} a query; one of the two says where to begin.",
+        hint="Give names of entities that are known, or else a query as search takes it.",
+    )
+
+
+def subgraph(view: View, start: Start, depth: int, ways: Ways, *, limit: int, format: Written) -> Subgraph:
+    """The nearest of what is near where it starts, and the relations of the wanted types among that."""
+    ball, stopped = _around(view, list(start.names), depth, ways)
+    # Stable: what it starts at stays in its order.
+    ordered = sorted(ball.distance, key=lambda number: (ball.distance[number], ball.came.get(number, (0, 0))))
     kept = ordered[:limit]
     found = list(among(view, kept, ways))
-    called = names_of(view, kept) | {number: name for number, name in start.items() if number in kept}
+    called = names_of(view, kept) | {number: name for number, name in start.names.items() if number in kept}
     part = Subgraph(
         revision=view.graph.revision if view.as_of is None else view.as_of,
         entities=[],
@@ -82,7 +116,9 @@ def subgraph(
             entities=len(ordered) - len(kept),
             relations=_leading_out(view, kept, ways) + max(0, len(found) - RELATIONS),
         ),
-        unknown=[brief(name, QUOTED) for name in unknown],
+        found=start.found,
+        unknown=[brief(name, QUOTED) for name in start.unknown],
+        corrected=dict(start.corrected),
         stopped=stopped,
         format=format,
     )
@@ -136,6 +172,11 @@ def _lines(part: Subgraph) -> Iterator[str]:
             f"Left out: {part.left_out.entities:,} entities, and {part.left_out.relations:,} relations with what is not"
             " shown."
         )
+    if part.corrected:
+        told = "; ".join(f"{word}: {', '.join(better)}" for word, better in part.corrected.items())
+        yield f"Nothing has these words, so others were searched for: {told}."
+    if part.found is not None and part.found != sum(one.distance == 0 for one in part.entities):
+        yield f"{part.found:,} entities fit the query; this starts at the best of them."
     if part.unknown:
         yield f"Nothing is called {', '.join(part.unknown)}."
     if part.stopped:
