@@ -10,13 +10,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine import action
 from engine.errors import InvalidArguments, Refused
 from engine.operations import Call
 from engine.types import LOCAL
 from tests.worlds.graph.telling import Make, Telling, call, facts_of, karate, told, value
-from worlds.graph.facts import alias, entity, observation, relation
+from tests.worlds.graph.test_exchange import taken_in
+from worlds.graph.facts import Fact, Import, alias, entity, observation, relation
+from worlds.graph.view import View
+from worlds.graph.walks.indexing import Pace, index_of
 from worlds.graph.walks.reach import Bounds, Stopped, shortest
 from worlds.graph.walks.several import Ends, cheapest_ways, shortest_ways
+from worlds.graph.walks.walking import Near, far
+from worlds.graph.walks.ways import Direction, Ways
 
 NODES = [f"n{number}" for number in range(8)]
 EDGES = st.lists(
@@ -25,6 +31,21 @@ EDGES = st.lists(
     ),
     max_size=25,
 )
+
+
+class Indexed(Telling, name="graph", rows=[Fact, Import]):
+    """A graph that tells how it is walked."""
+
+    @action(read_only=True)
+    def index(self, most: int = 1_000, page: int = 1_000, seconds: float = 60) -> int | None:
+        """How many relations the index has, if it is whole."""
+        pace = Pace(most, page, seconds)
+        index, view = index_of(self, pace), View(self)
+        for ways in (Ways(), Ways(Direction.OUT), Ways(Direction.IN, frozenset("a"))):
+            numbers = {number for step in view.select(Fact.node, Fact.target) for number in step}
+            (reading,) = far(view, ways, pace=pace)
+            assert sorted(reading(numbers), key=repr) == sorted(Near(view, ways)(numbers), key=repr)
+        return None if index is None else len({step[2] for step in index.steps(numbers, Ways(), view.valid_at)})
 
 
 def names(found: Any) -> dict[str, int]:
@@ -185,13 +206,13 @@ def test_a_walk_is_through_what_was_recorded_and_held(dispatcher_of: Make) -> No
 
 def test_an_unknown_name_is_refused_with_likely_ones(dispatcher_of: Make) -> None:
     dispatcher = told(dispatcher_of, [entity("Marie Curie", "person"), entity("Pierre Curie", "person")])
-    for action, arguments in (
+    for tool, arguments in (
         ("neighbours", {"name": "Mary Curie"}),
         ("paths", {"source": "marie curie", "target": "Pierre Curie"}),
         ("subgraph", {"names": ["Maria Curie"]}),
     ):
         with pytest.raises(Refused, match=r"Nothing in the graph is called") as refused:
-            value(dispatcher, action, **arguments)
+            value(dispatcher, tool, **arguments)
         assert refused.value.rule == "no_such_name" and "'Marie Curie'" in str(refused.value.hint)
     with pytest.raises(Refused) as refused:
         value(dispatcher, "neighbours", name="%_ \\ 'ß")
@@ -287,3 +308,26 @@ def test_a_part_is_around_what_a_search_finds(dispatcher_of: Make) -> None:
         with pytest.raises(Refused, match=wrong) as refused:
             value(dispatcher, "subgraph", **arguments)
         assert refused.value.rule == "names_or_query" and "search takes it" in str(refused.value.hint)
+
+
+def test_an_index_is_read_in_pages_while_the_graph_changes_and_kept(dispatcher_of: Make) -> None:
+    dispatcher = dispatcher_of(Indexed)
+    ring = [(f"n{n}", "ab"[n % 2], f"n{(n + 1) % 10}") for n in range(10)]
+    call(dispatcher, "tell", facts=[relation(*one, weight=n or None) for n, one in enumerate(ring)])  # 2
+    slow = {"page": 1, "seconds": 0}  # each call asks for the index four times, and each of these reads a page
+    assert value(dispatcher, "index", most=9) is None  # too many: it is walked in the database
+    assert value(dispatcher, "index", **slow) is None
+    call(dispatcher, "tell", facts=[relation("n3", "a", "n3"), relation("n9", "b", "new")])
+    call(dispatcher, "delete_relations", relations=[{"from": "n8", "relationType": "a", "to": "n9"}])
+    assert [value(dispatcher, "index", **slow) for _ in range(3)] == [None, None, 11]
+    session = dispatcher.main(LOCAL, "graph")
+    for way, many in (("undo", 12), ("undo", 10), ("redo", 12), ("redo", 11)):
+        dispatcher.dispatch(Call(principal=LOCAL, world="graph", action=way, session=session))
+        assert value(dispatcher, "index", **slow) == many
+    taken_in(dispatcher, text="source,target,type\nn0,n5,a\nn5,far,b\n", format="csv")
+    whole = [value(dispatcher, "index", **slow) for _ in range(5)]
+    assert set(whole) <= {None, 13} and whole[-1] == 13
+    assert names(value(dispatcher, "neighbours", name="n0", depth=2))["far"] == 2
+    dispatcher.dispatch(Call(principal=LOCAL, world="graph", action="undo", session=session))
+    assert [value(dispatcher, "index", **slow) for _ in range(5)][-1] == 11
+    assert "far" not in names(value(dispatcher, "neighbours", name="n0", depth=5))

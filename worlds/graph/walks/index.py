@@ -4,34 +4,20 @@ It has all relations that stand at a revision, whenever they held; a walk says w
 since makes another one, which has the same arrays and knows beside what ended and what began.
 """
 
-import time
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
-from typing import Any
+from itertools import accumulate, chain
 
-from sqlmodel import col, select
-
-from engine import World
-from worlds.graph.facts import Fact, Import, Kind
 from worlds.graph.walks.ways import Step, Ways
 
-MOST = 750_000
-"""Relations that are kept in memory; more are read from the database as a walk comes to them."""
 CHANGED = 5_000
 """Relations that began or ended since the arrays were made; after more, they are made anew."""
-PAGE = 50_000
-"""Relations that are read at once."""
-SECONDS = 3.0
-"""Within which an index is made, or not at all: who asks has an answer to get beside."""
-NEVER = 1 << 60
-"""The size of what is not to be remembered."""
 EACH = 60
 """Bytes that a relation takes, about."""
 
 Told = tuple[int, int, str, int, float | None, str | None, str | None]
-COLUMNS: tuple[Any, ...] = (Fact.node, Fact.target, Fact.type, Fact.id, Fact.weight, Fact.valid_from, Fact.valid_to)
+"""A relation: from what to what, its type, the fact's id, its weight, since when and until when it held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +44,24 @@ class Arrays:
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """Relations as they were read, by name's numbers; what few have, by their places on the page."""
+
+    sources: Sequence[int]
+    targets: Sequence[int]
+    types: Sequence[str]
+    kinds: Sequence[int]
+    ids: Sequence[int]
+    weights: Mapping[int, float]
+    times: Mapping[int, tuple[str | None, str | None]]
+
+
+@dataclass(frozen=True, slots=True)
 class Index:
     """The relations of a graph: those of its arrays, but for facts that ended, and those that began, by their ends."""
 
     arrays: Arrays
-    parts: Collection[int]
+    parts: frozenset[int]
     """The imports that are in it."""
     ended: frozenset[int] = frozenset()
     began: Mapping[int, Told] = field(default_factory=dict)
@@ -122,90 +121,46 @@ class Index:
         return replace(self, ended=self.ended | gone, began=stands, leaving=leaving, reaching=reaching)
 
 
-def index_of(graph: World) -> Index | None:
-    """The index of the graph as it is now, from memory if it is there; None if the graph is too large for it."""
-    return graph.cached(
-        "relations",
-        lambda: _made(graph),
-        size=lambda index: NEVER if index is None else index.size,
-        forward=lambda index, revision: None if index is None else _brought(graph, index, revision),
+def arranged(pages: Sequence[Page]) -> Arrays:
+    """The arrays of relations that were read in pages, in their order."""
+    numbers = array(
+        "q", dict.fromkeys(chain.from_iterable(end for page in pages for end in (page.sources, page.targets)))
+    )
+    places = {number: place for place, number in enumerate(numbers)}
+    types: dict[str, int] = {}
+    sources, targets, kinds, ids = array("I"), array("I"), array("I"), array("q")
+    weights: dict[int, float] = {}
+    times: dict[int, tuple[str | None, str | None]] = {}
+    for page in pages:
+        weights |= {len(ids) + edge: weight for edge, weight in page.weights.items()}
+        times |= {len(ids) + edge: held for edge, held in page.times.items()}
+        sources.extend(map(places.__getitem__, page.sources))
+        targets.extend(map(places.__getitem__, page.targets))
+        kind_of = [types.setdefault(type, len(types)) for type in page.types]
+        kinds.extend(map(kind_of.__getitem__, page.kinds))
+        ids.extend(page.ids)
+    leaves, leaving = _by_place(sources, len(places))
+    reaches, reaching = _by_place(targets, len(places))
+    return Arrays(
+        places, numbers, types, sources, targets, kinds, ids, leaves, leaving, reaches, reaching, weights, times
     )
 
 
-def _made(graph: World) -> Index | None:
-    """The index, read a page at a time; None if the graph is too large, or the machine too busy now."""
-    until, building, last = time.monotonic() + SECONDS, _Building(), 0
-    wanted = select(*COLUMNS).where(col(Fact.kind) == Kind.RELATION.value, *graph.rows(Fact).standing())
-    while page := graph.select(wanted.where(col(Fact.id) > last).order_by(col(Fact.id)).limit(PAGE)):
-        building.add(page)
-        last = page[-1][3]
-        if len(building.ids) > MOST or time.monotonic() > until:
-            return None
-    return Index(building.done(), _parts(graph))
-
-
-def _brought(graph: World, index: Index, revision: int) -> Index | None:
-    """The index with what came to stand and what ceased to after a revision."""
-    if index.parts != _parts(graph):
-        return None
-    since, until = col(Fact.since) > revision, col(Fact.until) > revision
-    ended = graph.select(select(Fact.id, Fact.kind).where(until).limit(CHANGED + 1))
-    columns: tuple[Any, ...] = (*COLUMNS, Fact.kind)
-    began = graph.select(select(*columns).where(since, *graph.rows(Fact).standing()).limit(CHANGED + 1))
-    if len(ended) + len(began) > CHANGED:
-        return None
-    relation = Kind.RELATION.value
-    return index.with_changes(
-        [id for id, kind in ended if kind == relation], [tuple(fact[:-1]) for fact in began if fact[-1] == relation]
+def page_of(facts: Sequence[Told]) -> Page:
+    """A page of relations."""
+    # Column by column: what is made for each row would be counted by the garbage collector, which costs more.
+    types, weights = [fact[2] for fact in facts], [fact[4] for fact in facts]
+    held = {edge: (fact[5], fact[6]) for edge, fact in enumerate(facts) if fact[5] is not None or fact[6] is not None}
+    known = {type: at for at, type in enumerate(dict.fromkeys(types))}
+    return Page(
+        sources=array("q", [fact[0] for fact in facts]),
+        targets=array("q", [fact[1] for fact in facts]),
+        types=tuple(known),
+        kinds=array("I", map(known.__getitem__, types)),
+        ids=array("q", [fact[3] for fact in facts]),
+        weights={edge: weight for edge, weight in enumerate(weights) if weight is not None},
+        times=held,
     )
-
-
-def _parts(graph: World) -> frozenset[int]:
-    return frozenset(part.id for part in graph.rows(Import))
-
-
-class _Building:
-    """Arrays on their way."""
-
-    def __init__(self) -> None:
-        self.places: dict[int, int] = {}
-        self.types: dict[str, int] = {}
-        self.sources, self.targets, self.kinds, self.ids = array("I"), array("I"), array("I"), array("q")
-        self.weights: dict[int, float] = {}
-        self.times: dict[int, tuple[str | None, str | None]] = {}
-
-    def add(self, facts: Iterable[Told]) -> None:
-        """Take relations in, in the order they were told."""
-        places, types = self.places, self.types
-        for edge, (source, target, type, id, weight, since, until) in enumerate(facts, len(self.ids)):
-            self.sources.append(places.setdefault(source, len(places)))
-            self.targets.append(places.setdefault(target, len(places)))
-            self.kinds.append(types.setdefault(type, len(types)))
-            self.ids.append(id)
-            if weight is not None:
-                self.weights[edge] = weight
-            if since is not None or until is not None:
-                self.times[edge] = since, until
-
-    def done(self) -> Arrays:
-        """The arrays."""
-        leaves, leaving = _by_place(self.sources, len(self.places))
-        reaches, reaching = _by_place(self.targets, len(self.places))
-        return Arrays(
-            places=self.places,
-            numbers=array("q", self.places),
-            types=self.types,
-            sources=self.sources,
-            targets=self.targets,
-            kinds=self.kinds,
-            ids=self.ids,
-            leaves=leaves,
-            leaving=leaving,
-            reaches=reaches,
-            reaching=reaching,
-            weights=self.weights,
-            times=self.times,
-        )
 
 
 def _by_place(column: "array[int]", count: int) -> "tuple[array[int], array[int]]":

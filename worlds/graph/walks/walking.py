@@ -7,7 +7,8 @@ from sqlmodel import col
 
 from worlds.graph.facts import Fact, Kind
 from worlds.graph.view import View, chunks
-from worlds.graph.walks.index import Index, index_of
+from worlds.graph.walks.index import Index
+from worlds.graph.walks.indexing import Pace, index_of
 from worlds.graph.walks.relations import COLUMNS
 from worlds.graph.walks.ways import Reading, Step, Ways
 
@@ -39,12 +40,12 @@ class Near:
             yield row
 
 
-def far(view: View, *ways: Ways) -> tuple[Reading, ...]:
+def far(view: View, *ways: Ways, pace: Pace = Pace()) -> tuple[Reading, ...]:  # noqa: B008
     """The steps from very many names, for each of these ways.
 
-    Of a graph as it is now they are from memory, unless it is too large for that, or there is no time to read it.
+    Of a graph as it is now they are from memory, unless it is too large for that, or not all of it is read yet.
     """
-    index = index_of(view.graph) if view.as_of in (None, view.graph.revision) else None
+    index = index_of(view.graph, pace) if view.as_of in (None, view.graph.revision) else None
     if index is None:
         return tuple(Near(view, one) for one in ways)
     return tuple(_by_aliases(view, _in_memory(index, one, view.valid_at)) for one in ways)
