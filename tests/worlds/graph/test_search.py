@@ -13,9 +13,10 @@ from engine import Phrase, Prefix, Refused, Word
 from engine.dispatch import Dispatcher
 from engine.operations import Call
 from engine.types import LOCAL, Principal
+from tests.worlds.graph.telling import call, told
 from tests.worlds.graph.test_exchange import taken_in
 from worlds.graph import Graph
-from worlds.graph.facts import words
+from worlds.graph.facts import alias, entity, observation, relation, words
 from worlds.graph.search.matching import EXACT, FIRST, fits
 from worlds.graph.search.query import All, Other, Query, Related, Some, Typed, parsed
 
@@ -142,6 +143,45 @@ def test_the_past_is_searched_as_it_was(people: Dispatcher) -> None:
     do(people, "add_observations", observations=[{"entityName": "Ada Lovelace", "contents": ["likes zebras"]}])
     assert names(people, "horses") == [] and names(people, "horses", as_of=3) == ["Ada Lovelace"]
     assert names(people, "zebras") == ["Ada Lovelace"] and names(people, "zebras", as_of=3) == []
+
+
+def test_other_names_and_what_held_at_a_time_are_found(dispatcher_of: Make) -> None:
+    then = {"valid_from": "2020-01-01T00:00:00.000000+00:00", "valid_to": "2021-01-01T00:00:00.000000+00:00"}
+    facts = [
+        *(
+            entity("Robert", "person"),
+            entity("Bobby", "singer"),
+            entity("Ann", "person"),
+            entity("Old Mill", "pub", **then),
+        ),
+        *(observation("Robert", "sails"), observation("Bobby", "sings"), observation("Ann", "ran a mill", **then)),
+        *(relation("Bobby", "knows", "Ann"), relation("Ann", "owned", "Old Mill", **then)),
+    ]
+    graph = told(dispatcher_of, facts)  # 2
+    call(graph, "tell", facts=[alias("Bobby", "Robert")])  # 3
+    for query, now, before, in_2020 in (
+        ("bobby", ["Robert"], ["Bobby"], ["Robert"]),
+        ("sails sings", ["Robert"], [], ["Robert"]),
+        ("sings -sails", [], ["Bobby"], []),
+        ("robert bobby", ["Robert"], [], ["Robert"]),
+        ("type:singer", ["Robert"], ["Bobby"], ["Robert"]),
+        ("type:person rel:knows", ["Ann", "Robert"], ["Ann"], ["Ann", "Robert"]),
+        ("mill", [], [], ["Ann", "Old Mill"]),
+        ("rel:owned", [], [], ["Ann", "Old Mill"]),
+        ("NOT type:person", [], ["Bobby"], ["Old Mill"]),
+        ("person -mill", ["Ann", "Robert"], ["Ann", "Robert"], ["Robert"]),
+    ):
+        found = [names(graph, query, **more) for more in ({}, {"as_of": 2}, {"valid_at": "2020-06-01"})]
+        assert [sorted(one) for one in found] == [now, before, in_2020], query
+    (hit,) = search(graph, "bobby", detail="full")["results"]
+    assert (hit["entityType"], hit["observations"]) == ("person", ["sails", "sings"])
+    page = search(graph, "person", valid_at="2020-06-01", as_of=2, limit=1)
+    call(graph, "delete_entities", entityNames=["Robert", "Bobby"])
+    rest = search(graph, "person", valid_at="2020-06-01", as_of=2, limit=1, cursor=page["next"])
+    assert {one["results"][0]["name"] for one in (page, rest)} == {"Ann", "Robert"} and rest["next"] is None
+    with pytest.raises(Refused, match="not of this search"):
+        search(graph, "person", valid_at="2020-06-02", as_of=2, limit=1, cursor=page["next"])
+    assert names(graph, "sails") == [] and names(graph, "sails", as_of=3) == ["Robert"]
 
 
 def every(graph: Dispatcher, query: str) -> set[str]:

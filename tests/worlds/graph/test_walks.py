@@ -331,3 +331,54 @@ def test_an_index_is_read_in_pages_while_the_graph_changes_and_kept(dispatcher_o
     dispatcher.dispatch(Call(principal=LOCAL, world="graph", action="undo", session=session))
     assert [value(dispatcher, "index", **slow) for _ in range(5)][-1] == 11
     assert "far" not in names(value(dispatcher, "neighbours", name="n0", depth=5))
+
+
+def test_a_weight_that_is_no_number_is_never_kept(dispatcher_of: Make) -> None:
+    dispatcher = told(dispatcher_of, [entity("A", "town"), relation("A", "road", "B", weight=0.0)])
+    for weight in (float("nan"), float("inf"), -float("inf")):
+        fact = {"kind": "relation", "from": "A", "relationType": "road", "to": "C", "weight": weight}
+        with pytest.raises(InvalidArguments):
+            call(dispatcher, "assert_facts", facts=[fact])
+    table = "source,target,type,weight\nA,C,road,nan\nA,D,road,inf\nA,E,road,-2\nB,A,road,1e308\nB,B,road,1e308\n"
+    assert len(taken_in(dispatcher, text=table, format="csv").value["problems"]) == 2
+    found = value(dispatcher, "paths", source="A", target="B", weighted=True, types=["road"], direction="in")
+    assert found["paths"][0]["cost"] == 1e308 and found["certain"]
+    with pytest.raises(Refused, match="A –road→ E has the weight -2"):
+        value(dispatcher, "paths", source="A", target="E", weighted=True)
+    assert value(dispatcher, "paths", source="A", target="E")["paths"][0]["length"] == 1
+
+
+def test_cycles_and_the_edges_of_what_may_be_asked(dispatcher_of: Make) -> None:
+    ring = [relation(f"n{n}", "next", f"n{(n + 1) % 12}") for n in range(12)]
+    dispatcher = told(dispatcher_of, [*ring, relation("n0", "next", "n0"), entity("alone", "thing")])
+    far_away = value(dispatcher, "neighbours", name="n0", depth=5, direction="out", limit=500)
+    assert names(far_away) == {f"n{n}": n for n in range(1, 6)} and far_away["next"] is None
+    assert value(dispatcher, "neighbours", name="alone")["neighbours"] == []
+    page, seen = value(dispatcher, "neighbours", name="n0", depth=5, limit=1), 0
+    while page["next"] is not None:
+        seen += 1
+        page = value(dispatcher, "neighbours", name="n0", depth=5, limit=1, cursor=page["next"])
+    assert seen == 9 and page["left_out"] == 0
+    once = value(dispatcher, "paths", source="n0", target="n6", k=10)
+    assert [path["length"] for path in once["paths"]] == [6, 6] and once["certain"]
+    assert value(dispatcher, "paths", source="n0", target="n6", k=10, max_length=5)["paths"] == []
+    around = value(dispatcher, "paths", source="n1", target="n0", direction="out", weighted=True)
+    assert (around["paths"][0]["length"], around["paths"][0]["cost"]) == (11, 11)
+    nowhere = value(dispatcher, "paths", source="n0", target="alone")
+    assert nowhere["paths"] == [] and nowhere["certain"]
+    part = value(dispatcher, "subgraph", names=["n0", "alone"], depth=5, limit=500)
+    assert len(part["entities"]) == 12 and len(part["relations"]) == 11
+    assert part["left_out"] == {"entities": 0, "relations": 2}
+    for tool, wrong in (
+        ("neighbours", {"name": "n0", "depth": 0}),
+        ("neighbours", {"name": "n0", "depth": 6}),
+        ("neighbours", {"name": "n0", "limit": 0}),
+        ("neighbours", {"name": "n0", "limit": 501}),
+        ("neighbours", {"name": "n0", "types": []}),
+        ("paths", {"source": "n0", "target": "n1", "k": 0}),
+        ("paths", {"source": "n0", "target": "n1", "max_length": 101}),
+        ("subgraph", {"names": []}),
+        ("subgraph", {"query": "n0", "depth": 6}),
+    ):
+        with pytest.raises(InvalidArguments):
+            value(dispatcher, tool, **wrong)
