@@ -37,7 +37,7 @@ def answered(view: View, format: Format) -> str:
             raise Refused(
                 "graph_too_large",
                 f"As {format} the graph has more than {most:,} bytes, which is more than one answer takes.",
-                hint="overview, search and subgraph answer in parts; or write it to a file: turnkeeper graph export FILE.",
+                hint="search and subgraph give parts of it; or write it to a file: turnkeeper graph export FILE.",
             )
     return "".join(pieces)
 

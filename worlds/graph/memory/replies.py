@@ -8,10 +8,8 @@ from engine import Refused, Reply, Text, World
 
 Reader = Literal["read_graph", "search_nodes", "open_nodes"]
 INSTEAD: dict[Reader, str] = {
-    "read_graph": "overview says what there is, search finds entities by their words, and subgraph gives what is around"
-    " them",
-    "search_nodes": "search answers by the page and within a budget, and subgraph with a query gives what is around what"
-    " it finds",
+    "read_graph": "overview says what there is, search finds entities, and subgraph gives what is around them",
+    "search_nodes": "search answers by the page, and subgraph with a query gives what is around what it finds",
     "open_nodes": "open fewer names at once, or see with subgraph how they are related; on a terminal,"
     " `turnkeeper graph export FILE` writes all there is",
 }
