@@ -315,7 +315,7 @@ def test_only_two_characters_beyond_ascii_have_a_lower_case_that_begins_in_it() 
     ("tool", "arguments", "instead"),
     [
         ("read_graph", {}, "overview says .* search finds .* subgraph gives"),
-        ("search_nodes", {"query": "person"}, "search answers by the page .* subgraph with a query"),
+        ("search_nodes", {"query": "person"}, "search answers by the page, and subgraph with a query"),
         ("open_nodes", {"names": [f"n{number}" for number in range(60)]}, "open fewer names at once, or see with"),
     ],
 )
