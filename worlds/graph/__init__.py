@@ -49,9 +49,11 @@ Pairs = Annotated[int, Limit(ge=1, le=200, description="how many pairs")]
 Score = Annotated[float, Limit(ge=0.5, le=1, description="the least score, from 0.5 to 1")]
 
 SVG = "image/svg+xml"
+TOLD = (Fact, Import)
+"""What any read of the graph is made of."""
 
 
-class Graph(World, rows=[Fact, Import], commands=[export_file, import_file]):
+class Graph(World, rows=TOLD, commands=[export_file, import_file]):
     """A graph of entities, observations and relations. Nothing that was told is lost."""
 
     # The nine tools of the memory server, to the letter: their descriptions end without a full stop.
@@ -106,7 +108,7 @@ class Graph(World, rows=[Fact, Import], commands=[export_file, import_file]):
         title="Knowledge Graph",
         uri="memory://knowledge-graph",
         mime_type="application/json",
-        of=(Fact, Import),
+        of=TOLD,
         contract="exact",
     )
     def knowledge_graph(self) -> str:
@@ -293,6 +295,16 @@ class Graph(World, rows=[Fact, Import], commands=[export_file, import_file]):
         """
         return exporting.answered(View(self), format)
 
+    @resource(title="The graph in a format as it was", uri="graph://at/{as_of}/export/{format}", of=())
+    def export_then(self, as_of: AsOfText, format: Format) -> str:
+        """The graph in a format, as it was told up to a revision's number, or a time such as 2026-05-03."""
+        return exporting.answered(view_of(self, as_of, None), format)
+
+    @resource(title="What held, in a format", uri="graph://at/{as_of}/held/{valid_at}/export/{format}", of=TOLD)
+    def export_held(self, as_of: AsOfText, valid_at: Moment, format: Format) -> str:
+        """What held at a date or time, in a format, as it was told up to a revision's number, a time, or `now`."""
+        return exporting.answered(view_of(self, as_of, valid_at), format)
+
     @action(read_only=True)
     def search(
         self,
@@ -329,12 +341,12 @@ class Graph(World, rows=[Fact, Import], commands=[export_file, import_file]):
         """
         return duplicates(view_of(self, as_of, valid_at), limit, threshold)
 
-    @resource(title="Picture of the graph", mime_type=SVG, of=(Fact, Import))
+    @resource(title="Picture of the graph", mime_type=SVG, of=TOLD)
     def picture(self) -> str:
         """A drawing (SVG) of the whole graph, or of the 60 hubs of a larger one."""
         return picture.whole(View(self))
 
-    @resource(title="Picture around an entity", uri="graph://picture/{name}", mime_type=SVG, of=(Fact, Import))
+    @resource(title="Picture around an entity", uri="graph://picture/{name}", mime_type=SVG, of=TOLD)
     def picture_around(self, name: str) -> str:
         """A drawing (SVG) of an entity and what is nearest to it, up to 60 names."""
         return picture.around(View(self), name)
@@ -348,3 +360,18 @@ class Graph(World, rows=[Fact, Import], commands=[export_file, import_file]):
     def picture_around_then(self, as_of: AsOfText, name: str) -> str:
         """A drawing (SVG) of an entity and what was nearest to it, as told up to a revision's number, or a time."""
         return picture.around(view_of(self, as_of, None), name)
+
+    @resource(title="Picture of what held", uri="graph://at/{as_of}/held/{valid_at}/picture", mime_type=SVG, of=TOLD)
+    def picture_held(self, as_of: AsOfText, valid_at: Moment) -> str:
+        """A drawing (SVG) of what held at a date or time, as told up to a revision's number, a time, or `now`."""
+        return picture.whole(view_of(self, as_of, valid_at))
+
+    @resource(
+        title="Picture of what held around an entity",
+        uri="graph://at/{as_of}/held/{valid_at}/picture/{name}",
+        mime_type=SVG,
+        of=TOLD,
+    )
+    def picture_around_held(self, as_of: AsOfText, valid_at: Moment, name: str) -> str:
+        """A drawing (SVG) of what held around an entity at a time, as told up to a revision, a time, or `now`."""
+        return picture.around(view_of(self, as_of, valid_at), name)

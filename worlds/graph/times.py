@@ -12,6 +12,7 @@ from worlds.graph.view import View, instant
 
 _DATE = re.compile(r"(\d{4})(?:-(\d{2}))?(?:-(\d{2}))?", re.ASCII)
 _REVISION = re.compile(r"\d{1,15}", re.ASCII)
+NOW = "now"
 _RIGHT = "give a year, month or day such as 2026-05-03, or a time such as 2026-05-03T12:00:00Z"
 
 
@@ -21,6 +22,11 @@ def moment(text: str) -> str:
         return instant(_parsed(text.strip()).astimezone(UTC))
     except (ValueError, OverflowError):  # also where an offset leads out of the years 1 to 9999
         raise ValueError(f"{text[:40]!r} is no time; {_RIGHT}") from None
+
+
+def short(instant: str) -> str:
+    """A time as facts have it, without what is zero of it."""
+    return instant.removesuffix("+00:00").removesuffix(".000000").removesuffix("T00:00:00")
 
 
 def _parsed(text: str) -> datetime:
@@ -40,6 +46,10 @@ def recorded(as_of: int | str | None) -> int | str | None:
     return as_of
 
 
+def _in_address(as_of: str) -> int | str | None:
+    return None if as_of == NOW else int(as_of) if _REVISION.fullmatch(as_of) else as_of
+
+
 Moment = Annotated[str, AfterValidator(moment)]
 AsOf = Annotated[
     int | str | None,
@@ -50,11 +60,11 @@ AsOf = Annotated[
     ),
 ]
 AsOfText = Annotated[
-    int | str,
-    BeforeValidator(lambda text: int(text) if isinstance(text, str) and _REVISION.fullmatch(text) else text),
+    int | str | None,
+    BeforeValidator(lambda text: _in_address(text) if isinstance(text, str) else text),
     AfterValidator(recorded),
 ]
-"""The same within an address: digits are a revision's number."""
+"""The same within an address: digits are a revision's number, and `now` is what stands."""
 ValidAt = Annotated[
     Moment | None,
     Limit(

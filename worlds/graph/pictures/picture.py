@@ -12,7 +12,8 @@ from worlds.graph.pictures.plan import Node, Part, name_of
 from worlds.graph.recalled import NEVER, recalled
 from worlds.graph.survey.shape import PAGE, Shape, names_of, shape_of
 from worlds.graph.survey.structure import HASTY, STEPS, ranks
-from worlds.graph.view import View, chunks
+from worlds.graph.times import short
+from worlds.graph.view import View, chunks, instant
 
 MOST, LINES = 60, 300
 """Names and relations that a picture shows."""
@@ -35,7 +36,9 @@ def around(view: View, name: str) -> str:
 def whole(view: View, seconds: float | None = None, page: int = PAGE) -> str:
     """A picture of the whole graph, read within a time, so much at once; of a larger one, of its hubs."""
     shape = shape_of(view, seconds, page)
-    return recalled(view, lambda: _whole(view, shape), "picture", size=len if shape.whole else lambda _: NEVER)
+    return recalled(
+        view, lambda: _whole(view, shape), "picture", _when(view), size=len if shape.whole else lambda _: NEVER
+    )
 
 
 def _whole(view: View, shape: Shape) -> str:
@@ -49,7 +52,8 @@ def _whole(view: View, shape: Shape) -> str:
 
 
 def _when(view: View) -> str:
-    return f", at revision {view.graph.revision if view.as_of is None else view.as_of}"
+    held = "" if view.valid_at == instant(view.graph.now) else f", as it held at {short(view.valid_at)}"
+    return f", at revision {view.graph.revision if view.as_of is None else view.as_of}{held}"
 
 
 def _nearest(view: View, start: int) -> tuple[list[int], int, bool]:

@@ -10,7 +10,7 @@ from pydantic import Field as Limit
 from worlds.graph import facts
 from worlds.graph.facts import Fact, Kind
 from worlds.graph.naming import LONGEST, brief
-from worlds.graph.times import Moment
+from worlds.graph.times import Moment, short
 
 LARGEST = 100_000
 """Characters of a text, or of attributes, that a history tells; other answers tell no more of a text than of a name."""
@@ -174,10 +174,5 @@ def said(fact: Shown) -> str:
 
 def period(since: str | None, until: str | None) -> str:
     """When something held, in words; nothing for always."""
-    begun = "" if since is None else f" from {_short(since)}"
-    return begun + ("" if until is None else f" until {_short(until)}")
-
-
-def _short(instant: str) -> str:
-    """A time without what is zero of it."""
-    return instant.removesuffix("+00:00").removesuffix(".000000").removesuffix("T00:00:00")
+    begun = "" if since is None else f" from {short(since)}"
+    return begun + ("" if until is None else f" until {short(until)}")
