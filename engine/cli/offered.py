@@ -29,7 +29,7 @@ from engine.errors import Refused
 from engine.preparing import prepared_call
 from engine.registry import load
 from engine.store.copies import written_whole
-from engine.types import LOCAL, Json
+from engine.types import AT_TERMINAL, Json
 from engine.world import World
 
 T = TypeVar("T")
@@ -56,7 +56,7 @@ class Acting:
     def call(self, action: str, /, *, attached: Any = None, **arguments: Any) -> Json:
         """What an action gives, with a bar that shows how far it is. Raises what it raises."""
         call = Call(
-            principal=LOCAL,
+            principal=AT_TERMINAL,
             world=self.definition.name,
             action=action,
             arguments={name: value for name, value in arguments.items() if value is not None},
@@ -71,8 +71,8 @@ class Acting:
 
     def view(self, look: Callable[[World], T], /) -> T:
         """What `look` makes of the session as it is now."""
-        session = self.session or self.dispatcher.main(LOCAL, self.definition.name)
-        return self.dispatcher.browse(LOCAL, session, look)
+        session = self.session or self.dispatcher.main(AT_TERMINAL, self.definition.name)
+        return self.dispatcher.browse(AT_TERMINAL, session, look)
 
     def write(self, file: Path, pieces: Iterable[str], /, *, replace: bool = False) -> int:
         """Write a file as a whole; its bytes. Raises Refused if it is there."""
@@ -148,7 +148,7 @@ def _runs(definition: Definition, command: Command) -> Callable[..., None]:
 
     def run(session: str | None, as_json: bool, **given: Any) -> None:
         with opened(settings_from()) as dispatcher:
-            own = session and reading.own_session(dispatcher, LOCAL, definition.name, session).handle
+            own = session and reading.own_session(dispatcher, AT_TERMINAL, definition.name, session).handle
             acting = Acting(dispatcher, definition, own or None, as_json)
             value, content = rendered(command.function(acting, **given))
         if as_json:
