@@ -142,7 +142,7 @@ class Sifting:
     def new(self, found: Iterator[Found]) -> Iterator[Mapping[str, Any]]:
         """The facts that are new."""
         functional = self.view.functional
-        empty = not self.view.graph.select(select(Fact.id).where(*_recorded(self.view)).limit(1))
+        empty = not self.view.graph.select(select(Fact.id).where(*self.view.recorded()).limit(1))
         while some := list(islice(found, CHUNK)):
             facts = [one for one in some if not isinstance(one, Problem)]
             for problem in (one for one in some if isinstance(one, Problem)):
@@ -233,11 +233,6 @@ def _named(attached: Any, stream: BinaryIO) -> tuple[str, int]:
     return "" if attached is None else Path(attached).name, size
 
 
-def _recorded(view: View) -> tuple[Any, ...]:
-    """By what facts are found that stand, whenever they hold."""
-    return view.graph.rows(Fact).at(view.as_of).standing()
-
-
 def _known(view: View, facts: Sequence[Mapping[str, Any]]) -> set[Key]:
     """The keys of those facts of a graph that may be the same as any of these."""
     known: set[Key] = set()
@@ -272,7 +267,7 @@ def _keyed(
         for ends in chunks(to) if to else (None,):
             leading = () if ends is None else (col(Fact.target).in_(ends),)
             about = (col(Fact.kind) == kind, col(Fact.node).in_(some), *leading, *where)
-            for row in view.graph.select(select(*_KEYED).where(*_recorded(view), *about)):
+            for row in view.graph.select(select(*_KEYED).where(*view.recorded(), *about)):
                 yield dict(zip(_NAMES, row, strict=True))
 
 
@@ -299,7 +294,7 @@ def _reconcile(graph: World, written: Written) -> list[tuple[str, Problem | None
     """
     view = View(graph)
     own = col(Fact.id) < 1 << HALF  # by which an index finds them, however many rows there are of parts
-    since = (*_recorded(view), own, col(Fact.since) > written.revision)
+    since = (*view.recorded(), own, col(Fact.since) > written.revision)
     recent = [dict(zip(_NAMES, row, strict=True)) for row in graph.select(select(*_KEYED).where(*since))]
     if not recent:
         return []

@@ -29,9 +29,8 @@ def period(view: View) -> int:
 
 def _instants(view: View) -> list[str]:
     """When facts begin or cease to hold, as far as is known."""
-    recorded = view.graph.rows(Fact).at(view.as_of).standing()
     asked = [
-        select(column).where(*recorded, col(column).is_not(None)).distinct()
+        select(column).where(*view.recorded(), col(column).is_not(None)).distinct()
         for column in (Fact.valid_from, Fact.valid_to)
     ]
     return sorted({instant for one in asked for (instant,) in view.graph.select(one)})

@@ -42,12 +42,19 @@ class View:
         return self._conditions_of(Fact)
 
     def _conditions_of(self, of: Any) -> tuple[Any, ...]:
-        recorded = self.graph.rows(Fact).at(self.as_of).standing(None if of is Fact else of)
         return (
-            *recorded,
+            *self.recorded(of),
             or_(col(of.valid_from).is_(None), col(of.valid_from) <= self.valid_at),
             or_(col(of.valid_to).is_(None), col(of.valid_to) > self.valid_at),
         )
+
+    def recorded(self, of: Any = Fact) -> tuple[Any, ...]:
+        """By what a select finds facts that were recorded then, whenever they held."""
+        return self.graph.rows(Fact).at(self.as_of).standing(None if of is Fact else of)
+
+    def holds(self, since: str | None, until: str | None) -> bool:
+        """Whether what held from one time to another did so then."""
+        return (since is None or since <= self.valid_at) and (until is None or until > self.valid_at)
 
     def select(self, *columns: Any, where: Sequence[Any] = (), most: int | None = None) -> Sequence[Any]:
         """Columns of the facts that fit, in the order they were told; the first of them, if there may be so many."""
@@ -75,16 +82,15 @@ class View:
         """What says how all else is read, as far as it held then: of each fact subject, node, target and object."""
         told = self.graph.cached(("rules", self.as_of), self._told_rules, size=lambda rows: 500 * (1 + len(rows)))
         for of, since, until, *row in told:
-            is_held = (since is None or since <= self.valid_at) and (until is None or until > self.valid_at)
-            if of == kind.value and is_held:
+            if of == kind.value and self.holds(since, until):
                 yield row
 
     def _told_rules(self) -> Sequence[Any]:
         """All aliases and functional types that were recorded then, whenever they held."""
         columns: tuple[Any, ...] = (Fact.kind, Fact.valid_from, Fact.valid_to)
         said: tuple[Any, ...] = (Fact.subject, Fact.node, Fact.target, Fact.object)
-        recorded = (col(Fact.kind).in_(RULES), *self.graph.rows(Fact).at(self.as_of).standing())
-        found = self.graph.select(select(*columns, *said).where(*recorded).order_by(col(Fact.id) + 0))
+        rules = select(*columns, *said).where(*self.recorded(), col(Fact.kind).in_(RULES))
+        found = self.graph.select(rules.order_by(col(Fact.id) + 0))
         return [tuple(row) for row in found]
 
     @cached_property

@@ -23,7 +23,7 @@ from worlds.graph.view import instant
 
 SINGLE = "lives in"
 PEOPLE = ["Ann", "Bob", "Cid", "Dot"]
-NAMES = st.sampled_from(PEOPLE)
+NAMES, SUBJECTS = st.sampled_from(PEOPLE), st.sampled_from(PEOPLE[:2])
 TYPES = st.sampled_from(["person", "robot"])
 RELATIONS = st.sampled_from([SINGLE, "knows"])
 TEXTS = st.sampled_from(["tall", "short"])
@@ -50,11 +50,11 @@ def plain(found: Any) -> Any:
 
 
 def facts() -> st.SearchStrategy[dict[str, Any]]:
-    when = {"valid_from": YEARS, "valid_to": YEARS}
+    when = {"valid_from": YEARS, "valid_to": st.none() | YEARS}
     return st.one_of(
-        st.fixed_dictionaries({"kind": st.just("entity"), "name": NAMES, "type": TYPES, **when}),
-        st.fixed_dictionaries({"kind": st.just("observation"), "name": NAMES, "text": TEXTS, **when}),
-        st.fixed_dictionaries({"kind": st.just("relation"), "from": NAMES, "type": RELATIONS, "to": NAMES, **when}),
+        st.fixed_dictionaries({"kind": st.just("entity"), "name": SUBJECTS, "type": TYPES, **when}),
+        st.fixed_dictionaries({"kind": st.just("observation"), "name": SUBJECTS, "text": TEXTS, **when}),
+        st.fixed_dictionaries({"kind": st.just("relation"), "from": SUBJECTS, "type": RELATIONS, "to": NAMES, **when}),
     ).filter(lambda one: one["valid_from"] is None or one["valid_to"] is None or one["valid_from"] < one["valid_to"])
 
 
@@ -85,6 +85,9 @@ class TwoTimes(RuleBasedStateMachine):
         self.model.begin()
         for name in PEOPLE:
             self.model.tell("", "entity", name, "person", "")
+        later = {"valid_from": "2004", "valid_to": None}
+        self.tell_one({"kind": "relation", "from": "Ann", "type": SINGLE, "to": "Bob", **later})
+        self.tell_one({"kind": "entity", "name": "Bob", "type": "robot", **later})
 
     def do(self, tool: str, **arguments: Any) -> Any:
         """Call a tool an hour later; `now` is the time of that."""
@@ -108,8 +111,12 @@ class TwoTimes(RuleBasedStateMachine):
         now = instant(self.dispatcher.store.now())
         return any(one.kind == "entity" for one in self.model.about(name, now))
 
-    @rule(fact=facts())
-    def tell(self, fact: dict[str, Any]) -> None:
+    @rule(some=st.lists(facts(), min_size=1, max_size=3))
+    def tell(self, some: list[dict[str, Any]]) -> None:
+        for fact in some:
+            self.tell_one(fact)
+
+    def tell_one(self, fact: dict[str, Any]) -> None:
         kind, name, type, object = columns(fact)
         if kind == "observation" and not self.is_there(name):
             self.refused("assert_facts", facts=[fact])
@@ -129,7 +136,7 @@ class TwoTimes(RuleBasedStateMachine):
         held = [one for one in self.model.about(name, self.now) if one.start <= self.now < one.end]
         if not any(one.kind == "entity" and self.model.whole(one.name, self.now) == whole for one in held):
             self.model.begin()
-            self.model.add("entity", name, type, "")
+            self.model.tell(self.now, "entity", name, type, "")
             self.model.add("observation", name, "", text)
 
     @rule(name=NAMES, type=RELATIONS, to=NAMES)
@@ -283,7 +290,7 @@ def test_every_read_of_every_time_agrees_with_a_plain_list(dispatcher_of: Callab
 
     checks = settings(
         max_examples=15,
-        stateful_step_count=10,
+        stateful_step_count=8,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     )

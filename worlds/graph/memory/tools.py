@@ -6,8 +6,9 @@ aliases count as what they stand for.
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
-from sqlmodel import col
+from sqlmodel import col, select
 
 from engine import Refused, Reply, World
 from worlds.graph import facts
@@ -23,9 +24,12 @@ OBSERVED, RELATED = (Kind.OBSERVATION,), (Kind.RELATION,)
 
 
 def create_entities(graph: World, entities: Sequence[EntityTold]) -> Reply:
-    """Tell of entities that there are not yet; which they were. Two of one name in one call are two. Raises Refused."""
+    """Tell of entities that there are not yet; which they were. Two of one name in one call are two.
+
+    What was an entity at another time is one from now on. Raises Refused.
+    """
     view = View(graph)
-    known = _there(view, {entity["name"] for entity in entities})
+    known, ever = _there(view, {entity["name"] for entity in entities})
     new = [entity for entity in entities if view.named(entity["name"]).node not in known]
     told: list[dict[str, object]] = []
     told_of: Counter[str] = Counter()
@@ -34,7 +38,10 @@ def create_entities(graph: World, entities: Sequence[EntityTold]) -> Reply:
         told_of[name] += 1
         told.append(facts.entity(name, entity["entityType"]))
         told += [facts.observation(name, text, type=facts.nth(told_of[name])) for text in entity["observations"]]
-    _tell(graph, told)
+    if any(view.named(entity["name"]).node in ever for entity in new):
+        tell_in_place(graph, told)
+    else:
+        _tell(graph, told)
     return replies.reply(new, "entities")
 
 
@@ -62,7 +69,7 @@ def create_relations(graph: World, relations: Sequence[RelationTold]) -> Reply:
 def add_observations(graph: World, observations: Sequence[ContentsTold]) -> Reply:
     """Tell what was observed of entities and was not known; what that was, for each. Raises Refused."""
     view = View(graph)
-    there = _there(view, {one["entityName"] for one in observations})
+    there, _ = _there(view, {one["entityName"] for one in observations})
     known = _observed(view, there, {text for one in observations for text in one["contents"]})
     told, results = [], []
     for one in observations:
@@ -129,11 +136,18 @@ def open_nodes(view: View, names: Sequence[str]) -> Reply:
     return replies.shown(view.graph, found, "open_nodes")
 
 
-def _there(view: View, names: Collection[str]) -> set[int]:
-    """Which of these names are of entities, as numbers of what they stand for."""
-    numbers = view.all_names({view.named(name).node for name in names})
-    found = view.about(Fact.node, Fact.subject, nodes=numbers, kind=Kind.ENTITY)
-    return {view.standing_for(number, name).node for number, name in found}
+def _there(view: View, names: Collection[str]) -> tuple[set[int], set[int]]:
+    """Which of these names are of entities, and which are at any time, as numbers of what they stand for."""
+    there, ever = set(), set()
+    columns: tuple[Any, ...] = (Fact.node, Fact.valid_from, Fact.valid_to)
+    for some in chunks(view.all_names({view.named(name).node for name in names})):
+        about = (col(Fact.kind) == Kind.ENTITY.value, col(Fact.node).in_(some))
+        for number, since, until in view.graph.select(select(*columns).where(*view.recorded(), *about)):
+            stands = view.standing_for(number, "").node
+            ever.add(stands)
+            if view.holds(since, until):
+                there.add(stands)
+    return there, ever
 
 
 def _observed(view: View, numbers: Collection[int], texts: Collection[str]) -> set[tuple[int, str]]:

@@ -3,22 +3,20 @@
 All of it is worked out in memory, and written at the end.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlmodel import col
-
 from engine import Refused, World
 from worlds.graph import facts
-from worlds.graph.facts import Fact, Kind
+from worlds.graph.facts import Fact
 from worlds.graph.telling.assertions import COLUMNS, Shown, period, said, shown_values
-from worlds.graph.view import View, chunks, instant
+from worlds.graph.telling.places import Place, Places, Values
+from worlds.graph.view import View, instant
 
 GIVEN = ("weight", "attributes", "source")
 """What a fact may be told with that is not what it says."""
-Place = tuple[Any, ...]
-"""Where facts may be the same, or in each other's way."""
+_NOTHING = {**dict.fromkeys(COLUMNS), "type": "", "words": ""}
 
 
 @dataclass(slots=True, eq=False)
@@ -49,44 +47,51 @@ class Held:
 class Draft:
     """What stands around some facts, and what becomes of it. `declared` are relation types that now are functional."""
 
-    def __init__(self, graph: World, around: Sequence[Mapping[str, Any]], declared: Collection[str] = ()) -> None:
+    def __init__(self, graph: World, around: Sequence[Values], declared: Collection[str] = ()) -> None:
+        view = View(graph)
         self.graph = graph
-        self.view = View(graph)
         self.now = instant(graph.now)
+        self.places = Places(view, view.functional.union(declared))
         self.told: list[Held] = []
         self.ended: list[Fact] = []
-        self.functional = self.view.functional.union(declared)
         self._held: dict[Place, list[Held]] = {}
         self._asked: set[int] = set()
-        for type in sorted(self.functional - self.view.functional):
+        for type in sorted(self.places.functional - view.functional):
             self.add(facts.functional(type))
-        for row in self._rows_around(around):
+        for row in self.places.standing(around):
             self._place(Held({name: getattr(row, name) for name in COLUMNS}, row))
 
-    def has_entity(self, values: Mapping[str, Any]) -> bool:
+    def has_entity(self, values: Values) -> bool:
         """Whether there is, at any time, the entity that a fact is about."""
-        return bool(self._held.get((Kind.ENTITY, self._number(values, "node"))))
+        return bool(self._held.get(self.places.of_entity(values)))
 
     def of(self, row: Fact) -> Held:
         """A fact that stands, in the draft."""
         return next(one for some in self._held.values() for one in some if one.row is row)
 
-    def tell(self, values: Mapping[str, Any]) -> Held:
+    def tell(self, values: Values) -> Held:
         """Tell a fact, or find it told; what is in its way is cut to the time before and after. Raises Refused."""
         held = self._told(values)
         self._asked.add(id(held))
         return held
 
-    def _told(self, values: Mapping[str, Any]) -> Held:
-        wanted = {**dict.fromkeys(COLUMNS), "type": "", "words": "", **values}
+    def add(self, values: Values) -> Held:
+        """Tell a fact, whatever else was told."""
+        held = Held({**_NOTHING, **values})
+        self.told.append(held)
+        self._place(held)
+        return held
+
+    def _told(self, values: Values) -> Held:
+        wanted = {**_NOTHING, **values}
         dateless = wanted["valid_from"] is None and wanted["valid_to"] is None
         if (known := self._known(wanted, dateless)) is not None:
             return self._told_again(known, wanted)
-        if self.is_single(wanted):
+        if self.places.is_single(wanted):
             self._give_time(wanted)
             if (known := self._known(wanted, False)) is not None:
                 return self._told_again(known, wanted)
-            for other in [one for one in self._at(wanted) if _overlap(one, wanted)]:
+            for other in self._in_the_way_of(wanted):
                 self._cut(other, wanted)
         return self.add(wanted)
 
@@ -103,7 +108,7 @@ class Draft:
         for held, row in zip(self.told, rows.add_all([one.values for one in self.told]), strict=True):
             held.row = row
 
-    def _known(self, wanted: Mapping[str, Any], dateless: bool) -> Held | None:
+    def _known(self, wanted: Values, dateless: bool) -> Held | None:
         """What says the same of the same time, or for one without dates: what says it of now and goes on."""
         same = [one for one in self._at(wanted) if _says(one.values) == _says(wanted)]
         for one in same:
@@ -112,7 +117,7 @@ class Draft:
         going_on = (one for one in same if one.end is None and (one.start or "") <= self.now)
         return next(going_on, None) if dateless else None
 
-    def _told_again(self, known: Held, wanted: Mapping[str, Any]) -> Held:
+    def _told_again(self, known: Held, wanted: Values) -> Held:
         """What stands already; told with another weight, attributes or source, it is told anew in its place."""
         given = {name: wanted[name] for name in GIVEN if wanted[name] is not None}
         if all(known.values[name] == value for name, value in given.items()):
@@ -128,16 +133,21 @@ class Draft:
         """
         until = wanted["valid_to"]
         if wanted["valid_from"] is None and (until is None or until > self.now):
-            if before := [one for one in self._at(wanted) if _overlap(one, wanted)]:
-                wanted["valid_from"] = self.now
-                for one in before:
-                    if one.start is None and id(one) in self._asked and _overlap(one, wanted):
-                        raise _contradictory(one.values, wanted)
+            before = self._in_the_way_of(wanted)
+            wanted["valid_from"] = self.now if before else None
+            if both := [one for one in before if one.start is None and self._is_asked(one) and _overlap(one, wanted)]:
+                raise _contradictory(both[0].values, wanted)
         if until is None and (begun := wanted["valid_from"]) is not None:
             later = [one.start for one in self._at(wanted) if one.start is not None and one.start > begun]
             wanted["valid_to"] = min(later, default=None)
 
-    def _cut(self, other: Held, wanted: Mapping[str, Any]) -> None:
+    def _in_the_way_of(self, wanted: Values) -> list[Held]:
+        return [one for one in self._at(wanted) if _overlap(one, wanted)]
+
+    def _is_asked(self, held: Held) -> bool:
+        return id(held) in self._asked
+
+    def _cut(self, other: Held, wanted: Values) -> None:
         """Leave of a fact what is before and after another. Raises Refused if one call says both of one time."""
         start, end = wanted["valid_from"], wanted["valid_to"]
         left = []
@@ -145,7 +155,7 @@ class Draft:
             left.append({"valid_to": start})
         if end is not None and (other.end is None or end < other.end):
             left.append({"valid_from": end})
-        if not left and id(other) in self._asked:
+        if not left and self._is_asked(other):
             raise _contradictory(other.values, wanted)
         self._retime(other, left)
 
@@ -167,69 +177,26 @@ class Draft:
         self._at(held.values).remove(held)
         self.told.remove(held)
 
-    def add(self, values: Mapping[str, Any]) -> Held:
-        """Tell a fact, whatever else was told."""
-        held = Held({**dict.fromkeys(COLUMNS), "type": "", "words": "", **values})
-        self.told.append(held)
-        self._place(held)
-        return held
-
     def _place(self, held: Held) -> None:
-        self._held.setdefault(self._place_of(held.values), []).append(held)
+        self._held.setdefault(self.places.of(held.values), []).append(held)
 
-    def _at(self, values: Mapping[str, Any]) -> list[Held]:
-        return self._held.setdefault(self._place_of(values), [])
-
-    def _place_of(self, values: Mapping[str, Any]) -> Place:
-        kind, number = Kind(values["kind"]), self._number(values, "node")
-        if kind is Kind.ENTITY:
-            return kind, number
-        if kind is Kind.OBSERVATION:
-            return kind, number, values["target"]
-        if kind is Kind.RELATION and values["type"] in self.functional:
-            return kind, number, values["type"]
-        return kind, number, values["type"], self._number(values, "target")
-
-    def is_single(self, values: Mapping[str, Any]) -> bool:
-        """Whether a fact is of what there is one at a time."""
-        kind = values["kind"]
-        return bool(kind == Kind.ENTITY or (kind == Kind.RELATION and values["type"] in self.functional))
-
-    def _number(self, values: Mapping[str, Any], end: str) -> int:
-        return self.view.standing_for(values[end], "").node
-
-    def _rows_around(self, around: Sequence[Mapping[str, Any]]) -> Iterator[Fact]:
-        """The facts that stand where these would, whenever they hold, and the entities that these are about."""
-        others = [one for one in around if not self.is_single(one)]
-        single = [one for one in around if self.is_single(one) and one["kind"] == Kind.RELATION]
-        yield from self._found([Kind.ENTITY], around)
-        yield from self._found([Kind.RELATION], single, col(Fact.type).in_(sorted(self.functional)))
-        for some in chunks(self._names(others, "target")):
-            among = (col(Fact.target).in_(some), col(Fact.type).not_in(sorted(self.functional)))
-            yield from self._found([Kind.OBSERVATION, Kind.RELATION], others, *among)
-
-    def _found(self, kinds: Sequence[Kind], around: Sequence[Mapping[str, Any]], *among: Any) -> Iterator[Fact]:
-        for some in chunks(self._names(around, "node")):
-            yield from self.graph.rows(Fact).where(col(Fact.kind).in_(kinds), col(Fact.node).in_(some), *among)
-
-    def _names(self, around: Sequence[Mapping[str, Any]], end: str) -> list[int]:
-        """The numbers of all names; of a text, its own."""
-        return self.view.all_names({self._number(one, end) for one in around})
+    def _at(self, values: Values) -> list[Held]:
+        return self._held.setdefault(self.places.of(values), [])
 
 
-def tell_in_place(graph: World, told: Sequence[Mapping[str, Any]]) -> None:
+def tell_in_place(graph: World, told: Sequence[Values]) -> None:
     """Tell facts, those of which there is one at a time in the place of what held before. Raises Refused."""
     draft = Draft(graph, told)
     for fact in told:
-        draft.tell(fact) if draft.is_single(fact) else draft.add(fact)
+        draft.tell(fact) if draft.places.is_single(fact) else draft.add(fact)
     draft.finish()
 
 
-def _says(values: Mapping[str, Any]) -> tuple[Any, ...]:
+def _says(values: Values) -> tuple[Any, ...]:
     return values["type"], values["target"]
 
 
-def _overlap(held: Held, wanted: Mapping[str, Any]) -> bool:
+def _overlap(held: Held, wanted: Values) -> bool:
     return _before(held.start, wanted["valid_to"]) and _before(wanted["valid_from"], held.end)
 
 
@@ -237,7 +204,7 @@ def _before(start: str | None, end: str | None) -> bool:
     return start is None or end is None or start < end
 
 
-def _contradictory(one: Mapping[str, Any], other: Mapping[str, Any]) -> Refused:
+def _contradictory(one: Values, other: Values) -> Refused:
     first, second = shown_values(0, one), shown_values(0, other)
     when = period(second.valid_from, second.valid_to) or " always"
     return Refused(
