@@ -117,6 +117,15 @@ def test_the_memory_servers_tool_closes_what_was_before_too(dispatcher_of: Make)
     assert [one["to"] for one in graph_at(graph)["relations"]] == ["Rome"]
 
 
+def test_what_was_an_entity_before_is_another_from_now_on(dispatcher_of: Make) -> None:
+    graph = dispatcher_of(Graph)
+    value(graph, "assert_facts", facts=[{**person("Ann")[0], "valid_to": "2010"}])
+    again = {"entities": [{"name": "Ann", "entityType": "ghost", "observations": ["pale"]}]}
+    assert value(graph, "create_entities", **again) == again
+    types = [graph_at(graph, at)["entities"] for at in (None, "2005-01-01T00:00:00.000000+00:00")]
+    assert [[one["entityType"] for one in found] for found in types] == [["ghost"], ["person"]]
+
+
 def test_one_call_cannot_say_two_things_of_one_time(dispatcher_of: Make) -> None:
     graph = dispatcher_of(Graph)
     both = [lives("Ann", "Paris", valid_from="2010"), lives("Ann", "Rome", valid_from="2010")]
@@ -124,6 +133,8 @@ def test_one_call_cannot_say_two_things_of_one_time(dispatcher_of: Make) -> None
     assert (
         "contradictory: Both 'Ann --lives in--> Paris' and 'Ann --lives in--> Rome' would hold from 2010-01-01" in said
     )
+    undated = [lives("Ann", to) for to in ("Paris", "Rome")]
+    assert "contradictory" in refusal(graph, "assert_facts", facts=undated, functional=[LIVES])
 
 
 def test_what_stands_is_not_told_twice_and_what_is_added_to_it_is(dispatcher_of: Make) -> None:
