@@ -1,6 +1,7 @@
 """The documentation is true: its code runs, and it names what there is."""
 
 import asyncio
+import json
 import re
 import subprocess
 import sys
@@ -29,6 +30,7 @@ from engine.webhooks import Message, new_secret
 from tests.bank import desk
 from tests.engine.parts import Nobody
 from tests.hearing import passing
+from worlds import graph as graph_world
 from worlds.cart import Card, Cart
 
 ROOT = Path(__file__).parents[1]
@@ -300,6 +302,13 @@ def test_the_directory_of_the_docs_comes_in_pages(tmp_path: Path) -> None:
         call(dispatcher, "directory", "enter_name", name=name)
     assert call(dispatcher, "directory", "list_names", limit=2) == {"names": ["Ann", "Ben"], "next": "Ben"}
     assert call(dispatcher, "directory", "list_names", limit=2, after="Ben") == {"names": ["Cy"], "next": None}
+
+
+def test_what_the_page_on_the_graph_tells_closes_what_was_before(tmp_path: Path) -> None:
+    graph = dispatcher_of(tmp_path, graph_world)
+    calls = json.loads(blocks("docs/graph.md", "json functional")[0])
+    found = [call(graph, "graph", tool, **arguments) for tool, arguments in calls]
+    assert [one["name"] for one in found[-1]["neighbours"]] == ["Paris"]
 
 
 def test_the_receiver_of_the_docs_tells_what_is_genuine() -> None:
