@@ -224,10 +224,12 @@ class TwoTimes(RuleBasedStateMachine):
             self.model.begin()
             self.model.add("alias", one, "", whole)
 
-    @rule(names=st.permutations(PEOPLE))
-    def merge_twice(self, names: list[str]) -> None:
+    @rule(names=st.permutations(PEOPLE), gone=st.booleans())
+    def merge_twice(self, names: list[str], gone: bool) -> None:
         self.merge(names[0], names[1])
         self.merge(names[1], names[2])
+        if gone:
+            self.delete(names[0])
 
     @precondition(lambda self: len(self.model.undoable) > 1)
     @rule()
