@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from engine import action
 from engine.dispatch import Dispatcher
@@ -89,6 +96,12 @@ class TwoTimes(RuleBasedStateMachine):
         self.tell_one({"kind": "relation", "from": "Ann", "type": SINGLE, "to": "Bob", **later})
         self.tell_one({"kind": "entity", "name": "Bob", "type": "robot", **later})
         self.tell_one({"kind": "entity", "name": "Dot", "type": "robot", "valid_from": None, "valid_to": "2001"})
+        self.relate("Ann", SINGLE, "Cid")
+
+    @initialize(chained=st.booleans())
+    def merged(self, chained: bool) -> None:
+        if chained:
+            self.merge_twice(["Cid", "Bob", "Ann"], gone=False)
 
     def do(self, tool: str, **arguments: Any) -> Any:
         """Call a tool an hour later; `now` is the time of that."""
