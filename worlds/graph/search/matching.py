@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlmodel import col, func, select
+from sqlmodel import col, func, literal, select
 
 from engine import Phrase, Prefix, Word
 from worlds.graph.facts import Fact, Kind
@@ -29,6 +29,7 @@ OF_A_NAME = 2.0
 AT_ONCE = 5_000
 """Entities that one statement looks for."""
 _TYPE = col(Fact.type).concat("")  # so that facts are found by what they are about, not by their type
+_SPACED = literal(" ").concat(col(Fact.words)).concat(" ")
 _SAID = (Kind.ENTITY.value, Kind.OBSERVATION.value, Kind.ALIAS.value)
 
 
@@ -61,14 +62,18 @@ class Hits:
 
 def fits(term: Leaf, words: str) -> bool:
     """Whether the words of a fact have a term."""
+    return not isinstance(term, Typed | Related) and _within(term) in f" {words} "
+
+
+def _within(term: Word | Prefix | Phrase) -> str:
+    """What is in the words of a fact that has a term, with a space around them."""
     match term:
         case Word(word):
-            return f" {word} " in f" {words} "
+            return f" {word} "
         case Prefix(start):
-            return f" {start}" in f" {words}"
+            return f" {start}"
         case Phrase(parts):
-            return f" {' '.join(parts)} " in f" {words} "
-    return False
+            return f" {' '.join(parts)} "
 
 
 class Search:
@@ -79,7 +84,6 @@ class Search:
         self._facts = view.graph.rows(Fact)
         self._sizes: dict[Leaf, int] = {}
         self._taken: dict[Leaf, Hits] = {}
-        self._words: dict[int, list[str]] = {}
 
     def matches(self, tree: Query) -> Matches:
         """The entities that fit a query."""
@@ -127,7 +131,8 @@ class Search:
                     among = self._fitting(part, among)
                 return among
             case Some(of):
-                return frozenset().union(*(self._fitting(part, among) for part in of))
+                found = among & frozenset().union(*(self._taken[leaf].scores for leaf in of if leaf in self._taken))
+                return found.union(*(self._fitting(part, among - found) for part in of))
             case Other(part):
                 return among - self._fitting(part, among)
         if tree not in self._taken and self._sizes[tree] > min(EXACT, max(FEW, LOOKED * len(among))):
@@ -143,15 +148,9 @@ class Search:
         """Those of some entities that have a term, seen by their facts."""
         if isinstance(leaf, Typed | Related):
             own = (col(Fact.kind) == _kind(leaf).value, _TYPE == leaf.type)
-            return frozenset(self._standing(row[0]) for end in _ends(leaf) for row in self._of(nodes, end, where=own))
-        self._read(nodes - self._words.keys())
-        return frozenset(node for node in nodes if any(fits(leaf, words) for words in self._words[node]))
-
-    def _read(self, nodes: frozenset[int]) -> None:
-        """Have the words of all facts of some entities."""
-        self._words |= {node: [] for node in nodes}
-        for number, words in self._of(nodes, Fact.node, Fact.words, where=(col(Fact.kind).in_(_SAID),)):
-            self._words[self._standing(number)].append(words)
+        else:
+            own = (col(Fact.kind).in_(_SAID), _SPACED.like(f"%{_within(leaf)}%"))
+        return frozenset(self._standing(row[0]) for end in _ends(leaf) for row in self._of(nodes, end, where=own))
 
     def _of(self, nodes: Collection[int], place: Any, *more: Any, where: tuple[Any, ...]) -> Iterator[Any]:
         for some in chunks(self._view.all_names(nodes), AT_ONCE):
@@ -163,9 +162,13 @@ class Search:
         named = set[int]().union(*(each.named for each in hits)) if hits else found
         told: dict[int, tuple[str, str]] = {}
         rows = self._of(found, Fact.node, Fact.subject, Fact.type, where=(col(Fact.kind) == Kind.ENTITY.value,))
-        for number, name, type in sorted(rows, key=lambda row: row[0] in self._view.aliases):
-            stands = self._view.standing_for(number, name)
-            told.setdefault(stands.node, (stands.name, type))
+        others = self._view.aliases
+        for number, name, type in sorted(rows, key=lambda row: row[0] in others) if others else rows:
+            stands = others.get(number)
+            if stands is None:
+                told.setdefault(number, (name, type))
+            else:
+                told.setdefault(stands.node, (stands.name, type))
         for node, (name, type) in told.items():
             score = sum(each.scores.get(node, 0.0) for each in hits)
             yield Match(node, name, type, score, node in named)
