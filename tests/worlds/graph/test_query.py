@@ -59,6 +59,8 @@ def test_a_query_is_a_tree_of_sets(query: str, tree: Any) -> None:
         ('"hot dog"*', "an asterisk may follow one word"),
         ("a" * 1001, "has 1,001 characters"),
         ("a " * 33, "has more than 32 words"),
+        ("(" * 400 + "a" + ")" * 400, r"more than 50 parentheses and NOTs within each other \(at character 51\)"),
+        ("NOT " * 51 + "a", "more than 50 parentheses"),
     ],
 )
 def test_what_is_wrong_is_refused_with_its_place_and_remedy(query: str, wrong: str) -> None:

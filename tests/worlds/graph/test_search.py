@@ -98,6 +98,13 @@ def test_details_are_as_asked_and_a_budget_says_what_it_leaves_out(people: Dispa
         assert names(people, "diary", detail="full", cursor=found["next"]) == ["diary two"]
 
 
+def test_what_two_names_of_one_both_have_is_shown_once(people: Dispatcher) -> None:
+    do(people, "add_observations", observations=[{"entityName": "José", "contents": ["likes horses", "barks"]}])
+    do(people, "merge", names=["José"], into="Ada Lovelace")
+    (hit,) = search(people, "barks", detail="full")["results"]
+    assert hit["observations"].count("likes horses") == 1 and "barks" in hit["observations"]
+
+
 def _diary(name: str) -> dict[str, Any]:
     return {"name": name, "entityType": "text", "observations": [f"on day {day} nothing happened" for day in range(50)]}
 

@@ -182,6 +182,25 @@ def test_what_is_odd_in_a_graph_is_walked_through_all_the_same(dispatcher_of: Ma
     assert part["unknown"] == ["Nobody"]
 
 
+def test_the_cheapest_counts_of_relations_that_are_equal_by_an_alias(dispatcher_of: Make) -> None:
+    people = [entity("Ann", "person"), entity("Ben", "person"), entity("Benny", "person")]
+    known = [relation("Ann", "knows", "Ben", weight=5), relation("Ann", "knows", "Benny", weight=2)]
+    dispatcher = told(dispatcher_of, [*people, *known, alias("Benny", "Ben")])
+    path = value(dispatcher, "paths", source="Ann", target="Ben", weighted=True)["paths"][0]
+    assert path["cost"] == path["hops"][0]["relation"]["weight"] == 2
+
+
+def test_of_paths_that_are_as_good_the_same_come_first_in_the_past(dispatcher_of: Make) -> None:
+    over = [f"m{number}" for number in range(6)]
+    ways = [relation(*ends) for one in over for ends in (("z", "r", one), (one, "r", "a"))]
+    dispatcher = told(dispatcher_of, [entity(name, "node") for name in ("a", "z", *over)])
+    call(dispatcher, "tell", facts=ways[::-1])  # 3
+    how = {"source": "z", "target": "a", "k": 4}
+    now = [value(dispatcher, "paths", weighted=weighted, as_of=3, **how)["paths"] for weighted in (False, True)]
+    call(dispatcher, "tell", facts=[entity("b", "node")])
+    assert now == [value(dispatcher, "paths", weighted=weighted, as_of=3, **how)["paths"] for weighted in (False, True)]
+
+
 def test_a_walk_is_through_what_was_recorded_and_held(dispatcher_of: Make) -> None:
     then = {"valid_from": "2020-01-01T00:00:00.000000+00:00", "valid_to": "2021-01-01T00:00:00.000000+00:00"}
     dispatcher = told(dispatcher_of, [entity(name, "town") for name in "ABC"])  # revision 2
@@ -299,8 +318,9 @@ def test_a_part_is_around_what_a_search_finds(dispatcher_of: Make) -> None:
     assert [one["name"] for one in only.value["entities"]] == order[:1] and only.value["found"] == 2
     assert "2 entities fit the query; this starts at the best of them." in only.content[0]["text"]
     assert value(dispatcher, "subgraph", query="mpas", depth=0)["corrected"] == {"mpas": ["maps"]}
-    nothing = value(dispatcher, "subgraph", query="xylophone")
-    assert (nothing["found"], nothing["entities"], nothing["relations"]) == (0, [], [])
+    none = call(dispatcher, "subgraph", query="xylophone")
+    assert (none.value["found"], none.value["entities"], none.value["relations"]) == (0, [], [])
+    assert none.content[0]["text"] == "No entity fits the query."
     for arguments, wrong in (
         ({}, "neither names nor a query"),
         ({"names": ["Ada"], "query": "maps"}, "both names and"),

@@ -16,6 +16,8 @@ LONGEST = 1_000
 """Characters of a query."""
 MOST_TERMS = 32
 """Words, phrases and filters in a query."""
+DEEPEST = 50
+"""Parentheses and NOTs within each other."""
 EXAMPLE = 'Write words, "a phrase", pre*, type:person, rel:works_at, joined by AND, OR, NOT and parentheses.'
 
 
@@ -112,7 +114,7 @@ class _Parser:
     """Reads tokens from left to right, one look ahead."""
 
     def __init__(self, tokens: list[Token], end: int) -> None:
-        self._tokens, self._at, self._end = tokens, 0, end
+        self._tokens, self._at, self._end, self._depth = tokens, 0, end, 0
 
     def next(self) -> Token | None:
         return self._tokens[self._at] if self._at < len(self._tokens) else None
@@ -137,13 +139,19 @@ class _Parser:
         self._at += 1
         if token.leaf is not None:
             return token.leaf
-        if token.kind in ("NOT", "minus"):
-            return Other(self._one())
-        if token.kind != "open":
+        if token.kind not in ("NOT", "minus", "open"):
             _refuse(f"has {token.text} where a word, a phrase or a filter would be", token.at)
+        self._depth += 1
+        if self._depth > DEEPEST:
+            _refuse(f"has more than {DEEPEST} parentheses and NOTs within each other", token.at)
+        inner = self._bracketed(token) if token.kind == "open" else Other(self._one())
+        self._depth -= 1
+        return inner
+
+    def _bracketed(self, opened: Token) -> Query:
         inner = self.either()
         if not self._took("close"):
-            _refuse("opens a parenthesis that is never closed", token.at)
+            _refuse("opens a parenthesis that is never closed", opened.at)
         return inner
 
     def _took(self, kind: str) -> bool:

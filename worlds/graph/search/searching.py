@@ -193,12 +193,15 @@ def _hits(view: View, page: Sequence[Match], detail: Detail, tree: Query) -> Ite
 
 
 def _observed(view: View, page: Sequence[Match]) -> Mapping[int, list[tuple[str, str]]]:
-    """The observations of entities, each with its words."""
+    """The observations of entities, each with its words; what two names of one both have it has once."""
     found: dict[int, list[tuple[str, str]]] = {}
+    first: dict[tuple[int, str], int] = {}
     for some in chunks(view.all_names(one.node for one in page)):
         own = (col(Fact.kind) == Kind.OBSERVATION.value, col(Fact.node).in_(some))
         for number, text, told in view.select(Fact.node, Fact.object, Fact.words, where=own, most=OBSERVATIONS):
-            found.setdefault(view.standing_for(number, "").node, []).append((text, told))
+            node = view.standing_for(number, "").node
+            if first.setdefault((node, text), number) == number:
+                found.setdefault(node, []).append((text, told))
     return found
 
 

@@ -78,7 +78,8 @@ def _found(ways: Iterator[Way]) -> tuple[list[Way], str | None]:
 
 
 def _told(view: View, way: Way, start: Name, ways: Ways, weighted: bool) -> Path:
-    relations = list(among(view, way, ways)) if len(way) > 1 else []
+    # Where weights count, each fact does: of relations that are equal by an alias the second may be the cheaper.
+    relations = list(among(view, way, ways, once=not weighted)) if len(way) > 1 else []
     names = {one.source: one.relation.source for one in relations}
     names |= {one.target: one.relation.target for one in relations}
     hops = []

@@ -58,8 +58,10 @@ def by_id(view: View, ids: Collection[int], read: Mapping[int, Any] = MappingPro
     return {id: shown(view, read[id] if id in read else rows[id]) for id in ids}
 
 
-def among(view: View, numbers: Collection[int], ways: Ways, most: int | None = None) -> Iterator[Shown]:
-    """The relations of the wanted types among names, in the order told; those that are equal by an alias once."""
+def among(
+    view: View, numbers: Collection[int], ways: Ways, most: int | None = None, *, once: bool = True
+) -> Iterator[Shown]:
+    """The relations of the wanted types among names, in the order told; those that are equal by an alias `once`."""
     members = view.all_names(numbers)
     types = () if ways.types is None else (col(Fact.type).in_(sorted(ways.types)),)
     rows: list[Any] = []
@@ -71,7 +73,7 @@ def among(view: View, numbers: Collection[int], ways: Ways, most: int | None = N
     seen: dict[tuple[int, str, int], tuple[int, int]] = {}
     for row in sorted(rows, key=lambda row: row[0]):
         found, told = shown(view, row), (row[1], row[4])
-        if seen.setdefault((found.source, row[3], found.target), told) == told:
+        if not once or seen.setdefault((found.source, row[3], found.target), told) == told:
             yield found
 
 

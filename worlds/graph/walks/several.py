@@ -158,18 +158,21 @@ def _between(graph: nx.DiGraph, ends: Ends, far: float) -> nx.DiGraph:
 
 
 def _graph(ends: Ends, names: Collection[int], cost: Callable[[Step], float], bounds: Bounds) -> nx.DiGraph:
-    """These names and the steps between them; of several between two names, the cheapest."""
-    among = sorted({ends.source, ends.target}.union(names))
-    graph = nx.DiGraph()
-    graph.add_nodes_from(among)
-    for count, step in enumerate(ends.forth(among), 1):
-        source, target = step[:2]
-        if target in graph and source != target:
-            known = graph.get_edge_data(source, target)
-            if known is None or cost(step) < known["cost"]:
-                graph.add_edge(source, target, cost=cost(step))
+    """These names and the steps between them; of several between two names, the cheapest, told first.
+
+    Steps are in the order they were told, however they were read: among ways that are as good, networkx goes by it.
+    """
+    among = {ends.source, ends.target}.union(names)
+    graph, found = nx.DiGraph(), dict[tuple[int, int], tuple[float, int]]()
+    graph.add_nodes_from(sorted(among))
+    for count, step in enumerate(ends.forth(sorted(among)), 1):
+        source, target, fact, _ = step
+        if target in among and source != target:
+            found[source, target] = min((cost(step), fact), found.get((source, target), (math.inf, 0)))
         if not count % LOOKS:
             bounds.check(len(among))
+    told = sorted(found, key=lambda pair: (found[pair][1], pair))
+    graph.add_edges_from((*pair, {"cost": found[pair][0]}) for pair in told)
     return graph
 
 

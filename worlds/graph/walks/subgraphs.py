@@ -175,7 +175,9 @@ def _lines(part: Subgraph) -> Iterator[str]:
     if part.corrected:
         told = "; ".join(f"{word}: {', '.join(better)}" for word, better in part.corrected.items())
         yield f"Nothing has these words, so others were searched for: {told}."
-    if part.found is not None and part.found != sum(one.distance == 0 for one in part.entities):
+    if part.found == 0:
+        yield "No entity fits the query."
+    elif part.found is not None and part.found != sum(one.distance == 0 for one in part.entities):
         yield f"{part.found:,} entities fit the query; this starts at the best of them."
     if part.unknown:
         yield f"Nothing is called {', '.join(part.unknown)}."
