@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers import ROOT, PeerFailed
-from engine.types import Json
+from engine.application import opened
+from engine.dispatch import Dispatcher
+from engine.errors import EngineError
+from engine.operations import Call
+from engine.settings import Settings
+from engine.types import LOCAL, Json
+from server import tune
 from tests.conformance.run import MEMORY, NODE, install
 
 
@@ -23,6 +29,11 @@ class MemoryPeer:
     name: str
     process: "subprocess.Popen[str]"
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    @property
+    def pid(self) -> int:
+        """Of the process that answers."""
+        return self.process.pid
 
     def ask(self, method: str, **params: Json) -> dict[str, Any]:
         """The result of a request. Raises PeerFailed."""
@@ -46,6 +57,23 @@ class MemoryPeer:
         self.process.stdin.flush()
 
 
+@dataclass(slots=True)
+class EnginePeer:
+    """The graph without MCP: calls of this process's own dispatcher."""
+
+    name: str
+    dispatcher: Dispatcher
+    pid: int = field(default_factory=os.getpid)
+
+    def call(self, tool: str, **arguments: Json) -> Any:
+        """What an action gives, as a tool with an exact contract and as one with an envelope would."""
+        try:
+            given = self.dispatcher.dispatch(Call(principal=LOCAL, world="graph", action=tool, arguments=arguments))
+        except EngineError as error:
+            raise PeerFailed(f"{self.name} answered {tool} with {error}") from None
+        return {"result": given.value, **(given.value if isinstance(given.value, dict) else {})}
+
+
 @contextmanager
 def original(folder: Path) -> Iterator[MemoryPeer]:
     """The memory server on that folder's `memory.jsonl`, by the Node of the conformance suite.
@@ -67,6 +95,14 @@ def ours(folder: Path, name: str = "Turnkeeper's graph", world: str = "graph", *
     settings = {"TURNKEEPER_AUTH": "off", "TURNKEEPER_DATA_DIR": str(folder), **settings}
     with _running(name, command, **settings) as peer:
         yield peer
+
+
+@contextmanager
+def engine(folder: Path, name: str) -> Iterator[EnginePeer]:
+    """The graph on a data directory, in this process."""
+    with opened(Settings(data_dir=folder, auth="off")) as dispatcher:
+        tune()
+        yield EnginePeer(name, dispatcher)
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 `python -m benchmarks.wordnet [--calls N]`, with Debian's `wordnet-base` installed. Servers take turns, each a process
 of its own on pipes: the memory server and the graph with 10,000 synsets, the graph with all on SQLite and on
-PostgreSQL. Every answer is checked.
+PostgreSQL; and beside them the engine in this process, on the same file, to tell what MCP takes. Every answer is
+checked.
 """
 
 import argparse
@@ -23,13 +24,15 @@ from typing import Any
 import psycopg
 
 from benchmarks import machine
-from benchmarks.memory_peer import MemoryPeer, original, ours
+from benchmarks.memory_peer import EnginePeer, MemoryPeer, engine, original, ours
 from benchmarks.peers import ROOT, PeerFailed
 from benchmarks.rounds import BenchFailed
 from benchmarks.wordnet_questions import NEAR, NEAREST, Arguments, Question, WordNet, questions
 from engine.types import Json
 from tests.postgres import postgres
 from tests.wordnet import FOLDER, write_memory
+
+Peer = MemoryPeer | EnginePeer
 
 PAUSE = 0.1
 """Seconds between two actions of somebody else, while a file is taken in."""
@@ -98,8 +101,8 @@ def _run(folder: Path, url: str, calls: int) -> None:
             taking_part = [peer for peer in peers if question.shared or peer.name.startswith("graph, all")]
             _print(question, _asked(question, taking_part))
         for peer in peers:
-            peak = machine.peak_bytes(peer.process.pid)
-            if peak is not None:
+            peak = machine.peak_bytes(peer.pid)
+            if peak is not None and isinstance(peer, MemoryPeer):
                 print(f"{peer.name}: {peak / MB:.0f} MB of memory at most")
 
 
@@ -112,7 +115,7 @@ def _files(folder: Path, wordnet: WordNet) -> tuple[Path, Path]:
     return every, part
 
 
-def _peers(stack: ExitStack, folder: Path, url: str, every: Path, part: Path) -> Iterator[MemoryPeer]:
+def _peers(stack: ExitStack, folder: Path, url: str, every: Path, part: Path) -> Iterator[Peer]:
     """The servers that take turns, each with what it is to hold; the memory server only if it can be installed."""
     try:
         (peer := stack.enter_context(original(folder))).name = f"memory server, {NEAREST:,}"
@@ -124,6 +127,7 @@ def _peers(stack: ExitStack, folder: Path, url: str, every: Path, part: Path) ->
     yield stack.enter_context(ours(small, f"graph, {NEAREST:,}, SQLite"))
     _take_in("all, SQLite", every, large, "")
     yield stack.enter_context(ours(large, "graph, all, SQLite"))
+    yield stack.enter_context(engine(large, "graph, all, without MCP"))
     _take_in("all, PostgreSQL", every, beside, url)
     yield stack.enter_context(ours(beside, "graph, all, PostgreSQL", TURNKEEPER_DATABASE_URL=url))
 
@@ -193,7 +197,7 @@ def _on_disk(folder: Path, url: str) -> int:
     return sum(file.stat().st_size for file in folder.iterdir())
 
 
-def _asked(question: Question, peers: Sequence[MemoryPeer]) -> dict[str, Took]:
+def _asked(question: Question, peers: Sequence[Peer]) -> dict[str, Took]:
     """What each server took. They take turns, so that what disturbs one disturbs all. Raises BenchFailed."""
     took = {peer.name: Took() for peer in peers}
     for number in range(question.calls + 1):
@@ -206,8 +210,8 @@ def _asked(question: Question, peers: Sequence[MemoryPeer]) -> dict[str, Took]:
     return took
 
 
-def _ask(question: Question, peer: MemoryPeer, arguments: Arguments, took: Took) -> None:
-    cpu, began = machine.cpu_seconds(peer.process.pid), time.perf_counter()
+def _ask(question: Question, peer: Peer, arguments: Arguments, took: Took) -> None:
+    cpu, began = machine.cpu_seconds(peer.pid), time.perf_counter()
     try:
         answer = peer.call(question.tool, **arguments)
         wrong = "" if question.right(arguments, answer) else json.dumps(answer)
@@ -215,7 +219,7 @@ def _ask(question: Question, peer: MemoryPeer, arguments: Arguments, took: Took)
         wrong = str(error)
     took.add(1000 * (time.perf_counter() - began))
     if cpu is not None:
-        took.cpu += (machine.cpu_seconds(peer.process.pid) or cpu) - cpu
+        took.cpu += (machine.cpu_seconds(peer.pid) or cpu) - cpu
     if wrong and not question.bounded:
         raise BenchFailed(f"{peer.name} answered {question.tool} of {arguments} with {wrong[:500]}")
     if wrong:
