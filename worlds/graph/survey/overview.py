@@ -113,7 +113,7 @@ class _Told:
         return Names(count=len(numbers), names=[self.called[number] for number in numbers[: self.top]])
 
     def hubs(self) -> Hubs:
-        """The foremost, with their scores."""
+        """The foremost of those that have neighbours, with their scores."""
         ranks, types, numbers = self.ranks, self.shape.types, self.shape.numbers
         how = "PageRank" if ranks.exact else f"PageRank, stopped after {ranks.rounds} rounds: scores are approximate"
         hubs = [
@@ -124,6 +124,7 @@ class _Told:
                 neighbours=len(self.shape.neighbours[place]),
             )
             for place in self.foremost
+            if self.shape.neighbours[place]
         ]
         return Hubs(exact=ranks.exact, how=how, entities=hubs)
 

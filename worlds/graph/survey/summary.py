@@ -125,7 +125,7 @@ class Overview(BaseModel):
 def _lines(found: Overview) -> Iterable[str]:
     yield (
         f"{found.entities:,} entities, {found.observations:,} observations, {found.relations:,} relations;"
-        f" {found.facts:,} facts at revision {found.revision}, {found.imports:,} imports."
+        f" {found.facts:,} facts at revision {found.revision}; files taken in: {found.imports:,}."
     )
     if not found.exact:
         yield f"Not exact: {found.how}."
