@@ -12,6 +12,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Select,
     String,
@@ -73,10 +74,13 @@ def matching(dialect: str, of: Table, row_set: int, term: Term, most: int | None
 
     They are at most `most`, the best of them, and of these at most the `first` so many by `id` and `since`.
     """
-    hits = (_of_sqlite if dialect == "sqlite" else _of_postgres)(of, row_set, term, most)
-    if first is not None:
-        hits = hits.order_by(hits.selected_columns.id, hits.selected_columns.since).limit(first)
-    return hits.subquery()
+    if dialect == "sqlite":
+        return _of_sqlite(of, row_set, term, most, first).subquery()
+    return _first(_of_postgres(of, row_set, term, most), first).subquery()
+
+
+def _first(hits: Select[Any], first: int | None) -> Select[Any]:
+    return hits if first is None else hits.order_by(hits.selected_columns.id, hits.selected_columns.since).limit(first)
 
 
 def counts(connection: Connection, of: Table, row_set: int, terms: Sequence[Term], most: int) -> list[int]:
@@ -96,14 +100,41 @@ def known(connection: Connection, of: Table, row_set: int, words: Collection[str
     return frozenset(asked[word] for word in found)
 
 
-def _of_sqlite(of: Table, row_set: int, term: Term, most: int | None) -> Select[Any]:
-    index = table(f"{of.name}__words", column("rowid"), column("rank"))
+def _of_sqlite(of: Table, row_set: int, term: Term, most: int | None, first: int | None) -> Select[Any]:
+    index = table(f"{of.name}__words", column("rowid"))
     sought = literal_column(f'"{index.name}"').op("match")(literal(_match(row_set, term), String))
-    hits = select(index.c.rowid.label("docid"), (-index.c.rank).label("rank")).where(sought)
-    found = (hits.order_by(index.c.rank).limit(most) if most is not None else hits).subquery()
     document = table(f"{of.name}__document", *map(column, ("docid", "id", "since")))
     # That they are of the row set, the words say; asked once more, SQLite would begin with all documents of it.
-    return select(document.c.id, document.c.since, found.c.rank).where(document.c.docid == found.c.docid)
+    hits = select(document.c.id, document.c.since).where(sought, document.c.docid == index.c.rowid)
+    found = (_first(hits, first) if most is None else hits).subquery()
+    same = (of.c.session_id == row_set, of.c.id == found.c.id, of.c.since == found.c.since + 0)
+    rank = select(_bm25(of.c[str(of.info[SEARCH])], term)).where(*same).scalar_subquery().label("rank")
+    ranked = select(found.c.id, found.c.since, rank)
+    if most is None:
+        return ranked
+    best = ranked.order_by(rank.desc()).limit(most).subquery()
+    return _first(select(best.c.id, best.c.since, best.c.rank), first)
+
+
+def _bm25(words: ColumnElement[str], term: Term) -> ColumnElement[Any]:
+    """How well words fit a term, by nothing but these: the index's own `bm25` changes with whatever else is told.
+
+    Of a word that comes twice in a row one is counted, and a text is as long as its characters: that is faster.
+    """
+    spaced, wanted = " " + words + " ", _spaced(term)
+    often = (func.length(spaced) - func.length(func.replace(spaced, wanted, ""))) / float(len(wanted))
+    return (OFTEN + 1) / (1 + OFTEN * (1 - LONG + LONG * func.length(words) / USUAL) / often)
+
+
+def _spaced(term: Term) -> str:
+    """What is in words that have a term, if each has a space on both sides."""
+    match term:
+        case Word(word):
+            return f" {word} "
+        case Prefix(start):
+            return f" {start}"
+        case Phrase(parts):
+            return f" {' '.join(parts)} "
 
 
 def _of_postgres(of: Table, row_set: int, term: Term, most: int | None) -> Select[Any]:
@@ -118,6 +149,8 @@ def _of_postgres(of: Table, row_set: int, term: Term, most: int | None) -> Selec
     return select(found.c.id, found.c.since, found.c.rank)
 
 
+OFTEN, LONG, USUAL = 1.2, 0.75, 60.0
+"""What `bm25` calls k1 and b, and how many characters a text usually has."""
 BY_LENGTH = 1
 """`ts_rank_cd` divides by the logarithm of how long a text is."""
 

@@ -98,6 +98,19 @@ def test_details_are_as_asked_and_a_budget_says_what_it_leaves_out(people: Dispa
         assert names(people, "diary", detail="full", cursor=found["next"]) == ["diary two"]
 
 
+def test_what_is_told_meanwhile_changes_no_order(people: Dispatcher) -> None:
+    fruit = ["apple" if number % 3 else "pear" for number in range(20)]
+    entities = [{"name": f"n{at:02}", "entityType": "t", "observations": [said]} for at, said in enumerate(fruit)]
+    do(people, "create_entities", entities=entities)  # 4
+    before, page = names(people, "apple OR pear", as_of=4), search(people, "apple OR pear", limit=10)
+    assert before[0] == "n00"  # what is rarer counts more
+    pears = {"name": "pears", "entityType": "t", "observations": [f"pear {number}" for number in range(40)]}
+    do(people, "create_entities", entities=[pears])
+    assert names(people, "apple OR pear", as_of=4) == before
+    rest = names(people, "apple OR pear", limit=20, cursor=page["next"])
+    assert [hit["name"] for hit in page["results"]] + rest == before
+
+
 def test_what_two_names_of_one_both_have_is_shown_once(people: Dispatcher) -> None:
     do(people, "add_observations", observations=[{"entityName": "José", "contents": ["likes horses", "barks"]}])
     do(people, "merge", names=["José"], into="Ada Lovelace")

@@ -5,8 +5,9 @@ looked at instead, whether they fit; where no term gives few enough, those of th
 and `complete` says so. Which facts are taken depends on nothing but the facts: every database finds the same entities.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from math import log
 from typing import Any, NamedTuple
 
 from sqlmodel import col, func, literal, select
@@ -24,6 +25,8 @@ FEW = 500
 """Facts of one term that are taken in any case, for the ranking's sake, before entities are looked at instead."""
 LOOKED = 4
 """Facts of a term that are taken from the index in the time in which one entity is looked at."""
+RARE = 100_000
+"""A term counts the more, the farther below this it is how many facts have it: by the logarithm."""
 OF_A_NAME = 2.0
 """How much more a name or a type counts than an observation."""
 AT_ONCE = 5_000
@@ -216,10 +219,11 @@ class Search:
         ordered = wanted if first is None else wanted.order_by(found.c.id, found.c.since)
         return self._view.graph.select(ordered.limit(limit))
 
-    def _scored(self, rows: Iterable[Any], *, complete: bool) -> Hits:
-        hits = Hits({}, set(), complete)
+    def _scored(self, rows: Sequence[Any], *, complete: bool) -> Hits:
+        hits, rare = Hits({}, set(), complete), log(RARE / (len(rows) if complete else EXACT)) if rows else 0.0
         for number, kind, rank in rows:
             node = self._standing(number)
+            rank *= rare
             if kind != Kind.OBSERVATION.value:
                 rank *= OF_A_NAME
                 hits.named.add(node)
