@@ -1,5 +1,7 @@
 """MCP on standard input and output, in both eras, with all worlds and with one."""
 
+import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +125,24 @@ async def test_a_client_of_the_present_revision_hears_of_changes(tmp_path: Path)
                 await act(client, "desk_stamp", session=handle)
                 with anyio.fail_after(SECONDS):
                     assert await anext(events) == ResourceUpdated(wanted[0])
+
+
+@pytest.mark.parametrize("text", ['"\\ud83d"', "[" * 300 + "]" * 300])
+def test_a_request_that_cannot_be_read_is_answered_if_it_says_its_number(tmp_path: Path, text: str) -> None:
+    parameters = pipes(tmp_path, WORLDS, world="desk")
+    params = f'{{"name":"write","arguments":{{"text":{text}}}}}'
+    request = f'{{"jsonrpc":"2.0","id":"first","method":"tools/call","params":{params}}}'
+    done = subprocess.run(
+        [parameters.command, *parameters.args],
+        input=f'no JSON\n{request}\n{{"jsonrpc":"2.0","id":2,"method":"ping"}}\n',
+        capture_output=True,
+        text=True,
+        env=parameters.env,
+        cwd=parameters.cwd,
+        timeout=SECONDS,
+    )
+    answers = {answer["id"]: answer for answer in map(json.loads, done.stdout.splitlines())}
+    assert answers["first"]["error"]["code"] == t.PARSE_ERROR and answers.keys() == {"first", 2}
 
 
 async def test_what_an_action_prints_does_not_reach_the_wire(tmp_path: Path) -> None:

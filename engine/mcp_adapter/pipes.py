@@ -1,5 +1,6 @@
 """MCP on standard input and output that ends after what was accepted: on end of input, and when told to stop."""
 
+import json
 import os
 import select
 import signal
@@ -12,6 +13,7 @@ from typing import Any
 import anyio
 import mcp_types as t
 from mcp.shared.message import SessionMessage
+from pydantic import ValidationError
 
 GRACE = 6.0
 """Seconds that requests get to be answered once there are no more of them."""
@@ -50,6 +52,8 @@ async def answered(incoming: Any, outgoing: Any, ending: Callable[[], None]) -> 
         async with to_server:
             async for item in incoming:
                 open_requests.note(item)
+                if (refusal := _refusal(item)) is not None:
+                    await outgoing.send(refusal)
                 await to_server.send(item)
             ending()
             with anyio.move_on_after(GRACE):
@@ -94,6 +98,33 @@ class _Open:
         self._ids.discard(number)
         self._changed.set()
         self._changed = anyio.Event()
+
+
+def _refusal(item: SessionMessage | Exception) -> SessionMessage | None:
+    """The answer to a request that cannot be read and says its number all the same, or its client would wait for ever.
+
+    Such is one with half of a surrogate pair, as a text has that was cut in the middle of a character.
+    """
+    number = _number_of(item) if isinstance(item, ValidationError) else None
+    if number is None:
+        return None
+    said = "Parse error: the request is no JSON that can be read, or half of a surrogate pair is in it."
+    return SessionMessage(t.JSONRPCError(jsonrpc="2.0", id=number, error=t.ErrorData(code=t.PARSE_ERROR, message=said)))
+
+
+def _number_of(error: ValidationError) -> t.RequestId | None:
+    """The number of a request that the SDK could not read, if another reader finds one."""
+    try:
+        found = json.loads(error.errors(include_url=False)[0]["input"], parse_int=_integer)
+    except (TypeError, ValueError, RecursionError):
+        return None
+    number = found.get("id") if isinstance(found, dict) and "method" in found else None
+    return number if isinstance(number, int | str) and not isinstance(number, bool) else None
+
+
+def _integer(digits: str) -> int | str:
+    """A number; one that is too long to be any is left as it is."""
+    return int(digits) if len(digits) < 20 else digits
 
 
 def _pump(source: int, woken: int, back: int) -> None:
