@@ -6,7 +6,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field as Limit
 
-from engine import Refused, Reply, Terminal, Text, command
+from engine import Refused, Reply, Terminal, Text, command, storable
 from worlds.graph.exchange import FORMATS, Format, format_named
 from worlds.graph.exporting import exported
 from worlds.graph.facts import Kind
@@ -34,7 +34,8 @@ def import_file(
         )
         or "nothing"
     )
-    lines = [f"{file}, as {taken['format']}: {told} new; {taken['already_there']:,} facts were there already"]
+    named = storable(str(file))
+    lines = [f"{named}, as {taken['format']}: {told} new; {taken['already_there']:,} facts were there already"]
     for problem in taken["problems"]:
         place = "" if problem["line"] is None else f"line {problem['line']}: "
         lines.append(f"not taken: {place}{problem['what']}")

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from pydantic import BaseModel
 from sqlmodel import col, select
 
-from engine import Asking, Refused, World, Written
+from engine import Asking, Refused, World, Written, storable
 from worlds.graph.exchange import SEEN, Format, Problem, format_of, reader
 from worlds.graph.exchange.elements import Found, quoted
 from worlds.graph.facts import Fact, Import, Kind, node
@@ -84,6 +84,7 @@ class File:
 
 async def take_in(graph: World, asking: Asking, format: Format | None, text: str | None, source: str | None) -> Taken:
     """Write ahead what a file tells that a graph does not have. Raises Refused."""
+    _insist_on_kept(source)
     with _opened(asking.attached, text) as stream:
         file = File(stream, *_named(asking.attached, stream))
         beginning = stream.read(SEEN)
@@ -212,6 +213,11 @@ def _before(since: str | None, until: str | None) -> bool:
     return since is None or until is None or since < until
 
 
+def _insist_on_kept(source: str | None) -> None:
+    if source is not None and storable(source) != source:
+        raise Refused("nul_character", "The source holds the character NUL, or half of a character, which is not kept.")
+
+
 def _opened(attached: Any, text: str | None) -> BinaryIO:
     if (attached is None) == (text is None):
         raise Refused(
@@ -224,13 +230,14 @@ def _opened(attached: Any, text: str | None) -> BinaryIO:
     try:
         return open(attached, "rb")  # it is closed by who opens a File
     except OSError as error:
-        raise Refused("no_file", f"{attached} cannot be read: {error.strerror}.", hint="Name a file.") from None
+        named = storable(str(attached))
+        raise Refused("no_file", f"{named} cannot be read: {error.strerror}.", hint="Name a file.") from None
 
 
 def _named(attached: Any, stream: BinaryIO) -> tuple[str, int]:
     size = stream.seek(0, io.SEEK_END)
     stream.seek(0)
-    return "" if attached is None else Path(attached).name, size
+    return "" if attached is None else storable(Path(attached).name), size
 
 
 def _known(view: View, facts: Sequence[Mapping[str, Any]]) -> set[Key]:

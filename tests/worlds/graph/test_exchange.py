@@ -287,6 +287,7 @@ def test_there_is_one_file_that_can_be_read(dispatcher_of: Make, tmp_path: Path)
         ({}, tmp_path, "no_file"),
         ({"text": "?"}, None, "unknown_format"),
         ({"text": "?", "format": "dot"}, None, "not_read"),
+        ({"text": "", "format": "jsonl", "source": "a\0"}, None, "nul_character"),
     ):
         with pytest.raises(Refused) as refused:
             taken_in(graph, attached, **given)

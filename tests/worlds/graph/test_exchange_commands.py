@@ -67,6 +67,9 @@ def test_a_memory_goes_in_and_comes_out_to_the_byte(run: Callable[..., Any], tmp
     ):
         done = run(*words)
         assert done.exit_code == 1 and what in done.stderr and "Traceback" not in done.stderr
+    odd = tmp_path / os.fsdecode(b"odd \xff.jsonl")
+    odd.write_text(LINES.replace("Ada", "Bob"))
+    assert run("import", str(odd)).exit_code == 0
     memory.write_text(LINES + "\nbroken")
     assert "not taken: line 3: it is no JSON" in run("import", str(memory)).stdout
 

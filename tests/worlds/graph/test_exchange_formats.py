@@ -169,7 +169,9 @@ def test_a_bomb_is_refused_by_name(format: Format) -> None:
     ("format", "content", "what"),
     [
         (Format.GRAPHML, b"<graphml>\n<graph>\n<node>", "GraphML, line 3: no element found"),
-        (Format.GRAPHML, b"<a>" * (DEEPEST + 1), "more than 32 deep"),
+        (Format.GRAPHML, b"<graphml>" * (DEEPEST + 1), "more than 32 deep"),
+        (Format.GRAPHML, b"<html>\n<p/></html>", 'GraphML, line 1: its outermost element is "html"'),
+        (Format.GEXF, b"<graphml/>", 'its outermost element is "graphml"'),
         (Format.GRAPHML, b"<graphml>\x00</graphml>", "not well-formed"),
         (Format.GEXF, b"\xff\xfe<", "GEXF"),
         (Format.GEXF, b'<?xml version="1.0" encoding="klingon"?><gexf/>', "encoding"),
@@ -292,6 +294,9 @@ def test_a_format_is_known_by_name_or_content() -> None:
     graph = [Node("Ada", "person", (Told("x"),)), Node("Bob", "person")], [Edge("Ada", "knows", "Bob")]
     for format in (*WHOLE, *TEXT, Format.JSONL, Format.CSV):
         assert format_of("export.json", written(format, *graph)) is format
+    signs = [Node("@id", "<graphml", (Told("@prefix <gexf"), Told("nodes"))), Node("@context", "elements")]
+    for format in (Format.JSONL, Format.NODE_LINK, Format.CYTOSCAPE):
+        assert format_of("export.json", written(format, signs, [])) is format
     with pytest.raises(Refused, match="Nothing says"):
         format_of("", b"\x00\x01")
     with pytest.raises(Refused, match="only written"):

@@ -1,5 +1,6 @@
 """Graphs as files: formats by name, which of them a file is in, and their readers and writers."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -57,18 +58,16 @@ FORMATS: Mapping[Format, Exchange] = {
     Format.DOT: Exchange(None, pictures.write_dot, ("dot", "gv")),
 }
 
-_SIGNS: tuple[tuple[bytes, Format], ...] = (
-    (b"<graphml", Format.GRAPHML),
-    (b"<gexf", Format.GEXF),
-    (b'"@context"', Format.JSONLD),
-    (b'"@id"', Format.JSONLD),
-    (b'"entityType"', Format.JSONL),
-    (b'"relationType"', Format.JSONL),
-    (b'"elements"', Format.CYTOSCAPE),
-    (b'"nodes"', Format.NODE_LINK),
-    (b"@prefix", Format.TURTLE),
+_SIGNS: tuple[tuple[bytes, bytes, Format], ...] = (
+    (b"<", rb"<graphml\b", Format.GRAPHML),
+    (b"<", rb"<gexf\b", Format.GEXF),
+    (b"{[", rb'"@(context|id)"\s*:', Format.JSONLD),
+    (b"{[", rb'"(entityType|relationType)"\s*:', Format.JSONL),
+    (b"{[", rb'"elements"\s*:', Format.CYTOSCAPE),
+    (b"{[", rb'"nodes"\s*:', Format.NODE_LINK),
+    (b"@#<_[", rb"@prefix\b", Format.TURTLE),
 )
-"""What says in which format a file is, the surest first."""
+"""What says in which format a file is that begins with one of some characters, the surest first."""
 
 
 def reader(format: Format) -> Reader:
@@ -94,10 +93,11 @@ def format_of(file: str, beginning: bytes) -> Format:
     """The format of a file, by its name, or else by how it begins. Raises Refused."""
     if (named := format_named(file)) is not None:
         return named
-    for sign, format in _SIGNS:
-        if sign in beginning:
+    seen = beginning.removeprefix(b"\xef\xbb\xbf").lstrip()
+    for marks, sign, format in _SIGNS:
+        if seen[:1] and seen[:1] in marks and re.search(sign, seen):
             return format
-    first = beginning.removeprefix(b"\xef\xbb\xbf").lstrip().partition(b"\n")[0]
+    first = seen.partition(b"\n")[0]
     if first[:1] in b"<_" and first.rstrip().endswith(b".") and first:
         return Format.NQUADS
     if any(mark in first for mark in (b",", b";", b"\t")) and first[:1] not in (b"{", b"[", b"<"):

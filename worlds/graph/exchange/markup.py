@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from engine import Refused
 from worlds.graph import facts
-from worlds.graph.exchange.elements import DEEPEST, LONGEST, Found, plain, unreadable
+from worlds.graph.exchange.elements import DEEPEST, LONGEST, Found, plain, quoted, unreadable
 
 PIECE = 64 * 1024
 _FORBIDDEN = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF)}
@@ -59,6 +59,8 @@ class Reading:
         )
 
     def _opened(self, name: str, attributes: dict[str, str]) -> None:
+        if not self._depth and _local(name) != self._format.lower():
+            raise unreadable(self._format, self.line, f"its outermost element is {quoted(_local(name))}")
         self._depth += 1
         if self._depth > DEEPEST:
             raise unreadable(self._format, self.line, f"its elements lie more than {DEEPEST} deep")
