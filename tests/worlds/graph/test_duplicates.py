@@ -76,6 +76,14 @@ def test_what_was_merged_is_no_duplicate_any_more_and_limits_say_what_they_leave
     assert isinstance(text, str) and "ada = Ada: the same but for case" in text
 
 
+def test_an_entity_that_only_its_other_name_makes_one_is_compared(dispatcher_of: Make) -> None:
+    dispatcher = told(dispatcher_of, [entity("Robert", "person"), entity("Bob", "person"), entity("Robbert", "person")])
+    call(dispatcher, "merge", names=["Bob"], into="Robert")
+    call(dispatcher, "retract_facts", ids=[1])
+    found = value(dispatcher, "duplicates", threshold=0.5)
+    assert found["entities"] == 2 and pairs(found) == {frozenset({"Robert", "Robbert"})}
+
+
 def test_many_names_are_compared_in_part_and_quickly_and_always_alike() -> None:
     draw = random.Random(5)
     names = ["".join(draw.choices("abcdefghijklmnop", k=12)) for _ in range(20_000)]

@@ -246,6 +246,21 @@ def test_of_what_very_much_has_every_database_takes_the_first(dispatcher_of: Mak
     assert {hit["name"] for hit in found["results"]} == {f"early {n}" for n in range(30)} and not found["at_least"]
 
 
+def test_the_past_is_as_exact_as_it_was(dispatcher_of: Make) -> None:
+    graph = dispatcher_of(Graph)
+    for some in (range(FIRST + 9), range(FIRST + 9, EXACT + 9)):  # 2, 3
+        lines = [{"type": "entity", "name": f"n{n}", "entityType": "t", "observations": ["common"]} for n in some]
+        taken_in(graph, text="\n".join(map(json.dumps, lines)), format="jsonl")
+    asked = [search(graph, "common", limit=1, as_of=revision) for revision in (2, 3)]
+    graph.dispatch(Call(principal=LOCAL, world="graph", action="undo", session=graph.main(LOCAL, "graph")))
+    asked.append(search(graph, "common", limit=1))
+    assert [(found["total"], found["at_least"]) for found in asked] == [
+        (FIRST + 9, False),
+        (FIRST, True),
+        (FIRST + 9, False),
+    ]
+
+
 def test_what_was_imported_is_found_until_it_is_taken_back_and_in_forks(people: Dispatcher) -> None:
     lines = "\n".join(json.dumps({"type": "entity", **_diary(name)}) for name in ("diary", "log"))
     taken_in(people, text=lines, format="jsonl")

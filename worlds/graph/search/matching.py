@@ -201,10 +201,11 @@ class Search:
         """What has words; of too many facts the first that stand, and more are read as long as most of them do not."""
         if self._sizes[term] <= EXACT:
             return self._scored(self._told(term), complete=True)
-        read = EXACT
+        read = EXACT + 1
         while True:
-            rows = self._told(term, first=read, limit=FIRST + 1)
-            if len(rows) > FIRST:
+            # Whether these are too many, those say that stand: or what was told later would change the past's answer.
+            rows = self._told(term, first=read, limit=EXACT + 1)
+            if len(rows) > EXACT:
                 return self._scored(rows[:FIRST], complete=False)
             if self._facts.counts([term], most=read + 1)[0] <= read:
                 return self._scored(rows, complete=True)

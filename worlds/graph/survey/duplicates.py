@@ -90,9 +90,10 @@ def _entities(view: View) -> dict[int, tuple[str, str]]:
     """Entities by number, in the order they were told: name and type. Those that were merged are not there again."""
     found = view.select(Fact.node, Fact.subject, Fact.type, where=(col(Fact.kind) == Kind.ENTITY.value,))
     told: dict[int, tuple[str, str]] = {}
-    for number, name, type in found:
-        if number not in view.aliases and len(name) <= LONGEST:
-            told.setdefault(number, (name, type))
+    for number, name, type in sorted(found, key=lambda row: row[0] in view.aliases):
+        stands = view.standing_for(number, name)
+        if len(stands.name) <= LONGEST:
+            told.setdefault(stands.node, (stands.name, type))
     return told
 
 

@@ -133,7 +133,8 @@ def _lines(found: Overview) -> Iterable[str]:
     yield f"Components: {found.components:,}; the largest has {found.largest_component:,} entities."
     yield _headed("Hubs", found.hubs.how, found.hubs.exact)
     yield from (
-        f"  {hub.name} ({hub.type}): {hub.score:.4f}, {hub.neighbours:,} neighbours" for hub in found.hubs.entities
+        f"  {hub.name} ({hub.type or 'no entity'}): {hub.score:.4f}, {hub.neighbours:,} neighbours"
+        for hub in found.hubs.entities
     )
     groups = found.communities
     yield _headed(f"Communities: {groups.count:,}", groups.how, groups.exact)
