@@ -8,6 +8,7 @@ from engine import Reply, World, action, resource
 from worlds.graph import exporting, importing
 from worlds.graph.commands import export_file, import_file
 from worlds.graph.exchange import Format
+from worlds.graph.facts import LONGEST_SOURCE
 from worlds.graph.facts import Fact as Fact
 from worlds.graph.facts import Import as Import
 from worlds.graph.memory import contract as told
@@ -275,7 +276,9 @@ class Graph(World, rows=TOLD, commands=[export_file, import_file]):
         prepared: importing.Taken,
         format: Annotated[Format | None, Limit(description="how it is written; without, it is guessed")] = None,
         text: Annotated[str | None, Limit(description="the content of the file")] = None,
-        source: Annotated[str | None, Limit(description="where it is from, to be kept with each fact")] = None,
+        source: Annotated[
+            str | None, Limit(max_length=LONGEST_SOURCE, description="where it is from, to be kept with each fact")
+        ] = None,
     ) -> importing.Imported:
         """Take in a graph from the content of a file, as a whole and by one change.
 

@@ -120,6 +120,8 @@ MOST_BYTES = 500_000
 """Bytes of words, and of what the index needs for each: PostgreSQL keeps 1 MiB, and 16,383 places."""
 LONGEST_TYPE = 500
 """Characters of a type: an index holds it."""
+LONGEST_SOURCE = 2_000
+"""Characters of a source: each fact that came from it has it."""
 _ALONE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _WORD = re.compile(rf"(?=[{_ALONE}])[^\W_]|(?:(?![{_ALONE}])[^\W_])+")
 

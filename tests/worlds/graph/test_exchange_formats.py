@@ -182,6 +182,7 @@ def test_a_bomb_is_refused_by_name(format: Format) -> None:
         (Format.CYTOSCAPE, b'{"elements": {"nodes": [}', "column 25"),
         (Format.CSV, b"a,b\n1,2\n", "line 1: its first line has to name columns"),
         (Format.CSV, b"", "line 1"),
+        (Format.CSV, b'source,target\na,b\n"c,d\ne,f\n', "line 3: a quote is opened here"),
         (Format.TURTLE, b"<a> <b> .", "This is no Turtle"),
         (Format.TURTLE, b"[" * 5_000, "This is no Turtle"),
         (Format.JSONLD, b"{", "This is no JSON-LD"),
@@ -266,10 +267,18 @@ def test_a_name_of_a_megabyte_is_a_name() -> None:
         assert {(one["kind"], len(one["subject"])) for one in found} == {("entity", 1 << 20), ("relation", 1 << 20)}
 
 
-def test_a_type_has_a_length_at_most() -> None:
+def test_a_type_and_a_source_have_a_length_at_most() -> None:
     for format in (Format.JSONL, Format.GRAPHML):
         node, edge = read(format, written(format, [Node("A", "t" * 501)], [Edge("A", "t" * 501, "A")]))
         assert "more than 500 characters" in node.what and "more than 500 characters" in edge.what
+    _, edge = read(Format.GEXF, written(Format.GEXF, [Node("A", "t")], [Edge("A", "is", "A", {"source": "x" * 2_001})]))
+    assert "more than 2,000 characters" in edge.what
+
+
+def test_a_value_for_all_needs_no_name() -> None:
+    told = b'<gexf><graph><attributes class="node"><default>z</default></attributes><node id="A"/></graph></gexf>'
+    (ada,) = read(Format.GEXF, told)
+    assert ada["subject"] == "A"
 
 
 def test_mermaid_shows_a_few_and_says_so() -> None:

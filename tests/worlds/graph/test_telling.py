@@ -78,13 +78,13 @@ def test_what_there_is_one_of_at_a_time_closes_what_was_before_and_both_are_foun
 
 def test_without_dates_what_is_new_holds_from_now_on(dispatcher_of: Make) -> None:
     graph = dispatcher_of(Graph)
-    value(graph, "assert_facts", facts=[lives("Ann", "Paris")], functional=[LIVES])
+    assert value(graph, "assert_facts", facts=[lives("Ann", "Paris")], functional=[LIVES])["declared"] == [LIVES]
     new = value(graph, "assert_facts", facts=[lives("Ann", "Rome")])
     assert [one["to"] for one in graph_at(graph)["relations"]] == ["Rome"]
     assert home(graph, 2000) == ["Paris"] and new["facts"][0]["valid_from"] is not None
     before = revision(graph)
     again = value(graph, "assert_facts", facts=[lives("Ann", "Rome")], functional=[LIVES])
-    assert again["known"] == [new["facts"][0]["id"]] and revision(graph) == before
+    assert again["known"] == [new["facts"][0]["id"]] and again["declared"] == [] and revision(graph) == before
 
 
 def test_the_memory_servers_tool_closes_what_was_before_too(dispatcher_of: Make) -> None:
@@ -158,6 +158,7 @@ def test_facts_that_cannot_be_told_are_refused_by_name(dispatcher_of: Make) -> N
         (lives("Ann", "Paris", valid_from="soon"), "'soon' is no time"),
         (lives("Ann", "Paris", weight=float("inf")), "finite"),
         (lives("Ann", "Paris", source="a\0b"), "NUL"),
+        (lives("Ann", "Paris", source="x" * 2_001), "at most 2000 characters"),
         ({"kind": "rumour", "name": "Ann"}, "rumour"),
     ):
         with pytest.raises(InvalidArguments, match=says):

@@ -56,15 +56,18 @@ def read(stream: BinaryIO) -> Iterator[Found]:
     at = [0]
     text = _text(stream, problems, at)
     header = next(text, "")
-    table = csv.reader(text, delimiter=max(",;\t", key=header.count))
+    table = csv.reader(text, delimiter=max(",;\t", key=header.count), strict=True)
     names = _header(header, table.dialect.delimiter)
     while True:
+        first = at[0] + 1
         try:
             row = next(table)
         except StopIteration:
             break
         except csv.Error as wrong:
-            yield Problem(at[0], f"it is no row of a table: {wrong}")
+            if "end of data" in str(wrong):
+                raise unreadable("CSV of edges", first, "a quote is opened here, and nothing closes it") from None
+            yield Problem(first, f"it is no row of a table: {wrong}")
             continue
         finally:
             yield from problems

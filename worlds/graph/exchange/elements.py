@@ -182,9 +182,16 @@ def beside(more: Mapping[str, Any]) -> dict[str, Any]:
     if "weight" in found:
         found["weight"] = _number(found["weight"])
     if "source" in found:
-        found["source"] = text("provenance", plain(found["source"]))
+        found["source"] = _source(found["source"])
     attributes = _attributes(more.get("attributes"))
     return found | ({"attributes": attributes} if attributes else {})
+
+
+def _source(value: Any) -> str:
+    source = text("provenance", plain(value))
+    if len(source) > facts.LONGEST_SOURCE:
+        raise ValueError(f"the provenance {quoted(source)} has more than {facts.LONGEST_SOURCE:,} characters")
+    return source
 
 
 def parsed(given: str) -> Any:

@@ -88,7 +88,7 @@ class _Gexf:
     def _end(self, name: str, text: str) -> None:
         match name:
             case "default" if self._class in self._defaults:
-                title, kind = self._columns[self._class, self._column]
+                title, kind = self._columns.get((self._class, self._column), (self._column, "string"))
                 self._defaults[self._class][title] = typed(kind, text)
             case "node":
                 _, attributes, values = self._open.pop()

@@ -20,11 +20,13 @@ class Asserted(BaseModel):
     known: list[int] = Field(description="ids of those among them that stood already, and were not told again")
     adjusted: list[Shown] = Field(description="what took the place of facts that ended, with the time left to them")
     ended: list[int] = Field(description="ids of facts that stand no longer, since these took their place")
+    declared: list[str] = Field(description="relation types that are functional from now on, and were not")
 
     def __str__(self) -> str:
         new = len(self.facts) - len(self.known)
         lines = [f"{new} told, {len(self.known)} known already, {len(self.ended)} ended.", *map(str, self.facts)]
-        return "\n".join([*lines, *(f"now {one}" for one in self.adjusted)])
+        declared = (f"functional from now on: {one}" for one in self.declared)
+        return "\n".join([*lines, *(f"now {one}" for one in self.adjusted), *declared])
 
 
 def assert_facts(graph: World, told: Sequence[NewFact], functional: Collection[str]) -> Asserted:
@@ -39,7 +41,11 @@ def assert_facts(graph: World, told: Sequence[NewFact], functional: Collection[s
     known = [one.row.id for one in held if one.row is not None]
     draft.finish()
     return Asserted(
-        facts=[one.shown for one in held], known=known, adjusted=_adjusted(draft, held), ended=_ended(draft)
+        facts=[one.shown for one in held],
+        known=known,
+        adjusted=_adjusted(draft, held),
+        ended=_ended(draft),
+        declared=[brief(one.values["subject"]) for one in draft.told if one.values["kind"] == Kind.FUNCTIONAL],
     )
 
 
@@ -111,6 +117,6 @@ def _insist_on_time_left(row: Fact, then: str) -> None:
 def _no_entity(name: str) -> Refused:
     return Refused(
         "no_such_entity",
-        f"Entity with name {brief(name, QUOTED)} not found",
+        f"Entity with name {brief(name, QUOTED)} not found.",
         hint="Tell a fact of kind entity of it, in the same call or before.",
     )

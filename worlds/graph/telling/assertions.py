@@ -26,7 +26,9 @@ class _Told(BaseModel):
     ] = None
     valid_to: Annotated[Moment | None, Limit(description="until when it holds, which it then does no more")] = None
     attributes: Annotated[dict[str, Any] | None, Limit(description="whatever else there is to say")] = None
-    source: Annotated[str | None, Limit(description="where this is known from: a title, a URI")] = None
+    source: Annotated[
+        str | None, Limit(max_length=facts.LONGEST_SOURCE, description="where this is known from: a title, a URI")
+    ] = None
 
     @model_validator(mode="after")
     def holds_at_some_time(self) -> "_Told":

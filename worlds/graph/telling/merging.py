@@ -49,7 +49,7 @@ def _existing(view: View, name: str) -> Name:
     found = view.named(name)
     if not list(view.about(Fact.id, nodes=view.all_names([found.node]), kind=Kind.ENTITY)):
         raise Refused(
-            "no_such_entity", f"Entity with name {brief(name, QUOTED)} not found", hint="Names are case-sensitive."
+            "no_such_entity", f"Entity with name {brief(name, QUOTED)} not found.", hint="Names are case-sensitive."
         )
     return found
 
