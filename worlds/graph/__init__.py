@@ -315,7 +315,7 @@ class Graph(World, rows=TOLD, commands=[export_file, import_file]):
         detail: searching.Detail = "summary",
         types: list[str] | None = None,
         limit: searching.Size = 20,
-        cursor: str | None = None,
+        cursor: Annotated[str | None, Limit(description="`next` of the page before, to go on")] = None,
         max_tokens: searching.Budget = 2_000,
         as_of: AsOf = None,
         valid_at: ValidAt = None,

@@ -11,6 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from functools import cache
 from hashlib import blake2b
 from typing import Any
 
@@ -89,14 +90,21 @@ def words(*texts: str) -> str:
     left out: what comes after `MOST_BYTES`, and a word where it was there `OFTEN` times already.
     """
     text = " ".join(texts)
-    found = [word[:WORD] for word in _WORD.findall(text.lower() if text.isascii() else _bare(text))]
+    found = [word[:WORD] for word in _word().findall(text.lower() if text.isascii() else _bare(text))]
     return " ".join(found if len(found) <= OFTEN else _within_bounds(found))
 
 
 def _bare(text: str) -> str:
-    """A text folded, without accents."""
+    """A text folded, without accents, and without the vowel signs that Hebrew and Arabic may leave out."""
     folded = unicodedata.normalize("NFKD", text).casefold()
-    return unicodedata.normalize("NFC", "".join(char for char in folded if not unicodedata.combining(char)))
+    return unicodedata.normalize("NFC", "".join(char for char in folded if unicodedata.combining(char) not in _ACCENTS))
+
+
+@cache
+def _word() -> re.Pattern[str]:
+    """What is a word: letters and digits with the marks that belong to them, as in Hindi and Thai."""
+    marks = "".join(char for char in map(chr, range(0x300, 0x20000)) if unicodedata.category(char) in ("Mn", "Mc"))
+    return re.compile(rf"(?=[{_ALONE}])[^\W_]|(?:(?![{_ALONE}])[^\W_][{marks}]*)+")
 
 
 def _within_bounds(found: list[str]) -> Iterator[str]:
@@ -123,7 +131,8 @@ LONGEST_TYPE = 500
 LONGEST_SOURCE = 2_000
 """Characters of a source: each fact that came from it has it."""
 _ALONE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_WORD = re.compile(rf"(?=[{_ALONE}])[^\W_]|(?:(?![{_ALONE}])[^\W_])+")
+_ACCENTS = frozenset({*range(10, 36), *range(200, 256)})
+"""Combining classes: of marks above and below letters, and of signs that may be left out."""
 
 
 def entity(name: str, type: str, /, **more: Any) -> dict[str, Any]:

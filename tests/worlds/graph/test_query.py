@@ -7,9 +7,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import Phrase, Prefix, Refused, Word
+from worlds.graph.facts import words
 from worlds.graph.search.query import All, Other, Related, Some, Typed, leaves, parsed
 
 a, b, c = Word("a"), Word("b"), Word("c")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("José ÅNGSTRÖM naïve_x", "jose angstrom naive x"),
+        ("हिन्दी की, कि", "हिन्दी की कि"),
+        ("ปู ปี", "ปู ปี"),
+        ("שָׁלוֹם مُحَمَّد", "שלום محمد"),
+        ("日本 go", "日 本 go"),
+    ],
+)
+def test_words_are_folded_and_keep_what_is_theirs(text: str, found: str) -> None:
+    assert words(text) == found
 
 
 @pytest.mark.parametrize(

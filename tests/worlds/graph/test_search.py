@@ -156,6 +156,8 @@ def test_a_word_that_nothing_has_is_corrected_and_named(people: Dispatcher) -> N
     assert search(people, '"likes hosres"')["results"][0]["name"] == "Ada Lovelace"
     assert search(people, "likes horses")["corrected"] == {}
     assert search(people, "horses never")["corrected"] == {} and names(people, "xylophones") == []
+    do(people, "add_observations", observations=[{"entityName": "José", "contents": ["eats a hot meal"]}])
+    assert search(people, "hpt meal")["corrected"] and not search(people, "not meal")["total"]
 
 
 def test_the_past_is_searched_as_it_was(people: Dispatcher) -> None:

@@ -203,6 +203,7 @@ def test_one_fact_supersedes_another_from_a_time_on(dispatcher_of: Make) -> None
         graph, "supersede", fact={"kind": "relation", "name": "Ann"}, by=lives("Ann", "Oslo")
     )
     assert "over_already" in refusal(graph, "supersede", fact=found["old"]["id"], by=lives("Ann", "Oslo"))
+    assert "not_alike" in refusal(graph, "supersede", fact=found["new"]["id"], by=grown)
 
 
 def test_a_merge_is_read_by_every_name_and_can_be_taken_back(dispatcher_of: Make) -> None:

@@ -30,6 +30,8 @@ Size = Annotated[int, Limit(ge=1, le=100, description="how many entities at most
 Budget = Annotated[int, Limit(ge=50, le=100_000, description="about how many tokens of 4 characters the results have")]
 SNIPPET = 200
 """Characters of an observation that a summary shows."""
+_CONNECTING = ("and", "or", "not")
+"""Words that may be meant as operators: what they exclude must not be found by a correction of them."""
 OBSERVATIONS = 5_000
 """Observations that are read for a page."""
 
@@ -140,7 +142,7 @@ def _unknown(search: Search, tree: Query) -> Iterator[str]:
     """Words of a query that no fact has."""
     for leaf in leaves(tree):
         parts = (leaf.text,) if isinstance(leaf, Word) else leaf.words if isinstance(leaf, Phrase) else ()
-        yield from (word for word in parts if not search.has(word))
+        yield from (word for word in parts if word not in _CONNECTING and not search.has(word))
 
 
 def _mended(tree: Query, by: Mapping[str, list[str]]) -> Query:

@@ -35,7 +35,7 @@ class Duplicates(BaseModel):
     """Likely duplicates, the likeliest first. `exact` is false where not all names were compared; `how` says which."""
 
     pairs: list[Duplicate]
-    left_out: int = Field(description="how many further pairs were found")
+    left_out: int = Field(description="how many further pairs may be as likely; not all of them were compared in full")
     entities: int
     exact: bool
     how: str

@@ -76,6 +76,12 @@ def supersede(graph: World, old: int | Match, new: NewFact, valid_from: str | No
     row, then = the_fact(View(graph), old), _moment(graph, new, valid_from)
     if row.kind not in (Kind.ENTITY, Kind.OBSERVATION, Kind.RELATION):
         raise Refused("not_superseded", f"Fact {row.id} is of kind {row.kind}.", hint="Use retract_facts.")
+    if new.kind != row.kind:
+        raise Refused(
+            "not_alike",
+            f"Fact {row.id} is of kind {row.kind}, and what is to take its place of kind {new.kind}.",
+            hint="Use assert_facts for the new one; give it and the old one times, or retract the old one.",
+        )
     _insist_on_time_left(row, then)
     wanted = {**new.fact(), "valid_from": then}
     if wanted["valid_to"] is not None and wanted["valid_to"] <= then:

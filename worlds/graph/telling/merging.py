@@ -21,7 +21,7 @@ class Merged(BaseModel):
     names: list[str] = Field(description="those of the names given that stood for it already")
 
     def __str__(self) -> str:
-        already = [f"already names of {self.into}: {', '.join(self.names)}"] if self.names else []
+        already = [f"already names of {self.into}: {', '.join(dict.fromkeys(self.names))}"] if self.names else []
         return "\n".join([f"{len(self.aliases)} merged into {self.into}.", *map(str, self.aliases), *already])
 
 
