@@ -2,13 +2,14 @@
 
 `python -m benchmarks.wordnet [--calls N]`, with Debian's `wordnet-base` installed. Servers take turns, each a process
 of its own on pipes: the memory server and the graph with 10,000 synsets, the graph with all on SQLite and on
-PostgreSQL; and beside them the engine in this process, on the same file, to tell what MCP takes. Every answer is
+PostgreSQL; and beside them the engine in this process, on a copy of the file, to tell what MCP takes. Every answer is
 checked.
 """
 
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -122,12 +123,13 @@ def _peers(stack: ExitStack, folder: Path, url: str, every: Path, part: Path) ->
         yield peer
     except PeerFailed as error:
         print(f"the graph alone: {error}")
-    small, large, beside = folder / "small", folder / "large", folder / "beside"
+    small, large, beside, own = (folder / name for name in ("small", "large", "beside", "own"))
     _take_in("a part, SQLite", part, small, "")
     yield stack.enter_context(ours(small, f"graph, {NEAREST:,}, SQLite"))
     _take_in("all, SQLite", every, large, "")
+    shutil.copytree(large, own)
     yield stack.enter_context(ours(large, "graph, all, SQLite"))
-    yield stack.enter_context(engine(large, "graph, all, without MCP"))
+    yield stack.enter_context(engine(own, "graph, all, without MCP"))
     _take_in("all, PostgreSQL", every, beside, url)
     yield stack.enter_context(ours(beside, "graph, all, PostgreSQL", TURNKEEPER_DATABASE_URL=url))
 

@@ -215,6 +215,7 @@ class _Columns:
     kinds: Mapping[str, tuple[type, ...] | None]
     """None where a value is the database's to judge."""
     required: frozenset[str] = field(default_factory=frozenset)
+    texts: frozenset[str] = field(default_factory=frozenset)
     keys: int = 0
     """Bytes of the names of the columns in a row's JSON."""
 
@@ -231,7 +232,8 @@ def _filled(
             raise InvalidArguments(f"row {number} for {columns.name} lacks {missing}.")
         counted.bytes += columns.keys
         for name, value in row.items():
-            counted.bytes += _weighed(columns, number, name, value)
+            is_plain = value.__class__ is str and value.isascii() and name in columns.texts and "\0" not in value
+            counted.bytes += len(value) if is_plain else _weighed(columns, number, name, value)
         counted.rows = number
         yield {**columns.defaults, **row, **fixed, "id": first | number}
 
@@ -242,8 +244,6 @@ def _weighed(columns: _Columns, number: int, name: str, value: Any) -> int:
     if kind is not None and not isinstance(value, kind):
         raise _unfit(columns, number, name, value)
     if value.__class__ is str:
-        if value.isascii() and "\0" not in value:
-            return len(value)
         if storable(value) == value:
             return size(value)
         raise InvalidArguments(
@@ -272,6 +272,7 @@ def _columns(model: type[SQLModel]) -> _Columns:
             name: one.get_default(call_default_factory=True) for name, one in fields.items() if not one.is_required()
         },
         kinds={name: _kinds(column) for name, column in given.items()},
+        texts=frozenset(name for name, column in given.items() if str in (_kinds(column) or ())),
         required=frozenset(name for name, one in fields.items() if one.is_required()),
         keys=sum(len(name) + len('"":"",') for name in own) + len('{"id":12345678901234567890,"since":0,"until":null}'),
     )

@@ -90,7 +90,8 @@ def words(*texts: str) -> str:
     left out: what comes after `MOST_BYTES`, and a word where it was there `OFTEN` times already.
     """
     text = " ".join(texts)
-    found = [word[:WORD] for word in _word().findall(text.lower() if text.isascii() else _bare(text))]
+    parts = _ASCII.findall(text.lower()) if text.isascii() else _word().findall(_bare(text))
+    found = [word[:WORD] for word in parts]
     return " ".join(found if len(found) <= OFTEN else _within_bounds(found))
 
 
@@ -131,6 +132,7 @@ LONGEST_TYPE = 500
 LONGEST_SOURCE = 2_000
 """Characters of a source: each fact that came from it has it."""
 _ALONE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_ASCII = re.compile("[a-z0-9]+")
 _ACCENTS = frozenset({*range(10, 36), *range(200, 256)})
 """Combining classes: of marks above and below letters, and of signs that may be left out."""
 
