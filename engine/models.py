@@ -13,6 +13,7 @@ from sqlalchemy import (
     Numeric,
     Table,
     UniqueConstraint,
+    bindparam,
     inspect,
     literal_column,
     or_,
@@ -77,6 +78,14 @@ class HistoryRow(Row):
     since: int = Field(default=None, primary_key=True)
     until: int | None = None
 
+    @classmethod
+    def standing_now(cls) -> tuple[Any, ...]:
+        """The conditions by which `self.select` finds rows that stand now, of any session: for a statement to keep."""
+        own = cls.until.is_(None)  # type: ignore[union-attr]
+        if issubclass(cls, Part):
+            return (own,)
+        return (own, in_parts(cls, STANDING_PARTS))
+
 
 class Part(HistoryRow):
     """Base of a world's table of what was written ahead: while a row of it stands, so do the rows of that part.
@@ -85,6 +94,8 @@ class Part(HistoryRow):
     """
 
 
+STANDING_PARTS = "turnkeeper_standing_parts"
+"""The parameter that says which parts stand; 0 is what the session's own changes made."""
 PART_BITS = 32
 _SHIFT: Any = literal_column(str(PART_BITS))  # PostgreSQL shifts by an integer of 32 bits only, as a literal is
 FIRST_OF_PARTS = 1 << PART_BITS
@@ -95,6 +106,11 @@ def of_parts(of: Any, parts: Collection[int]) -> Any:
     """The condition for which rows are of the session's own changes, or of those parts."""
     # A bound on the id itself would have SQLite read the whole key, whatever else is asked.
     return of.id.bitwise_rshift(_SHIFT).in_((0, *parts))
+
+
+def in_parts(of: Any, parameter: str) -> Any:
+    """The condition for which rows are of parts that a parameter names, 0 being the session's own changes."""
+    return of.id.bitwise_rshift(_SHIFT).in_(bindparam(parameter, expanding=True))
 
 
 def part_of(image: Mapping[str, Any]) -> int:

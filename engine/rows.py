@@ -9,13 +9,13 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import CompoundSelect, Select, Subquery, Table, event, func, inspect, select
+from sqlalchemy import CompoundSelect, Select, Subquery, event, func, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import ORMExecuteState, with_loader_criteria
-from sqlalchemy.sql import visitors
+from sqlalchemy.orm import ORMExecuteState
 from sqlmodel import Session as DbSession
 from sqlmodel import SQLModel
 
+from engine import bounds
 from engine.errors import Refused
 from engine.limits import check_rows
 from engine.models import (
@@ -25,7 +25,6 @@ from engine.models import (
     Part,
     Row,
     ends_now,
-    of_parts,
     standing,
     table_of,
     validated,
@@ -175,27 +174,22 @@ class Rows:
                 self.db.delete(row)
         self.flush()
 
-    def select(self, statement: "Select[Any] | CompoundSelect[Any]", models: Collection[type[Row]]) -> Sequence[Any]:
+    def select(
+        self, statement: "Select[Any] | CompoundSelect[Any]", models: tuple[type[Row], ...], values: Mapping[str, Any]
+    ) -> Sequence[Any]:
         """What a select of these Row classes gives, as tuples, of this session's rows. Raises TypeError for others."""
-        if not isinstance(statement, Select | CompoundSelect):
-            raise TypeError(f"select(…) takes a select of Row classes, received {statement!r:.80}")
-        read = {part for part in visitors.iterate(statement) if isinstance(part, Table)}
-        for part in read.difference(map(table_of, models)):
-            raise TypeError(f"select(…) reads {part.name}, which is no table of this world's sessions")
-        models = [model for model in models if table_of(model) in read]
+        bounded = bounds.within(statement, models)
         self.flush()
-        own, parts = self._session_id, self._told_parts()
-        mine = [with_loader_criteria(one, lambda row: row.session_id == own, include_aliases=True) for one in models]
-        ahead = [
-            with_loader_criteria(one, of_parts(one, parts), include_aliases=True)
-            for one in models
-            if self._parts is not None and one is not self._parts and issubclass(one, HistoryRow)
-        ]
-        return self.db.execute(statement.options(*mine, *ahead)).all()
+        own = bounds.values(self._session_id, self._told_parts(), self._parts_at(self._pinned, HistoryRow))
+        return self.db.execute(bounded, {**values, **own}).all()
+
+    def at(self, revision: int | None) -> int | None:
+        """The revision at which rows of history are read; None is now."""
+        return self._pinned if revision is None else revision
 
     def standing(self, model: type[HistoryRow], at: int | None, of: Any = None) -> tuple[Any, ...]:
         """The conditions for which rows of history stand now, or stood at a revision; `of` is an alias of the class."""
-        at = self._pinned if at is None else at
+        at = self.at(at)
         return standing(model if of is None else of, at, self._parts_at(at, model))
 
     def matching(self, model: type[Row], term: Term, most: int | None, first: int | None) -> Subquery:
@@ -454,6 +448,12 @@ class RowSet(Generic[AnyRow]):
     def at(self, revision: int | None) -> "RowSet[AnyRow]":
         """The rows of a table of history that stood at a revision; None is now."""
         return replace(self, _at=revision)
+
+    @property
+    def revision(self) -> int | None:
+        """The revision at which rows of history are read; None is now."""
+        with self._open() as rows:
+            return rows.at(self._at)
 
     def standing(self, of: Any = None) -> tuple[Any, ...]:
         """The conditions by which a select of your own finds these rows of history; `of` is an alias of the class."""

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import pytest
 from sqlalchemy.orm import aliased
-from sqlmodel import JSON, Column, Field, col, select
+from sqlmodel import JSON, Column, Field, bindparam, col, select
 
 from engine import HistoryRow, Part, Row, World, action
 from engine.dispatch import Dispatcher
@@ -64,6 +65,15 @@ class Notes(World, name="notes", rows=[Said, Book]):
         found = select(Said.text, other.text).join(other, col(other.id) == col(Said.id))
         rows = self.rows(Said)
         return [list(row) for row in self.select(found.where(*rows.standing(), *rows.standing(other)))]
+
+    @action(read_only=True)
+    def beginning(self, so: str) -> list[str]:
+        return [text for (text,) in self.select(beginning_with(), {"so": f"{so}%"})]
+
+
+@cache
+def beginning_with() -> Any:
+    return select(Said.text).where(col(Said.text).like(bindparam("so")), *Said.standing_now())
 
 
 def do(dispatcher: Dispatcher, action: str, principal: Principal = LOCAL, **arguments: Any) -> Any:
@@ -129,6 +139,20 @@ def test_a_select_of_the_authors_own_finds_this_sessions_rows_only(dispatcher_of
     do(notes, "say", other, texts=["two"])
     assert do(notes, "pairs") == [["one", "one"]]
     assert do(notes, "pairs", other) == [["two", "two"]]
+
+
+def test_a_select_that_is_kept_finds_the_rows_of_whoever_asks(dispatcher_of: Callable[..., Dispatcher]) -> None:
+    notes, other = dispatcher_of(Notes), Principal("test", "other")
+    for so in ("o", "t"):
+        do(notes, "say", texts=[f"{so}ne"])
+        do(notes, "say", other, texts=[f"{so}wo"])
+    do(notes, "take_back", text="one")
+    assert [do(notes, "beginning", who, so=so) for so in "ot" for who in (LOCAL, other)] == [
+        [],
+        ["owo"],
+        ["tne"],
+        ["two"],
+    ]
 
 
 def test_rows_of_history_and_others_do_not_mix() -> None:

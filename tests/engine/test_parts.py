@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.orm import aliased
 from sqlmodel import select as chosen
 
 from engine import Asking, World, Written, action, upgrade
@@ -161,6 +162,20 @@ def test_others_act_while_a_part_is_written(dispatcher_of: Make) -> None:
     library.dispatch(call("write", session, text="y"))
     outcome = library.dispatch(ready)
     assert (outcome.revision, outcome.value) == (4, 5)
+
+
+def test_no_select_finds_what_is_not_adopted(dispatcher_of: Make) -> None:
+    library = dispatcher_of(Library)
+    do(library, call("write", text="one"))
+    session, found = library.main(LOCAL, "library"), list[int]()
+
+    def look() -> None:
+        view, other = library.detached(LOCAL, "library", session, 2), aliased(Page)
+        found.extend(len(view.select(statement)) for statement in (chosen(Page.id), chosen(other.id)))
+        assert stored(library)[0] > 0
+
+    asyncio.run(prepared_call(library, replace(call("take_in", count=5_000), attached=look), Nobody()))
+    assert found == [1, 1]
 
 
 def test_a_view_of_history_stays_as_it_was(dispatcher_of: Make) -> None:

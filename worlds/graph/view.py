@@ -8,10 +8,9 @@ from typing import Any
 from sqlmodel import col, or_, select
 
 from engine import World
+from worlds.graph import kept
 from worlds.graph.facts import Fact, Kind, node
 
-RULES = (Kind.ALIAS.value, Kind.FUNCTIONAL.value)
-"""Facts that say how others are read."""
 CHUNK = 500
 """Numbers that one statement looks for."""
 
@@ -61,11 +60,34 @@ class View:
         found = select(*columns).where(*self.conditions(), *where).order_by(col(Fact.id) + 0)
         return self.graph.select(found.limit(most))
 
-    def about(self, *columns: Any, nodes: Collection[int], kind: Kind, of: Any = None) -> Iterator[Any]:
-        """Columns of the facts of a kind about nodes; `of=Fact.target` finds what leads to them instead."""
-        place = Fact.node if of is None else of
-        for some in chunks(list(nodes)):
-            yield from self.select(*columns, where=(col(Fact.kind) == kind.value, col(place).in_(some)))
+    def about(
+        self,
+        *columns: Any,
+        nodes: Collection[int],
+        kind: Kind | Collection[Kind],
+        of: Any = Fact.node,
+        types: Collection[str] | None = None,
+        to: Collection[int] | None = None,
+        most: int | None = None,
+    ) -> Iterator[Any]:
+        """Columns of the facts of a kind about nodes, in the order they were told: of some types, or `to` some others.
+
+        `of=Fact.target` finds what leads to the nodes instead. `most` is for each few hundred nodes.
+        """
+        kinds = [kind] if isinstance(kind, Kind) else [*kind]
+        wanted = kept.Wanted(
+            tuple(one.key for one in columns), of.key, types is not None, to is not None, most is not None
+        )
+        given = {"kinds": kinds, "types": [*(types or ())], "most": most, "then": self.valid_at}
+        for some in chunks([*nodes]):
+            for others in (None,) if to is None else chunks([*to]):
+                yield from self._found(wanted, {**given, "nodes": some, "targets": others})
+
+    def _found(self, wanted: kept.Wanted, given: Mapping[str, Any]) -> Sequence[Any]:
+        """The facts that are wanted: of what stands now, by a statement that is kept."""
+        if self.graph.rows(Fact).at(self.as_of).revision is None:
+            return self.graph.select(kept.standing_now(wanted), given)
+        return self.graph.select(kept.of_wanted(wanted).where(*self.recorded()), given)
 
     @cached_property
     def aliases(self) -> Mapping[int, Name]:
@@ -87,11 +109,9 @@ class View:
 
     def _told_rules(self) -> Sequence[Any]:
         """All aliases and functional types that were recorded then, whenever they held."""
-        columns: tuple[Any, ...] = (Fact.kind, Fact.valid_from, Fact.valid_to)
-        said: tuple[Any, ...] = (Fact.subject, Fact.node, Fact.target, Fact.object)
-        rules = select(*columns, *said).where(*self.recorded(), col(Fact.kind).in_(RULES))
-        found = self.graph.select(rules.order_by(col(Fact.id) + 0))
-        return [tuple(row) for row in found]
+        rows = self.graph.rows(Fact).at(self.as_of)
+        found = kept.rules_now() if rows.revision is None else kept.of_rules().where(*self.recorded())
+        return [tuple(row) for row in self.graph.select(found)]
 
     @cached_property
     def _members(self) -> Mapping[int, tuple[int, ...]]:

@@ -9,7 +9,7 @@ from sqlmodel import col
 from worlds.graph.facts import Fact, Kind, nth
 from worlds.graph.memory.contract import EntityTold, RelationTold
 from worlds.graph.memory.replies import Reader, too_large
-from worlds.graph.view import View, chunks
+from worlds.graph.view import View
 
 
 class Found(TypedDict):
@@ -55,8 +55,7 @@ def _all(view: View, kinds: Collection[Kind]) -> Iterable[Any]:
 
 
 def _about(view: View, kinds: Collection[Kind], end: Any, numbers: Collection[int]) -> Iterator[Any]:
-    for some in chunks(view.all_names(numbers)):
-        yield from view.select(*COLUMNS, where=(col(Fact.kind).in_(kinds), col(end).in_(some)), most=_most(view) + 1)
+    return view.about(*COLUMNS, nodes=view.all_names(numbers), kind=kinds, of=end, most=_most(view) + 1)
 
 
 def _most(view: View) -> int:

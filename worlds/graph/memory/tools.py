@@ -152,8 +152,10 @@ def _there(view: View, names: Collection[str]) -> tuple[set[int], set[int]]:
 
 def _observed(view: View, numbers: Collection[int], texts: Collection[str]) -> set[tuple[int, str]]:
     """Which of these texts were observed of the first entities of these names."""
-    found = _standing(view, OBSERVED, numbers, {facts.node(text) for text in texts})
-    return {(_number(view, fact), fact.object) for fact in found if not fact.type}
+    to = {facts.node(text) for text in texts}
+    columns = (Fact.node, Fact.subject, Fact.type, Fact.object)
+    found = view.about(*columns, nodes=view.all_names(numbers), kind=OBSERVED, to=to)
+    return {(view.standing_for(number, name).node, text) for number, name, which, text in found if not which}
 
 
 def _standing(view: View, kinds: Sequence[Kind], nodes: Collection[int], targets: Collection[int]) -> Iterator[Fact]:

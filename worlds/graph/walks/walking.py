@@ -1,9 +1,7 @@
 """Walking through a graph: what leads from names to others, of names that are aliases as of what they stand for."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
-
-from sqlmodel import col
 
 from worlds.graph.facts import Fact, Kind
 from worlds.graph.view import View, chunks
@@ -31,11 +29,8 @@ class Near:
             for id, source, _, _, target, _, weight in self._rows(Fact.target, some) if self.ways.against else ():
                 yield target, source, id, weight
 
-    def _rows(self, end: Any, numbers: Iterable[int]) -> Iterator[Any]:
-        where = [col(Fact.kind) == Kind.RELATION.value, col(end).in_(numbers)]
-        if self.ways.types is not None:
-            where.append(col(Fact.type).in_(sorted(self.ways.types)))
-        for row in self.view.select(*COLUMNS, where=where):
+    def _rows(self, end: Any, numbers: Sequence[int]) -> Iterator[Any]:
+        for row in self.view.about(*COLUMNS, nodes=numbers, kind=Kind.RELATION, of=end, types=self.ways.types):
             self.rows[row[0]] = row
             yield row
 
