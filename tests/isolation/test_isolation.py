@@ -33,16 +33,17 @@ def seen(opener: Callable[[str], Dispatcher], url: str, operations: int) -> list
     dispatcher = sound(url)
     stages = staged(dispatcher, each * PROCESSES * THREADS)
     history = []
-    here, there = FORKING.Pipe(duplex=False)
+    pipes = [FORKING.Pipe(duplex=False) for _ in range(PROCESSES)]  # one each: on one, long histories would mix
     children = [
         FORKING.Process(target=run, args=(opener, url, stages, number, each, there), daemon=True)
-        for number in range(PROCESSES)
+        for number, (_, there) in enumerate(pipes)
     ]
-    for child in children:
+    for child, (_, there) in zip(children, pipes, strict=True):
         child.start()
-    there.close()
-    for _ in children:
+        there.close()
+    for here, _ in pipes:
         history += here.recv()  # EOFError if a process failed
+        here.close()
     for child in children:
         child.join()
     history += last(dispatcher, stages)
