@@ -1,7 +1,11 @@
 """What a text search looks for: one word, words that begin so, or words in a row; folded as they are stored."""
 
+import unicodedata
 from dataclasses import dataclass
 from typing import TypeAlias
+
+MARKS = ("Mn", "Mc")
+"""Categories of what belongs to letters, such as the vowel signs of Hindi."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,5 +45,5 @@ Term: TypeAlias = Word | Prefix | Phrase
 
 
 def _check(word: str) -> None:
-    if not word.isalnum():
+    if not word[:1].isalnum() or not all(char.isalnum() or unicodedata.category(char) in MARKS for char in word):
         raise ValueError(f"{word!r} is no word; give letters and digits alone, as the searched column has them")

@@ -143,6 +143,14 @@ def test_pages_go_on_in_the_graph_that_they_began_in(people: Dispatcher) -> None
             search(people, "even", cursor=odd)
 
 
+def test_scripts_with_marks_are_searched(people: Dispatcher) -> None:
+    for name in ("हिन्दी की", "ภาษาไทย ปู"):
+        do(people, "create_entities", entities=[{"name": name, "entityType": "language", "observations": []}])
+        for query in (name.split()[0], f'"{name}"', f"{name[:2]}*"):
+            assert names(people, query) == [name]
+    assert names(people, "हिन्दी कि") == []
+
+
 def test_a_word_that_nothing_has_is_corrected_and_named(people: Dispatcher) -> None:
     for wrong, right, name in (
         ("horsse", "horses", "Ada Lovelace"),
