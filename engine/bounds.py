@@ -12,7 +12,7 @@ from sqlalchemy import CompoundSelect, Select, Table, bindparam
 from sqlalchemy.orm import with_loader_criteria
 from sqlalchemy.sql import visitors
 
-from engine.models import STANDING_PARTS, HistoryRow, Part, Row, in_parts, table_of
+from engine.models import STANDING_PARTS, HistoryRow, Part, Row, of_parts_in, table_of
 
 _BOUNDED: "WeakKeyDictionary[Any, dict[tuple[type[Row], ...], Any]]" = WeakKeyDictionary()
 
@@ -54,4 +54,4 @@ def _own(row: Any) -> Any:
 
 
 def _told(row: Any) -> Any:
-    return in_parts(row, "turnkeeper_parts")
+    return of_parts_in(row, "turnkeeper_parts")

@@ -84,7 +84,7 @@ class HistoryRow(Row):
         own = cls.until.is_(None)  # type: ignore[union-attr]
         if issubclass(cls, Part):
             return (own,)
-        return (own, in_parts(cls, STANDING_PARTS))
+        return (own, of_parts_in(cls, STANDING_PARTS))
 
 
 class Part(HistoryRow):
@@ -104,13 +104,17 @@ FIRST_OF_PARTS = 1 << PART_BITS
 
 def of_parts(of: Any, parts: Collection[int]) -> Any:
     """The condition for which rows are of the session's own changes, or of those parts."""
+    return _part(of).in_((0, *parts))
+
+
+def of_parts_in(of: Any, parameter: str) -> Any:
+    """The same for the parts that a parameter names, 0 among them."""
+    return _part(of).in_(bindparam(parameter, expanding=True))
+
+
+def _part(of: Any) -> Any:
     # A bound on the id itself would have SQLite read the whole key, whatever else is asked.
-    return of.id.bitwise_rshift(_SHIFT).in_((0, *parts))
-
-
-def in_parts(of: Any, parameter: str) -> Any:
-    """The condition for which rows are of parts that a parameter names, 0 being the session's own changes."""
-    return of.id.bitwise_rshift(_SHIFT).in_(bindparam(parameter, expanding=True))
+    return of.id.bitwise_rshift(_SHIFT)
 
 
 def part_of(image: Mapping[str, Any]) -> int:

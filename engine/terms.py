@@ -17,6 +17,11 @@ class Word:
     def __post_init__(self) -> None:
         _check(self.text)
 
+    @property
+    def spaced(self) -> str:
+        """What is in words that have it, where each has a space on both sides."""
+        return f" {self.text} "
+
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
@@ -26,6 +31,11 @@ class Prefix:
 
     def __post_init__(self) -> None:
         _check(self.text)
+
+    @property
+    def spaced(self) -> str:
+        """What is in words that have it, where each has a space on both sides."""
+        return f" {self.text}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,11 @@ class Phrase:
             raise ValueError("a phrase has one word at least")
         for word in self.words:
             _check(word)
+
+    @property
+    def spaced(self) -> str:
+        """What is in words that have it, where each has a space on both sides."""
+        return f" {' '.join(self.words)} "
 
 
 Term: TypeAlias = Word | Prefix | Phrase

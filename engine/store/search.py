@@ -121,20 +121,9 @@ def _bm25(words: ColumnElement[str], term: Term) -> ColumnElement[Any]:
 
     Of a word that comes twice in a row one is counted, and a text is as long as its characters: that is faster.
     """
-    spaced, wanted = " " + words + " ", _spaced(term)
+    spaced, wanted = " " + words + " ", term.spaced
     often = (func.length(spaced) - func.length(func.replace(spaced, wanted, ""))) / float(len(wanted))
     return (OFTEN + 1) / (1 + OFTEN * (1 - LONG + LONG * func.length(words) / USUAL) / often)
-
-
-def _spaced(term: Term) -> str:
-    """What is in words that have a term, if each has a space on both sides."""
-    match term:
-        case Word(word):
-            return f" {word} "
-        case Prefix(start):
-            return f" {start}"
-        case Phrase(parts):
-            return f" {' '.join(parts)} "
 
 
 def _of_postgres(of: Table, row_set: int, term: Term, most: int | None) -> Select[Any]:

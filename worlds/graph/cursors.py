@@ -2,6 +2,7 @@
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any
 
@@ -20,18 +21,23 @@ def cursor(view: View, offset: int, *asked: Any) -> str:
     return urlsafe_b64encode(told.encode()).decode().rstrip("=")
 
 
-def resumed(graph: World, cursor: str, *asked: Any) -> tuple[View, int]:
+def other() -> Refused:
+    """The refusal of a cursor that is of something else."""
+    return Refused(
+        "other_cursor",
+        "The cursor is of another question, or was not made here.",
+        hint="Give the cursor of the last answer with the same arguments, or leave it out to begin anew.",
+    )
+
+
+def resumed(graph: World, cursor: str, *asked: Any, refusal: Callable[[], Refused] = other) -> tuple[View, int]:
     """The view that the first page was of, and behind how many to go on. Raises Refused."""
     try:
         offset, revision, valid_at, digest = said(cursor)
         if digest != _digest(graph, asked):
             raise ValueError
     except ValueError:
-        raise Refused(
-            "other_cursor",
-            "The cursor is of another question, or was not made here.",
-            hint="Give the cursor of the last answer with the same arguments, or leave it out to begin anew.",
-        ) from None
+        raise refusal() from None
     return view_of(graph, None if revision == graph.revision else revision, valid_at), offset
 
 

@@ -23,13 +23,18 @@ class Wanted:
     limited: bool
 
 
+def held(of: Any, then: Any) -> tuple[Any, ...]:
+    """The conditions for which facts, or those of an alias of the class, held at a time."""
+    return (
+        or_(col(of.valid_from).is_(None), col(of.valid_from) <= then),
+        or_(col(of.valid_to).is_(None), col(of.valid_to) > then),
+    )
+
+
 def of_wanted(wanted: Wanted) -> Any:
     """A select of facts that held at the parameter `then`, of `kinds`, about `nodes`, whenever they were recorded."""
-    then: Any = bindparam("then")
-    began = or_(col(Fact.valid_from).is_(None), col(Fact.valid_from) <= then)
-    goes_on = or_(col(Fact.valid_to).is_(None), col(Fact.valid_to) > then)
     about = (col(Fact.kind).in_(_several("kinds")), col(getattr(Fact, wanted.end)).in_(_several("nodes")))
-    found = select(*(getattr(Fact, name) for name in wanted.columns)).where(*about, began, goes_on)
+    found = select(*(getattr(Fact, name) for name in wanted.columns)).where(*about, *held(Fact, bindparam("then")))
     if wanted.by_type:
         found = found.where(col(Fact.type).in_(_several("types")))
     if wanted.by_target:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from sqlmodel import col, or_, select
+from sqlmodel import col, select
 
 from engine import World
 from worlds.graph import kept
@@ -41,11 +41,7 @@ class View:
         return self._conditions_of(Fact)
 
     def _conditions_of(self, of: Any) -> tuple[Any, ...]:
-        return (
-            *self.recorded(of),
-            or_(col(of.valid_from).is_(None), col(of.valid_from) <= self.valid_at),
-            or_(col(of.valid_to).is_(None), col(of.valid_to) > self.valid_at),
-        )
+        return (*self.recorded(of), *kept.held(of, self.valid_at))
 
     def recorded(self, of: Any = Fact) -> tuple[Any, ...]:
         """By what a select finds facts that were recorded then, whenever they held."""

@@ -65,18 +65,7 @@ class Hits:
 
 def fits(term: Leaf, words: str) -> bool:
     """Whether the words of a fact have a term."""
-    return not isinstance(term, Typed | Related) and _within(term) in f" {words} "
-
-
-def _within(term: Word | Prefix | Phrase) -> str:
-    """What is in the words of a fact that has a term, with a space around them."""
-    match term:
-        case Word(word):
-            return f" {word} "
-        case Prefix(start):
-            return f" {start}"
-        case Phrase(parts):
-            return f" {' '.join(parts)} "
+    return not isinstance(term, Typed | Related) and term.spaced in f" {words} "
 
 
 class Search:
@@ -152,7 +141,7 @@ class Search:
         if isinstance(leaf, Typed | Related):
             own = (col(Fact.kind) == _kind(leaf).value, _TYPE == leaf.type)
         else:
-            own = (col(Fact.kind).in_(_SAID), _SPACED.like(f"%{_within(leaf)}%"))
+            own = (col(Fact.kind).in_(_SAID), _SPACED.like(f"%{leaf.spaced}%"))
         return frozenset(self._standing(row[0]) for end in _ends(leaf) for row in self._of(nodes, end, where=own))
 
     def _of(self, nodes: Collection[int], place: Any, *more: Any, where: tuple[Any, ...]) -> Iterator[Any]:

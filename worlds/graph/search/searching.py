@@ -1,10 +1,8 @@
 """Searching a graph: entities by what is told of them, the best first, by the page and within a budget."""
 
 import json
-from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from hashlib import blake2b
+from dataclasses import astuple, dataclass
 from heapq import nsmallest
 from typing import Annotated, Any, Literal
 
@@ -13,7 +11,7 @@ from pydantic import Field as Limit
 from sqlmodel import col
 
 from engine import Phrase, Prefix, Refused, Word, World
-from worlds.graph.cursors import said
+from worlds.graph import cursors
 from worlds.graph.facts import Fact, Kind, words
 from worlds.graph.naming import brief
 from worlds.graph.search.matching import Match, Search, fits
@@ -74,17 +72,12 @@ class Found(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is searched for, apart from where the page begins."""
+    """What is searched for, by which a cursor knows its search."""
 
     query: str
     types: tuple[str, ...]
     as_of: int | str | None
     valid_at: str | None
-
-    def digest(self, graph: World) -> str:
-        """By which a cursor knows its search."""
-        told = json.dumps([graph.session, self.query, self.types, self.as_of, self.valid_at])
-        return blake2b(told.encode("utf-8", "surrogatepass"), digest_size=9).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +93,10 @@ class Best:
 
 def search(graph: World, asked: Asked, *, detail: Detail, limit: int, cursor: str | None, max_tokens: int) -> Found:
     """A page of the entities that fit. Raises Refused."""
-    offset, view = (
-        (0, view_of(graph, asked.as_of, asked.valid_at)) if cursor is None else _resumed(graph, asked, cursor)
-    )
+    if cursor is None:
+        view, offset = view_of(graph, asked.as_of, asked.valid_at), 0
+    else:
+        view, offset = cursors.resumed(graph, cursor, *astuple(asked), refusal=_other_search)
     found = best(view, asked.query, asked.types, offset + limit)
     page = found.entities[offset:]
     results, left_out = _within(_hits(view, page, detail, found.tree), len(page), max_tokens)
@@ -113,7 +107,7 @@ def search(graph: World, asked: Asked, *, detail: Detail, limit: int, cursor: st
         total=found.total,
         at_least=not found.complete,
         results=results,
-        next=_cursor(end, revision, view.valid_at, asked.digest(graph)) if end < found.total else None,
+        next=cursors.cursor(view, end, *astuple(asked)) if end < found.total else None,
         left_out=left_out,
         corrected=found.corrected,
     )
@@ -251,23 +245,12 @@ def _size(hit: Hit) -> int:
     return len(json.dumps(hit.model_dump(), ensure_ascii=False))
 
 
-def _cursor(*told: int | str) -> str:
-    return urlsafe_b64encode(json.dumps(told).encode()).decode().rstrip("=")
-
-
-def _resumed(graph: World, asked: Asked, cursor: str) -> tuple[int, View]:
-    """Where a page begins, and the view that the first one was of. Raises Refused."""
-    try:
-        offset, revision, valid_at, digest = said(cursor)
-        if digest != asked.digest(graph):
-            raise ValueError
-    except ValueError:
-        raise Refused(
-            "cursor",
-            "The cursor is not of this search.",
-            hint="Give it with the same query, types, as_of and valid_at as before; or leave it out, to begin anew.",
-        ) from None
-    return offset, View(graph, as_of=graph.revision_of(revision), valid_at=valid_at)
+def _other_search() -> Refused:
+    return Refused(
+        "cursor",
+        "The cursor is not of this search.",
+        hint="Give it with the same query, types, as_of and valid_at as before; or leave it out, to begin anew.",
+    )
 
 
 def _lines(found: Found) -> Iterator[str]:
