@@ -10,7 +10,7 @@ MARKS = ("Mn", "Mc")
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """Rows that have this word. Raises ValueError where it is not letters and digits alone."""
+    """Rows that have this word. Raises ValueError where it is not letters and digits with their marks."""
 
     text: str
 
@@ -25,7 +25,7 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """Rows that have a word that begins so. Raises ValueError where it is not letters and digits alone."""
+    """Rows that have a word that begins so. Raises ValueError where it is not letters and digits with their marks."""
 
     text: str
 
@@ -40,7 +40,7 @@ class Prefix:
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """Rows that have these words one after the other. Raises ValueError where one is not letters and digits alone."""
+    """Rows that have these words one after the other. Raises ValueError where one is no word."""
 
     words: tuple[str, ...]
 
@@ -61,4 +61,4 @@ Term: TypeAlias = Word | Prefix | Phrase
 
 def _check(word: str) -> None:
     if not word[:1].isalnum() or not all(char.isalnum() or unicodedata.category(char) in MARKS for char in word):
-        raise ValueError(f"{word!r} is no word; give letters and digits alone, as the searched column has them")
+        raise ValueError(f"{word!r} is no word; give letters and digits with their marks, as the column has them")
