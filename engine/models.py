@@ -18,6 +18,7 @@ from sqlalchemy import (
     literal_column,
     or_,
 )
+from sqlalchemy.orm import aliased
 from sqlmodel import Field, SQLModel
 
 from engine.errors import DefinitionError, InvalidArguments
@@ -40,6 +41,11 @@ class Row(SQLModel):
             cls.__tablename__ = table_name(cls)
         check_unused(cls)
         super().__init_subclass__(**options)
+
+    @classmethod
+    def aliased(cls) -> Any:
+        """Another name of the class, for a select that reads its table twice."""
+        return aliased(cls)
 
 
 AnyModel = TypeVar("AnyModel", bound=SQLModel)
@@ -79,12 +85,16 @@ class HistoryRow(Row):
     until: int | None = None
 
     @classmethod
-    def standing_now(cls) -> tuple[Any, ...]:
-        """The conditions by which `self.select` finds rows that stand now, of any session: for a statement to keep."""
-        own = cls.until.is_(None)  # type: ignore[union-attr]
+    def standing_now(cls, of: Any = None) -> tuple[Any, ...]:
+        """The conditions by which `self.select` finds rows that stand now, of any session: for a statement to keep.
+
+        `of` is an alias of the class.
+        """
+        rows: Any = cls if of is None else of
+        own = rows.until.is_(None)
         if issubclass(cls, Part):
             return (own,)
-        return (own, of_parts_in(cls, STANDING_PARTS))
+        return (own, of_parts_in(rows, STANDING_PARTS))
 
 
 class Part(HistoryRow):

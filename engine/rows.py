@@ -7,9 +7,10 @@ before and after are taken for the journal; what would go around it is refused.
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import CompoundSelect, Select, Subquery, event, func, inspect, select
+from sqlalchemy import CompoundSelect, Select, Table, bindparam, event, func, inspect, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import ORMExecuteState
 from sqlmodel import Session as DbSession
@@ -33,6 +34,7 @@ from engine.models import (
 from engine.store import search
 from engine.store.hidden import adopt_part
 from engine.store.records import Transaction
+from engine.store.search import Matching
 from engine.terms import Term
 from engine.touched import Touched, by_key, image, key_of, own_key
 from engine.types import Json, RowChange, Written
@@ -148,7 +150,7 @@ class Rows:
         if not issubclass(model, HistoryRow):
             return [self.add(model, values) for values in rows]
         self.insist_on_writing()
-        next_id = self._highest(table_of(model).c.id, table_of(model).c.id < FIRST_OF_PARTS) + 1
+        next_id = self._highest(table_of(model).c.id, below=FIRST_OF_PARTS) + 1
         made: list[AnyRow] = []
         for number, values in enumerate(rows, next_id):
             given = {"id": number, **values, "since": self._revision + 1, "until": None}
@@ -192,11 +194,11 @@ class Rows:
         at = self.at(at)
         return standing(model if of is None else of, at, self._parts_at(at, model))
 
-    def matching(self, model: type[Row], term: Term, most: int | None, first: int | None) -> Subquery:
-        """The session's rows of a searched table that have a term, or had: `id`, `since` and `rank`."""
+    def matching(self, model: type[Row], term: Term, first: int | None, name: str | None) -> Matching:
+        """Which of the session's rows of a searched table have a term, or had, and how well they fit."""
         self._insist_on_search(model)
         self.flush()
-        return search.matching(self.transaction.dialect, table_of(model), self._session_id, term, most, first)
+        return search.matching(self.transaction.dialect, model, self._session_id, term, first, name)
 
     def counts(self, model: type[Row], terms: Sequence[Term], most: int) -> list[int]:
         """How many of the session's rows of a searched table have each of some terms, or had."""
@@ -234,12 +236,9 @@ class Rows:
         if self._parts is None:
             return ()
         if self._known_parts is None:
-            table = table_of(self._parts)
-            upto = () if self._pinned is None else (table.c.since <= self._pinned,)
-            found = select(table.c.id, table.c.since, table.c.until).where(
-                table.c.session_id == self._session_id, *upto
-            )
-            self._known_parts = [(id, since, until) for id, since, until in self.db.execute(found.order_by(table.c.id))]
+            found = self.db.connection().execute(_parts_of(table_of(self._parts)), {"row_set": self._session_id})
+            pinned = self._pinned
+            self._known_parts = [tuple(part) for part in found if pinned is None or part.since <= pinned]
         return self._known_parts
 
     def _is_told(self, id: int) -> bool:
@@ -378,10 +377,10 @@ class Rows:
                 return {**values, column.name: self._highest(column) + 1}
         return values
 
-    def _highest(self, column: Any, *where: Any) -> int:
+    def _highest(self, column: Any, below: int | None = None) -> int:
         """The highest value of a column among the session's rows; 0 if there are none."""
-        highest = select(func.max(column)).where(column.table.c.session_id == self._session_id, *where)
-        return int(self.db.scalar(highest) or 0)
+        given = {"row_set": self._session_id, "below": below}
+        return int(self.db.connection().execute(_highest_of(column, below is not None), given).scalar() or 0)
 
     def _taken(self, rows: Iterable[SQLModel] = ()) -> None:
         self.transaction.watch()
@@ -462,14 +461,16 @@ class RowSet(Generic[AnyRow]):
         with self._open() as rows:
             return rows.standing(self.model, self._at, of)
 
-    def matching(self, term: Term, *, most: int | None = None, first: int | None = None) -> Subquery:
-        """The rows of a searched table that have a term, or had, for a select of your own to join.
+    def matching(self, term: Term, *, first: int | None = None, name: str | None = None) -> Matching:
+        """Which rows of a searched table have a term, or had, for a select of your own.
 
-        Columns: `id`, `since`, and `rank`, the larger the better. `most` are the best so many, which are others on
-        another database; `first` are the first so many by `id` and `since`, which are the same.
+        `where` are its conditions, and `rank` says how well a row fits, the larger the better. `first` are the first
+        so many by `id` and `since`, which are the same on every database. `name` is for a select that is made once and
+        kept, `self.select(found.keep(make), found.values)`: its parameters have that name, another for each term of
+        the select.
         """
         with self._open() as rows:
-            return rows.matching(self.model, term, most, first)
+            return rows.matching(self.model, term, first, name)
 
     def counts(self, terms: Sequence[Term], *, most: int) -> list[int]:
         """How many rows of a searched table have each of these terms, or had: exactly up to `most`."""
@@ -489,6 +490,21 @@ class RowSet(Generic[AnyRow]):
         """Delete rows, as `remove` does; many at once cost little more than one."""
         with self._open() as rows:
             rows.remove_all(gone)
+
+
+# Kept, since both are asked for in every action that tells something, and making them takes longer than their answer.
+
+
+@cache
+def _parts_of(table: Table) -> Select[Any]:
+    own = table.c.session_id == bindparam("row_set")
+    return select(table.c.id, table.c.since, table.c.until).where(own).order_by(table.c.id)
+
+
+@cache
+def _highest_of(column: Any, bounded: bool) -> Select[Any]:
+    found = select(func.max(column)).where(column.table.c.session_id == bindparam("row_set"))
+    return found.where(column < bindparam("below")) if bounded else found
 
 
 def in_chunks(things: Sequence[Any], most: int = 500) -> Iterator[Sequence[Any]]:

@@ -8,25 +8,30 @@ documents are which rows; PostgreSQL a table of `tsvector`s with a GIN index.
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
+    BindParameter,
     ColumnElement,
     Connection,
+    Integer,
     Select,
     String,
-    Subquery,
     Table,
+    bindparam,
     cast,
     column,
     func,
     inspect,
-    literal,
     literal_column,
     select,
     table,
     text,
+    tuple_,
 )
 from sqlalchemy.dialects.postgresql import TSQUERY
 
@@ -69,18 +74,62 @@ def drop(connection: Connection, of: str) -> None:
         connection.exec_driver_sql(statement.format(of=of))
 
 
-def matching(dialect: str, of: Table, row_set: int, term: Term, most: int | None, first: int | None) -> Subquery:
-    """The rows of a row set that have a term: `id`, `since`, and `rank`, the larger the better.
+@dataclass(frozen=True, slots=True)
+class Matching:
+    """Which rows of a class have a term, for a select of your own: `where` says which, `rank` how well each fits.
 
-    They are at most `most`, the best of them, and of these at most the `first` so many by `id` and `since`.
+    `values` are those of the parameters that were given a name.
     """
+
+    where: tuple[ColumnElement[bool], ...]
+    rank: ColumnElement[float]
+    values: Mapping[str, Any] = field(default_factory=dict)
+    _kept: dict[Any, Select[Any]] | None = None
+
+    def keep(self, make: Callable[["Matching"], Select[Any]]) -> Select[Any]:
+        """What `make` makes of this: made once for all terms whose parameters have this name."""
+        if self._kept is None:
+            return make(self)
+        if make not in self._kept:
+            self._kept[make] = make(self)
+        return self._kept[make]
+
+
+def matching(dialect: str, rows: Any, row_set: int, term: Term, first: int | None, name: str | None) -> Matching:
+    """Which rows of a Row class have a term, in a row set; of these at most the `first` so many by `id` and `since`.
+
+    A `name` is that of the parameters, whose values are to be given to each execution.
+    """
+    sought = _match(row_set, term) if dialect == "sqlite" else _tsquery(row_set, term)
+    given = {"sought": sought, "spaced": term.spaced, "row_set": row_set, "first": first}
+    if name is None:
+        return _made(dialect, rows, first is not None, lambda key: bindparam(key, given[key], unique=True))
+    known = _named(dialect, rows, first is not None, name)
+    return replace(known, values={f"{name}_{key}": value for key, value in given.items()})
+
+
+Parameter = Callable[[str], BindParameter[Any]]
+
+
+@cache
+def _named(dialect: str, rows: Any, some: bool, name: str) -> Matching:
+    types = {"sought": String, "spaced": String, "row_set": BigInteger, "first": Integer}
+    made = _made(dialect, rows, some, lambda key: bindparam(f"{name}_{key}", type_=types[key]))
+    return replace(made, _kept={})
+
+
+def _made(dialect: str, rows: Any, some: bool, parameter: Parameter) -> Matching:
+    find = _of_sqlite if dialect == "sqlite" else _of_postgres
+    found = find(rows.__table__, parameter)
+    if some:
+        id, since, *_ = found.selected_columns
+        found = found.order_by(id, since).limit(parameter("first"))
     if dialect == "sqlite":
-        return _of_sqlite(of, row_set, term, most, first).subquery()
-    return _first(_of_postgres(of, row_set, term, most), first).subquery()
-
-
-def _first(hits: Select[Any], first: int | None) -> Select[Any]:
-    return hits if first is None else hits.order_by(hits.selected_columns.id, hits.selected_columns.since).limit(first)
+        # In a list, since of two tables SQLite might read the larger first.
+        words = getattr(rows, str(declared(rows.__table__)))
+        return Matching((tuple_(rows.id, rows.since).in_(found),), _bm25(words, parameter("spaced")))
+    hits = found.subquery()
+    return Matching((rows.id == hits.c.id, rows.since == hits.c.since), hits.c.rank)
 
 
 def counts(connection: Connection, of: Table, row_set: int, terms: Sequence[Term], most: int) -> list[int]:
@@ -100,42 +149,30 @@ def known(connection: Connection, of: Table, row_set: int, words: Collection[str
     return frozenset(asked[word] for word in found)
 
 
-def _of_sqlite(of: Table, row_set: int, term: Term, most: int | None, first: int | None) -> Select[Any]:
+def _of_sqlite(of: Table, parameter: Parameter) -> Select[Any]:
     index = table(f"{of.name}__words", column("rowid"))
-    sought = literal_column(f'"{index.name}"').op("match")(literal(_match(row_set, term), String))
     document = table(f"{of.name}__document", *map(column, ("docid", "id", "since")))
+    has = literal_column(f'"{index.name}"').op("match")(parameter("sought"))
     # That they are of the row set, the words say; asked once more, SQLite would begin with all documents of it.
-    hits = select(document.c.id, document.c.since).where(sought, document.c.docid == index.c.rowid)
-    found = (_first(hits, first) if most is None else hits).subquery()
-    same = (of.c.session_id == row_set, of.c.id == found.c.id, of.c.since == found.c.since + 0)
-    rank = select(_bm25(of.c[str(of.info[SEARCH])], term)).where(*same).scalar_subquery().label("rank")
-    ranked = select(found.c.id, found.c.since, rank)
-    if most is None:
-        return ranked
-    best = ranked.order_by(rank.desc()).limit(most).subquery()
-    return _first(select(best.c.id, best.c.since, best.c.rank), first)
+    return select(document.c.id, document.c.since).where(has, document.c.docid == index.c.rowid)
 
 
-def _bm25(words: ColumnElement[str], term: Term) -> ColumnElement[Any]:
+def _bm25(words: ColumnElement[str], wanted: ColumnElement[str]) -> ColumnElement[Any]:
     """How well words fit a term, by nothing but these: the index's own `bm25` changes with whatever else is told.
 
     Of a word that comes twice in a row one is counted, and a text is as long as its characters: that is faster.
     """
-    spaced, wanted = " " + words + " ", term.spaced
-    often = (func.length(spaced) - func.length(func.replace(spaced, wanted, ""))) / float(len(wanted))
+    spaced = " " + words + " "
+    often = (func.length(spaced) - func.length(func.replace(spaced, wanted, ""))) / (1.0 * func.length(wanted))
     return (OFTEN + 1) / (1 + OFTEN * (1 - LONG + LONG * func.length(words) / USUAL) / often)
 
 
-def _of_postgres(of: Table, row_set: int, term: Term, most: int | None) -> Select[Any]:
+def _of_postgres(of: Table, parameter: Parameter) -> Select[Any]:
     index = table(f"{of.name}__words", *map(column, ("session_id", "id", "since", "words")))
-    query = cast(literal(_tsquery(row_set, term), String), TSQUERY)
-    rank = func.ts_rank_cd(index.c.words, query, BY_LENGTH)
-    hits = select(index.c.id, index.c.since, rank.label("rank"))
-    hits = hits.where(index.c.words.op("@@")(query), index.c.session_id == row_set)
-    if most is None:
-        return hits
-    found = hits.order_by(rank.desc()).limit(most).subquery()
-    return select(found.c.id, found.c.since, found.c.rank)
+    query = cast(parameter("sought"), TSQUERY)
+    rank = func.ts_rank_cd(index.c.words, query, BY_LENGTH).label("rank")
+    has = (index.c.words.op("@@")(query), index.c.session_id == parameter("row_set"))
+    return select(index.c.id, index.c.since, rank).where(*has)
 
 
 OFTEN, LONG, USUAL = 1.2, 0.75, 60.0

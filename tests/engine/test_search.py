@@ -51,16 +51,29 @@ class Poem(World, name="poem", rows=[Line, Volume]):
         self.rows(Line).remove(self.rows(Line).add(words=line))
 
     @action(read_only=True)
-    def find(self, kind: str, words: list[str], at: int | None = None, most: int | None = None) -> list[str]:
+    def find(self, kind: str, words: list[str], at: int | None = None, first: int | None = None) -> list[str]:
         terms: dict[str, Term] = {"word": Word(words[0]), "prefix": Prefix(words[0]), "phrase": Phrase(tuple(words))}
-        found = self.rows(Line).matching(terms[kind], most=most)
-        fits = (found.c.id == Line.id, found.c.since == Line.since)
-        lines = select(Line.words).where(*fits, *self.rows(Line).at(at).standing())
-        return [line for (line,) in self.select(lines.order_by(found.c.rank.desc(), col(Line.id)))]
+        found = self.rows(Line).matching(terms[kind], first=first)
+        lines = select(Line.words).where(*found.where, *self.rows(Line).at(at).standing())
+        return [line for (line,) in self.select(lines.order_by(found.rank.desc(), col(Line.id)))]
+
+    @action(read_only=True)
+    def find_both(self, words: list[str]) -> list[str]:
+        one, other = (self.rows(Line).matching(Word(word), first=9, name=f"w{at}") for at, word in enumerate(words))
+        wanted = one.keep(lines_of)
+        assert wanted is one.keep(lines_of) and wanted is not other.keep(lines_of)
+        both = wanted.where(*other.where).order_by(one.rank + other.rank)
+        alone = [line for (line,) in self.select(wanted, one.values)]
+        assert alone == [line for (line,) in self.select(lines_of(self.rows(Line).matching(Word(words[0]), first=9)))]
+        return [line for (line,) in self.select(both, {**one.values, **other.values})]
 
     @action(read_only=True)
     def known(self, words: list[str]) -> list[str]:
         return sorted(self.rows(Line).known(words))
+
+
+def lines_of(found: search.Matching) -> Any:
+    return select(Line.words).where(*found.where, *Line.standing_now()).order_by(found.rank.desc(), col(Line.id) + 0)
 
 
 def do(
@@ -97,14 +110,23 @@ def test_words_prefixes_and_phrases_find_the_rows_that_have_them(dispatcher_of: 
     assert found(poems, "hot", "dog", kind="phrase") == ["the hot dog"]
     assert found(poems, "狗") == ["狗 熱"] and found(poems, "straße", "7up", kind="phrase") == ["straße 7up"]
     assert found(poems, "cat") == found(poems, "do") == []
-    assert len(found(poems, "dog", most=1)) == 1
+    assert found(poems, "dog", first=1) == ["the hot dog"]
     assert do(poems, "known", words=["dog", "dogs", "熱", "the"]) == ["dog", "the", "熱"]
+
+
+def test_a_select_is_made_once_for_all_terms_and_sessions(dispatcher_of: Callable[..., Dispatcher]) -> None:
+    poems, other = dispatcher_of(Poem), Principal("test", "other")
+    do(poems, "write", lines=["hot dog", "dog", "a hot day"])
+    do(poems, "write", other, lines=["the hot dog of others", "cold"])
+    assert do(poems, "find_both", words=["dog", "hot"]) == do(poems, "find_both", words=["hot", "dog"]) == ["hot dog"]
+    assert do(poems, "find_both", words=["dog", "day"]) == []
+    assert do(poems, "find_both", other, words=["hot", "dog"]) == ["the hot dog of others"]
 
 
 def test_short_rows_that_say_it_come_before_long_ones(dispatcher_of: Callable[..., Dispatcher]) -> None:
     poems = dispatcher_of(Poem)
     do(poems, "write", lines=["a dog went up the hill and down the other side of it", "dog", "a cat and a mouse"])
-    assert do(poems, "find", kind="word", words=["dog"], most=1) == ["dog"]
+    assert do(poems, "find", kind="word", words=["dog"])[0] == "dog"
 
 
 def test_what_is_struck_is_found_where_it_stood(dispatcher_of: Callable[..., Dispatcher]) -> None:

@@ -65,14 +65,16 @@ class View:
         types: Collection[str] | None = None,
         to: Collection[int] | None = None,
         most: int | None = None,
+        ever: bool = False,
     ) -> Iterator[Any]:
         """Columns of the facts of a kind about nodes, in the order they were told: of some types, or `to` some others.
 
-        `of=Fact.target` finds what leads to the nodes instead. `most` is for each few hundred nodes.
+        `of=Fact.target` finds what leads to the nodes instead. `most` is for each few hundred nodes. `ever` are also
+        those that held at other times.
         """
         kinds = [kind] if isinstance(kind, Kind) else [*kind]
         wanted = kept.Wanted(
-            tuple(one.key for one in columns), of.key, types is not None, to is not None, most is not None
+            tuple(one.key for one in columns), of.key, types is not None, to is not None, most is not None, ever
         )
         given = {"kinds": kinds, "types": [*(types or ())], "most": most, "then": self.valid_at}
         for some in chunks([*nodes]):

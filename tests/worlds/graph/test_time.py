@@ -199,7 +199,8 @@ class TwoTimes(RuleBasedStateMachine):
     @rule(data=st.data(), year=YEARS, fact=facts())
     def supersede(self, data: st.DataObject, year: str | None, fact: dict[str, Any]) -> None:
         some = [one for one in self.model.standing() if one.kind != "alias"]
-        one = data.draw(st.sampled_from(some), "superseded")
+        alike = [one for one in some if one.kind == fact["kind"]]
+        one = data.draw(st.sampled_from(alike or some), "superseded")
         by = {**fact, "valid_from": None}
         arguments = {"fact": self.match(one), "by": by, "valid_from": year}
         self.dispatcher.store.offset += timedelta(hours=1)
@@ -207,7 +208,7 @@ class TwoTimes(RuleBasedStateMachine):
         kind, name, type, object = columns(fact)
         end = time(fact["valid_to"]) or FOREVER
         several = sum(self.fits(each, one) for each in self.model.standing()) > 1
-        if several or one.start >= then or one.end <= then or end <= then:
+        if several or kind != one.kind or one.start >= then or one.end <= then or end <= then:
             self.refused("supersede", **arguments)
             return
         if kind == "observation" and not self.is_there(name):

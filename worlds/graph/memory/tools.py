@@ -6,9 +6,8 @@ aliases count as what they stand for.
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
 
-from sqlmodel import col, select
+from sqlmodel import col
 
 from engine import Refused, Reply, World
 from worlds.graph import facts
@@ -139,14 +138,13 @@ def open_nodes(view: View, names: Sequence[str]) -> Reply:
 def _there(view: View, names: Collection[str]) -> tuple[set[int], set[int]]:
     """Which of these names are of entities, and which are at any time, as numbers of what they stand for."""
     there, ever = set(), set()
-    columns: tuple[Any, ...] = (Fact.node, Fact.valid_from, Fact.valid_to)
-    for some in chunks(view.all_names({view.named(name).node for name in names})):
-        about = (col(Fact.kind) == Kind.ENTITY.value, col(Fact.node).in_(some))
-        for number, since, until in view.graph.select(select(*columns).where(*view.recorded(), *about)):
-            stands = view.standing_for(number, "").node
-            ever.add(stands)
-            if view.holds(since, until):
-                there.add(stands)
+    nodes = view.all_names({view.named(name).node for name in names})
+    columns = (Fact.node, Fact.valid_from, Fact.valid_to)
+    for number, since, until in view.about(*columns, nodes=nodes, kind=Kind.ENTITY, ever=True):
+        stands = view.standing_for(number, "").node
+        ever.add(stands)
+        if view.holds(since, until):
+            there.add(stands)
     return there, ever
 
 

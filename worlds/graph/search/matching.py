@@ -5,22 +5,24 @@ looked at instead, whether they fit; where no term gives few enough, those of th
 and `complete` says so. Which facts are taken depends on nothing but the facts: every database finds the same entities.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import log
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlmodel import col, func, literal, select
+from sqlmodel import col, literal, select
 
 from engine import Phrase, Prefix, Word
+from worlds.graph import kept
 from worlds.graph.facts import Fact, Kind
 from worlds.graph.search.query import All, Leaf, Other, Query, Related, Some, Typed, leaves
 from worlds.graph.view import View, chunks
 
-EXACT = 2_000
-"""Facts of one term up to which all are taken."""
-FIRST = 1_000
-"""Facts that are taken of a term with more, the first by their ids."""
+MOST = 1_000
+"""Facts of one term that are taken: of a term with more, the first by their ids."""
+MORE, ENOUGH = 20_000, 20
+"""Facts that are taken instead, where those gave fewer entities than this."""
 FEW = 500
 """Facts of one term that are taken in any case, for the ranking's sake, before entities are looked at instead."""
 LOOKED = 4
@@ -31,36 +33,36 @@ OF_A_NAME = 2.0
 """How much more a name or a type counts than an observation."""
 AT_ONCE = 5_000
 """Entities that one statement looks for."""
-_TYPE = col(Fact.type).concat("")  # so that facts are found by what they are about, not by their type
 _SPACED = literal(" ").concat(col(Fact.words)).concat(" ")
 _SAID = (Kind.ENTITY.value, Kind.OBSERVATION.value, Kind.ALIAS.value)
 
 
-class Match(NamedTuple):
-    """An entity that fits, how well, and whether its name may be what was looked for."""
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """What has a term, and how well the best of its facts fits; the names that have it; whether these are all."""
 
-    node: int
-    name: str
-    type: str
-    score: float
-    named: bool
+    scores: dict[int, float]
+    names: list[tuple[int, str]]
+    complete: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """Entities that fit, and whether they are all that do."""
+    """Entities that fit, the hits of words that count for how well they do, and whether these are all that fit."""
 
-    entities: Sequence[Match]
+    entities: frozenset[int]
+    hits: Sequence[Hits]
     complete: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Hits:
-    """What has a term, and how well the best of its facts fits; whose names have it; whether these are all."""
-
-    scores: dict[int, float]
-    named: set[int]
-    complete: bool
+def found_by(view: View, tree: Query) -> "tuple[Matches, Search]":
+    """The entities that fit a query, and the search that found them."""
+    search = Search(view)
+    found = search.matches(tree)
+    if found.complete or len(found.entities) >= ENOUGH:
+        return found, search
+    search = Search(view, MORE)
+    return search.matches(tree), search
 
 
 def fits(term: Leaf, words: str) -> bool:
@@ -71,11 +73,16 @@ def fits(term: Leaf, words: str) -> bool:
 class Search:
     """One query of one view; what is asked of the database is asked once."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, most: int = MOST) -> None:
+        """`most` facts of a term are taken."""
         self._view = view
+        self._most = most
         self._facts = view.graph.rows(Fact)
+        self._now = self._facts.at(view.as_of).revision is None
         self._sizes: dict[Leaf, int] = {}
         self._taken: dict[Leaf, Hits] = {}
+        self._entities: set[int] = set()
+        """Nodes that are known to be entities."""
 
     def matches(self, tree: Query) -> Matches:
         """The entities that fit a query."""
@@ -83,22 +90,29 @@ class Search:
         cover = self._cover(tree)
         begun = [self._everything()] if cover is None else [*map(self._hits, cover)]
         found = self._fitting(tree, frozenset().union(*(hits.scores for hits in begun)))
-        return Matches([*self._entities(found, tree)], all(hits.complete for hits in begun))
+        self._find_entities(found - self._entities)
+        hits = [self._taken[leaf] for leaf in _wanted(tree) if leaf in self._taken]
+        return Matches(found & self._entities, hits, all(hits.complete for hits in begun))
 
     def has(self, word: str) -> bool:
         """Whether a fact has a word."""
         self._measure(Word(word))
-        return self._sizes[Word(word)] > 0 and bool(self._told(Word(word), limit=1))
+        return bool(self._hits(Word(word)).scores)
 
     def _measure(self, tree: Query) -> None:
         """Have the sizes of the terms of a query: how many facts have each, or of words, had; up to one too many."""
         new = [leaf for leaf in dict.fromkeys(leaves(tree)) if leaf not in self._sizes]
         terms = [leaf for leaf in new if not isinstance(leaf, Typed | Related)]
-        self._sizes |= zip(terms, self._facts.counts(terms, most=EXACT + 1), strict=True)
+        self._sizes |= zip(terms, self._facts.counts(terms, most=self._most + 1), strict=True)
         for leaf in new:
             if isinstance(leaf, Typed | Related):
-                found = select(col(Fact.id)).where(*self._view.conditions(), *_is(leaf)).limit(EXACT + 1).subquery()
-                self._sizes[leaf] = self._view.graph.select(select(func.count()).select_from(found))[0][0]
+                self._sizes[leaf] = self._of_type(leaf)
+
+    def _of_type(self, leaf: Typed | Related) -> int:
+        """How many facts have a type; up to one too many."""
+        given = {"kind": _kind(leaf).value, "type": leaf.type, "then": self._view.valid_at, "most": self._most + 1}
+        count = kept.count_of_type_now() if self._now else kept.count_of_type(self._view.recorded())
+        return int(self._view.graph.select(count, given)[0][0])
 
     def _cover(self, tree: Query) -> list[Leaf] | None:
         """Terms of which any entity that fits has one, as few facts as may be; None if that may be any entity."""
@@ -127,7 +141,7 @@ class Search:
                 return found.union(*(self._fitting(part, among - found) for part in of))
             case Other(part):
                 return among - self._fitting(part, among)
-        if tree not in self._taken and self._sizes[tree] > min(EXACT, max(FEW, LOOKED * len(among))):
+        if tree not in self._taken and self._sizes[tree] > min(self._most, max(FEW, LOOKED * len(among))):
             return self._looked_at(tree, among)
         hits = self._hits(tree)
         known = among & hits.scores.keys()
@@ -138,32 +152,18 @@ class Search:
 
     def _looked_at(self, leaf: Leaf, nodes: frozenset[int]) -> frozenset[int]:
         """Those of some entities that have a term, seen by their facts."""
+        view, names = self._view, self._view.all_names(nodes)
+        told: Iterator[Iterable[Any]]
         if isinstance(leaf, Typed | Related):
-            own = (col(Fact.kind) == _kind(leaf).value, _TYPE == leaf.type)
+            told = (view.about(end, nodes=names, kind=_kind(leaf), of=end, types=[leaf.type]) for end in _ends(leaf))
         else:
             own = (col(Fact.kind).in_(_SAID), _SPACED.like(f"%{leaf.spaced}%"))
-        return frozenset(self._standing(row[0]) for end in _ends(leaf) for row in self._of(nodes, end, where=own))
+            told = (view.select(Fact.node, where=(col(Fact.node).in_(some), *own)) for some in chunks(names, AT_ONCE))
+        return frozenset(self._standing(number) for (number,) in chain.from_iterable(told))
 
-    def _of(self, nodes: Collection[int], place: Any, *more: Any, where: tuple[Any, ...]) -> Iterator[Any]:
-        for some in chunks(self._view.all_names(nodes), AT_ONCE):
-            yield from self._view.select(place, *more, where=(col(place).in_(some), *where))
-
-    def _entities(self, found: Collection[int], tree: Query) -> Iterator[Match]:
-        """Those of some nodes that are entities; a name's own type counts more than that of its aliases."""
-        hits = [self._taken[leaf] for leaf in _wanted(tree) if leaf in self._taken]
-        named = set[int]().union(*(each.named for each in hits)) if hits else found
-        told: dict[int, tuple[str, str]] = {}
-        rows = self._of(found, Fact.node, Fact.subject, Fact.type, where=(col(Fact.kind) == Kind.ENTITY.value,))
-        others = self._view.aliases
-        for number, name, type in sorted(rows, key=lambda row: row[0] in others) if others else rows:
-            stands = others.get(number)
-            if stands is None:
-                told.setdefault(number, (name, type))
-            else:
-                told.setdefault(stands.node, (stands.name, type))
-        for node, (name, type) in told.items():
-            score = sum(each.scores.get(node, 0.0) for each in hits)
-            yield Match(node, name, type, score, node in named)
+    def _find_entities(self, among: frozenset[int]) -> None:
+        found = self._view.about(Fact.node, nodes=self._view.all_names(among), kind=Kind.ENTITY)
+        self._entities |= {self._standing(number) for (number,) in found}
 
     def _standing(self, number: int) -> int:
         other = self._view.aliases.get(number)
@@ -174,49 +174,54 @@ class Search:
         if leaf not in self._taken:
             filters = isinstance(leaf, Typed | Related)
             self._taken[leaf] = self._filtered(_ends(leaf), _is(leaf)) if filters else self._searched(leaf)
+            if isinstance(leaf, Typed):
+                self._entities |= self._taken[leaf].scores.keys()
         return self._taken[leaf]
 
     def _everything(self) -> Hits:
-        return self._filtered((Fact.node,), (col(Fact.kind) == Kind.ENTITY.value,))
+        found = self._filtered((Fact.node,), (col(Fact.kind) == Kind.ENTITY.value,))
+        self._entities |= found.scores.keys()
+        return found
 
     def _filtered(self, ends: tuple[Any, ...], where: tuple[Any, ...]) -> Hits:
         """What facts of a kind lead from, or to."""
         found = select(*ends).where(*self._view.conditions(), *where).order_by(col(Fact.id), col(Fact.since))
-        rows = self._view.graph.select(found.limit(EXACT + 1))
-        taken = rows if len(rows) <= EXACT else rows[:FIRST]
-        return Hits({self._standing(number): 0.0 for row in taken for number in row}, set(), taken is rows)
+        rows = self._view.graph.select(found.limit(self._most + 1))
+        scores = {self._standing(number): 0.0 for row in rows[: self._most] for number in row}
+        return Hits(scores, [], len(rows) <= self._most)
 
     def _searched(self, term: Any) -> Hits:
         """What has words; of too many facts the first that stand, and more are read as long as most of them do not."""
-        if self._sizes[term] <= EXACT:
+        if self._sizes[term] <= self._most:
             return self._scored(self._told(term), complete=True)
-        read = EXACT + 1
+        read = self._most + 1
         while True:
             # Whether these are too many, those say that stand: or what was told later would change the past's answer.
-            rows = self._told(term, first=read, limit=EXACT + 1)
-            if len(rows) > EXACT:
-                return self._scored(rows[:FIRST], complete=False)
+            rows = self._told(term, first=read)
+            if len(rows) > self._most:
+                return self._scored(rows[: self._most], complete=False)
             if self._facts.counts([term], most=read + 1)[0] <= read:
                 return self._scored(rows, complete=True)
             read *= 8
 
-    def _told(self, term: Any, *, first: int | None = None, limit: int | None = None) -> Sequence[Any]:
-        """The facts that have words: what each is about, its kind, and how well it fits."""
-        found = self._facts.matching(term, first=first)
-        # By the id, which is computed, and nothing else: or a database might think it better to read all facts beside.
-        same = (col(Fact.id) == found.c.id + 0, col(Fact.since) + 0 == found.c.since + 0)
-        wanted = select(Fact.node, Fact.kind, found.c.rank).where(*same, *self._view.conditions())
-        ordered = wanted if first is None else wanted.order_by(found.c.id, found.c.since)
-        return self._view.graph.select(ordered.limit(limit))
+    def _told(self, term: Any, *, first: int | None = None) -> Sequence[Any]:
+        """The first facts that have words: what each is about, if that is an entity, its name, and how well it fits."""
+        found, view = self._facts.matching(term, first=first, name="term"), self._view
+        given = {**found.values, "then": view.valid_at, "most": self._most + 1}
+        if self._now:
+            return view.graph.select(found.keep(kept.of_words_now), given)
+        return view.graph.select(kept.of_words(found, view.recorded), given)
 
     def _scored(self, rows: Sequence[Any], *, complete: bool) -> Hits:
-        hits, rare = Hits({}, set(), complete), log(RARE / (len(rows) if complete else EXACT)) if rows else 0.0
-        for number, kind, rank in rows:
+        hits, rare = Hits({}, [], complete), log(RARE / len(rows)) if rows else 0.0
+        for number, there, name, rank in rows:
             node = self._standing(number)
             rank *= rare
-            if kind != Kind.OBSERVATION.value:
+            if there:
+                self._entities.add(node)
+            if name is not None:
                 rank *= OF_A_NAME
-                hits.named.add(node)
+                hits.names.append((node, name))
             hits.scores[node] = max(rank, hits.scores.get(node, 0.0))
         return hits
 

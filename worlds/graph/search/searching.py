@@ -3,22 +3,22 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
-from heapq import nsmallest
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel
 from pydantic import Field as Limit
-from sqlmodel import col
 
 from engine import Phrase, Prefix, Refused, Word, World
 from worlds.graph import cursors
-from worlds.graph.facts import Fact, Kind, words
+from worlds.graph.facts import Fact, Kind
 from worlds.graph.naming import brief
-from worlds.graph.search.matching import Match, Search, fits
+from worlds.graph.search import ranking
+from worlds.graph.search.matching import Search, fits, found_by
 from worlds.graph.search.query import All, Leaf, Other, Query, Some, Typed, leaves, parsed
+from worlds.graph.search.ranking import Match
 from worlds.graph.search.spelling import near
 from worlds.graph.times import view_of
-from worlds.graph.view import View, chunks
+from worlds.graph.view import View
 
 Detail = Annotated[
     Literal["names", "summary", "full"],
@@ -118,14 +118,15 @@ def best(view: View, query: str, types: Sequence[str], most: int) -> Best:
 
     Raises Refused.
     """
-    tree, corrected, search = parsed(query), dict[str, list[str]](), Search(view)
-    found = search.matches(_of_types(tree, types))
+    tree, corrected = parsed(query), dict[str, list[str]]()
+    found, search = found_by(view, _of_types(tree, types))
     if not found.entities:
         corrected = {word: better for word in _unknown(search, tree) if (better := near(view.graph, word))}
     if corrected:
         tree = _mended(tree, corrected)
-        found = search.matches(_of_types(tree, types))
-    return Best(_ranked(found.entities, tree, most), len(found.entities), found.complete, tree, corrected)
+        found, _ = found_by(view, _of_types(tree, types))
+    entities = ranking.best(view, found, _words_of(tree), most)
+    return Best(entities, len(found.entities), found.complete, tree, corrected)
 
 
 def _of_types(tree: Query, types: Sequence[str]) -> Query:
@@ -154,14 +155,9 @@ def _mended(tree: Query, by: Mapping[str, list[str]]) -> Query:
     return tree
 
 
-def _ranked(entities: Sequence[Match], tree: Query, most: int) -> list[Match]:
-    """The best entities: first one whose name is what is looked for, then by how well they fit, then by name."""
-    wanted = " ".join(part for leaf in leaves(tree) for part in _parts(leaf))
-
-    def place(match: Match) -> tuple[Any, ...]:
-        return (not (match.named and words(match.name) == wanted), -match.score, match.name, match.node)
-
-    return nsmallest(most, entities, key=place)
+def _words_of(tree: Query) -> str:
+    """The words of a query, as a name has them that is just these."""
+    return " ".join(part for leaf in leaves(tree) for part in _parts(leaf))
 
 
 def _parts(leaf: Leaf) -> tuple[str, ...]:
@@ -192,12 +188,12 @@ def _observed(view: View, page: Sequence[Match]) -> Mapping[int, list[tuple[str,
     """The observations of entities, each with its words; what two names of one both have it has once."""
     found: dict[int, list[tuple[str, str]]] = {}
     first: dict[tuple[int, str], int] = {}
-    for some in chunks(view.all_names(one.node for one in page)):
-        own = (col(Fact.kind) == Kind.OBSERVATION.value, col(Fact.node).in_(some))
-        for number, text, told in view.select(Fact.node, Fact.object, Fact.words, where=own, most=OBSERVATIONS):
-            node = view.standing_for(number, "").node
-            if first.setdefault((node, text), number) == number:
-                found.setdefault(node, []).append((text, told))
+    nodes = view.all_names(one.node for one in page)
+    columns = (Fact.node, Fact.object, Fact.words)
+    for number, text, told in view.about(*columns, nodes=nodes, kind=Kind.OBSERVATION, most=OBSERVATIONS):
+        node = view.standing_for(number, "").node
+        if first.setdefault((node, text), number) == number:
+            found.setdefault(node, []).append((text, told))
     return found
 
 
