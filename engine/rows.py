@@ -10,7 +10,19 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import CompoundSelect, Select, Table, bindparam, event, func, inspect, select
+from sqlalchemy import (
+    BigInteger,
+    CompoundSelect,
+    Select,
+    Table,
+    bindparam,
+    event,
+    func,
+    inspect,
+    literal,
+    select,
+    tuple_,
+)
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import ORMExecuteState
 from sqlmodel import Session as DbSession
@@ -193,6 +205,14 @@ class Rows:
         """The conditions for which rows of history stand now, or stood at a revision; `of` is an alias of the class."""
         at = self.at(at)
         return standing(model if of is None else of, at, self._parts_at(at, model))
+
+    def after(self, model: type[HistoryRow], last: int) -> Any:
+        """The condition for rows of history with an id above `last`, such that their key finds them."""
+        if self.transaction.dialect == "sqlite":
+            return table_of(model).c.id > last
+        # PostgreSQL cannot tell how many rows stand, and would for each page read all that come after, and sort them.
+        key = (table_of(model).c.session_id, table_of(model).c.id)
+        return tuple_(*key) > tuple_(literal(self._session_id), literal(last, BigInteger))
 
     def matching(self, model: type[Row], term: Term, first: int | None, name: str | None) -> Matching:
         """Which of the session's rows of a searched table have a term, or had, and how well they fit."""
@@ -457,9 +477,19 @@ class RowSet(Generic[AnyRow]):
     def standing(self, of: Any = None) -> tuple[Any, ...]:
         """The conditions by which a select of your own finds these rows of history; `of` is an alias of the class."""
         if not issubclass(self.model, HistoryRow):
-            raise TypeError(f"{self.model.__name__} is no HistoryRow: its rows are there, or they are not")
+            raise TypeError(_without_history(self.model))
         with self._open() as rows:
             return rows.standing(self.model, self._at, of)
+
+    def after(self, last: int) -> Any:
+        """The condition by which a select of your own reads rows of history by pages, in the order of their ids.
+
+        `last` is the highest id of the page before, 0 for the first.
+        """
+        if not issubclass(self.model, HistoryRow):
+            raise TypeError(_without_history(self.model))
+        with self._open() as rows:
+            return rows.after(self.model, last)
 
     def matching(self, term: Term, *, first: int | None = None, name: str | None = None) -> Matching:
         """Which rows of a searched table have a term, or had, for a select of your own.
@@ -527,6 +557,10 @@ def _only_read(what: str) -> str:
         f"a {what} was changed that the journal does not know; take the row to change by rows(…).find or .where,"
         " or a shared one by shared(…).lock"
     )
+
+
+def _without_history(model: type[Row]) -> str:
+    return f"{model.__name__} is no HistoryRow: its rows are there, or they are not"
 
 
 def _refuse_new_key(row: object) -> None:

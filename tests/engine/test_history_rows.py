@@ -7,7 +7,6 @@ from functools import cache
 from typing import Any
 
 import pytest
-from sqlalchemy.orm import aliased
 from sqlmodel import JSON, Column, Field, bindparam, col, select
 
 from engine import HistoryRow, Part, Row, World, action
@@ -61,10 +60,19 @@ class Notes(World, name="notes", rows=[Said, Book]):
 
     @action(read_only=True)
     def pairs(self) -> list[Any]:
-        other = aliased(Said)
+        other = Said.aliased()
         found = select(Said.text, other.text).join(other, col(other.id) == col(Said.id))
         rows = self.rows(Said)
         return [list(row) for row in self.select(found.where(*rows.standing(), *rows.standing(other)))]
+
+    @action(read_only=True)
+    def pages(self, of: int, at: int | None = None) -> list[list[str]]:
+        rows, last, pages = self.rows(Said).at(at), 0, list[list[str]]()
+        wanted = select(Said.id, Said.text).where(*rows.standing()).order_by(col(Said.id)).limit(of)
+        while page := self.select(wanted.where(rows.after(last))):
+            last = page[-1][0]
+            pages.append([text for _, text in page])
+        return pages
 
     @action(read_only=True)
     def beginning(self, so: str) -> list[str]:
@@ -139,6 +147,17 @@ def test_a_select_of_the_authors_own_finds_this_sessions_rows_only(dispatcher_of
     do(notes, "say", other, texts=["two"])
     assert do(notes, "pairs") == [["one", "one"]]
     assert do(notes, "pairs", other) == [["two", "two"]]
+
+
+def test_rows_are_read_by_pages(dispatcher_of: Callable[..., Dispatcher]) -> None:
+    notes, other = dispatcher_of(Notes), Principal("test", "other")
+    do(notes, "say", other, texts=["x", "y", "z"])
+    do(notes, "say", texts=[*"abcde"])  # 2
+    do(notes, "say", other, texts=["x", "y", "z"])
+    do(notes, "take_back", text="b")
+    assert do(notes, "pages", of=2) == [["a", "c"], ["d", "e"]]
+    assert do(notes, "pages", of=2, at=2) == [["a", "b"], ["c", "d"], ["e"]]
+    assert do(notes, "pages", other, of=4) == [["x", "y", "z", "x"], ["y", "z"]]
 
 
 def test_a_select_that_is_kept_finds_the_rows_of_whoever_asks(dispatcher_of: Callable[..., Dispatcher]) -> None:

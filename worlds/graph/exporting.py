@@ -97,7 +97,7 @@ def _pages(view: View, kind: Kind, *columns: Any) -> Iterator[Sequence[Any]]:
     last = 0
     asked: tuple[Any, ...] = (Fact.id, *columns, *_MORE)
     wanted = select(*asked).where(*view.conditions(), col(Fact.kind) == kind.value)
-    while rows := view.graph.select(wanted.where(col(Fact.id) > last).order_by(col(Fact.id)).limit(PAGE)):
+    while rows := view.graph.select(wanted.where(view.graph.rows(Fact).after(last)).order_by(col(Fact.id)).limit(PAGE)):
         yield rows
         last = rows[-1][0]
 

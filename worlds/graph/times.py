@@ -40,7 +40,10 @@ def _parsed(text: str) -> datetime:
 def recorded(as_of: int | str | None) -> int | str | None:
     """A revision's number, or a time as facts have it. Raises ValueError."""
     if isinstance(as_of, str):
-        return moment(as_of)
+        try:
+            return moment(as_of)
+        except ValueError as no:
+            raise ValueError(f"{no}; or a revision, which is a number without quotes") from None
     if as_of is not None and as_of < 1:
         raise ValueError(f"revisions are numbered from 1 on; {_RIGHT}, or a revision")
     return as_of

@@ -175,6 +175,11 @@ def test_a_word_that_nothing_has_is_corrected_and_named(people: Dispatcher) -> N
     assert search(people, "likes horses")["corrected"] == {}
     assert search(people, "horses never")["corrected"] == {} and names(people, "xylophones") == []
     do(people, "add_observations", observations=[{"entityName": "José", "contents": ["eats a hot meal"]}])
+    for query in ("type:Person", "likes type:persn", "-type:machine type:persn"):
+        (key,) = search(people, query)["corrected"]
+        assert search(people, query)["corrected"] == {key: ["person"]} and key in query, query
+    assert names(people, 'type:"PET-dgo"') == names(people, "dog", types=["Pet Dog"]) == ["José"]
+    assert search(people, "type:unicorn")["corrected"] == search(people, "rel:knw")["corrected"] == {}
     assert search(people, "hpt meal")["corrected"] and not search(people, "not meal")["total"]
 
 

@@ -59,7 +59,7 @@ def _candidates(view: View, wanted: str) -> Iterator[Any]:
     found = select(*columns).where(*view.conditions(), _may_have(wanted)).order_by(col(Fact.id)).limit(PAGE)
     last = 0
     while True:
-        page = view.graph.select(found.where(col(Fact.id) > last))
+        page = view.graph.select(found.where(view.graph.rows(Fact).after(last)))
         yield from (row[1:] for row in page)
         if len(page) < PAGE:
             return

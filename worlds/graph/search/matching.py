@@ -15,7 +15,7 @@ from sqlmodel import col, literal, select
 
 from engine import Phrase, Prefix, Word
 from worlds.graph import kept
-from worlds.graph.facts import Fact, Kind
+from worlds.graph.facts import Fact, Kind, words
 from worlds.graph.search.query import All, Leaf, Other, Query, Related, Some, Typed, leaves
 from worlds.graph.view import View, chunks
 
@@ -65,9 +65,9 @@ def found_by(view: View, tree: Query) -> "tuple[Matches, Search]":
     return search.matches(tree), search
 
 
-def fits(term: Leaf, words: str) -> bool:
+def fits(term: Leaf, told: str) -> bool:
     """Whether the words of a fact have a term."""
-    return not isinstance(term, Typed | Related) and term.spaced in f" {words} "
+    return not isinstance(term, Typed | Related) and term.spaced in f" {told} "
 
 
 class Search:
@@ -94,10 +94,20 @@ class Search:
         hits = [self._taken[leaf] for leaf in _wanted(tree) if leaf in self._taken]
         return Matches(found & self._entities, hits, all(hits.complete for hits in begun))
 
-    def has(self, word: str) -> bool:
-        """Whether a fact has a word."""
-        self._measure(Word(word))
-        return bool(self._hits(Word(word)).scores)
+    def has(self, leaf: Leaf) -> bool:
+        """Whether a fact has a term."""
+        self._measure(leaf)
+        return bool(self._hits(leaf).scores)
+
+    def types(self, called: str) -> list[str]:
+        """The types of entities that have just these words, of those that were told first."""
+        if not called:
+            return []
+        found = self._facts.matching(Phrase(tuple(called.split())), first=MOST)
+        told = select(Fact.type).where(*found.where, *self._view.conditions(), col(Fact.kind) == Kind.ENTITY.value)
+        return [
+            type for (type,) in self._view.graph.select(told.distinct().order_by(Fact.type)) if words(type) == called
+        ]
 
     def _measure(self, tree: Query) -> None:
         """Have the sizes of the terms of a query: how many facts have each, or of words, had; up to one too many."""

@@ -13,10 +13,10 @@ from worlds.graph import cursors
 from worlds.graph.facts import Fact, Kind
 from worlds.graph.naming import brief
 from worlds.graph.search import ranking
-from worlds.graph.search.matching import Search, fits, found_by
-from worlds.graph.search.query import All, Leaf, Other, Query, Some, Typed, leaves, parsed
+from worlds.graph.search.correcting import corrections, mended
+from worlds.graph.search.matching import fits, found_by
+from worlds.graph.search.query import All, Leaf, Query, Some, Typed, leaves, parsed
 from worlds.graph.search.ranking import Match
-from worlds.graph.search.spelling import near
 from worlds.graph.times import view_of
 from worlds.graph.view import View
 
@@ -28,8 +28,6 @@ Size = Annotated[int, Limit(ge=1, le=100, description="how many entities at most
 Budget = Annotated[int, Limit(ge=50, le=100_000, description="about how many tokens of 4 characters the results have")]
 SNIPPET = 200
 """Characters of an observation that a summary shows."""
-_CONNECTING = ("and", "or", "not")
-"""Words that may be meant as operators: what they exclude must not be found by a correction of them."""
 OBSERVATIONS = 5_000
 """Observations that are read for a page."""
 
@@ -63,7 +61,7 @@ class Found(BaseModel):
     next: str | None = Limit(default=None, description="what to give as cursor for the next page")
     left_out: LeftOut
     corrected: dict[str, list[str]] = Limit(
-        default={}, description="words that nothing has, and by which words was searched instead"
+        default={}, description="words and types that nothing has, and by which was searched instead"
     )
 
     def __str__(self) -> str:
@@ -114,45 +112,23 @@ def search(graph: World, asked: Asked, *, detail: Detail, limit: int, cursor: st
 
 
 def best(view: View, query: str, types: Sequence[str], most: int) -> Best:
-    """The best entities that fit; if none does, those that fit when words that nothing has are corrected.
+    """The best entities that fit; if none does, those that fit when words and types that nothing has are corrected.
 
     Raises Refused.
     """
-    tree, corrected = parsed(query), dict[str, list[str]]()
-    found, search = found_by(view, _of_types(tree, types))
+    tree, corrected = _of_types(parsed(query), types), dict[str, list[str]]()
+    found, search = found_by(view, tree)
     if not found.entities:
-        corrected = {word: better for word in _unknown(search, tree) if (better := near(view.graph, word))}
+        corrected = corrections(view, search, tree)
     if corrected:
-        tree = _mended(tree, corrected)
-        found, _ = found_by(view, _of_types(tree, types))
+        tree = mended(tree, corrected)
+        found, _ = found_by(view, tree)
     entities = ranking.best(view, found, _words_of(tree), most)
     return Best(entities, len(found.entities), found.complete, tree, corrected)
 
 
 def _of_types(tree: Query, types: Sequence[str]) -> Query:
     return All((tree, Some(tuple(map(Typed, types))))) if types else tree
-
-
-def _unknown(search: Search, tree: Query) -> Iterator[str]:
-    """Words of a query that no fact has."""
-    for leaf in leaves(tree):
-        parts = (leaf.text,) if isinstance(leaf, Word) else leaf.words if isinstance(leaf, Phrase) else ()
-        yield from (word for word in parts if word not in _CONNECTING and not search.has(word))
-
-
-def _mended(tree: Query, by: Mapping[str, list[str]]) -> Query:
-    match tree:
-        case Word(word):
-            return Some(tuple(map(Word, by[word]))) if word in by else tree
-        case Phrase(parts):
-            return Phrase(tuple(by.get(word, [word])[0] for word in parts))
-        case All(of):
-            return All(tuple(_mended(part, by) for part in of))
-        case Some(of):
-            return Some(tuple(_mended(part, by) for part in of))
-        case Other(part):
-            return Other(_mended(part, by))
-    return tree
 
 
 def _words_of(tree: Query) -> str:

@@ -127,8 +127,8 @@ class _Pages:
         self.all_read = False
 
     def __iter__(self) -> Iterator[Sequence[Any]]:
-        last = -1
-        while page := self._graph.select(self._wanted.where(col(Fact.id) > last)):
+        last = 0
+        while page := self._graph.select(self._wanted.where(self._graph.rows(Fact).after(last))):
             yield page
             last = page[-1][0]
             if len(page) < self._page:

@@ -79,7 +79,7 @@ def _pages(graph: World, begun: Begun, most: int) -> Iterator[tuple[Page, bool]]
 
     def make() -> Page:
         read.append(last)
-        return page_of(graph.select(wanted.where(col(Fact.id) > last)))
+        return page_of(graph.select(wanted.where(graph.rows(Fact).after(last))))
 
     while page is None or len(page.ids) == most:
         key = ("relations", begun, last, most)
