@@ -23,6 +23,7 @@ from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, Enum, String, inspect
+from sqlalchemy.schema import sort_tables
 from sqlmodel import SQLModel
 
 from engine.definition import Definition
@@ -277,10 +278,11 @@ def _additions(connection: Connection, world: Definition) -> list[Any]:
 
 
 def _differences(connection: Connection, world: Definition) -> list[Any]:
-    if not world.tables:
-        return []
-    found = list(compare_metadata(_context(connection, world.tables), SQLModel.metadata))
-    tables = (SQLModel.metadata.tables[name] for name in sorted(world.tables))
+    tables = sort_tables([SQLModel.metadata.tables[name] for name in sorted(world.tables)])
+    if world.tables.isdisjoint(inspect(connection).get_table_names()):  # to compare would take much longer
+        found: list[Any] = [("add_table", table) for table in tables]
+    else:
+        found = list(compare_metadata(_context(connection, world.tables), SQLModel.metadata))
     return [*found, *(("add_search", table) for table in tables if search.missing(connection, table))]
 
 
@@ -288,6 +290,7 @@ def _context(connection: Connection, tables: frozenset[str]) -> MigrationContext
     return MigrationContext.configure(
         connection,
         opts={
+            "include_name": lambda name, kind, _: kind != "table" or name in tables,  # others are not even looked at
             "include_object": lambda thing, name, kind, *_: kind != "table" or name in tables,
             "compare_type": types_differ,
         },

@@ -2,9 +2,10 @@
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
 import pytest
 
@@ -32,6 +33,36 @@ def postgres_server() -> Iterator[PostgresServer]:
         upgrade(store, ())
         store.close()
         yield server
+
+
+class Databases:
+    """PostgreSQL databases with the core's tables, one at a time: while it is used, the next is made."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self._server = server
+        self._aside = ThreadPoolExecutor(1)
+        self._next = self._aside.submit(self._make)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._aside.shutdown()
+
+    def take(self) -> str:
+        """The url of one."""
+        taken, self._next = self._next, self._aside.submit(self._make)
+        return taken.result()
+
+    def _make(self) -> str:
+        return self._server.fresh(template="core")
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(postgres_server: PostgresServer) -> Iterator[Databases]:
+    """Databases for the tests of a whole run."""
+    with Databases(postgres_server) as databases:
+        yield databases
 
 
 @pytest.fixture(scope="session")
@@ -64,10 +95,9 @@ def store_of(database: Database, tmp_path: Path, request: pytest.FixtureRequest)
                     shutil.copyfile(request.getfixturevalue("sqlite_core"), tmp_path / name)
                 store = SqliteStore(str(tmp_path / name), limits)
             else:
-                server: PostgresServer = request.getfixturevalue("postgres_server")
                 if name not in urls:
-                    urls[name] = server.fresh(template="core")
-                    stack.callback(server.drop, urls[name])
+                    urls[name] = request.getfixturevalue("postgres_databases").take()
+                    stack.callback(request.getfixturevalue("postgres_server").drop, urls[name])
                 store = PostgresStore(urls[name], limits, writers=4, readers=4)
             stack.callback(store.close)
             return store

@@ -199,12 +199,23 @@ class PostgresStore:
     def _write(self) -> None:
         """A writer's thread: lane after lane, until the store is closed and everybody has been answered."""
         ground = PostgresGround(self)
-        while (lane := self._ready.get()) is not None or not self._ready.empty():
-            if lane is not None:
-                self._serve(lane, ground)
-            else:
-                self._ready.put(None)  # a lane came back after the store was closed: it goes first
+        while (lane := self._ready.get()) is not None or (lane := self._left()) is not None:
+            self._serve(lane, ground)
         ground.close()
+
+    def _left(self) -> object:
+        """For a writer that is to end: a lane that came back after the store was closed, if there is one."""
+        ends = 0
+        try:
+            while (lane := self._ready.get_nowait()) is None:
+                ends += 1
+            ends += 1  # its own, for later
+            return lane
+        except queue.Empty:
+            return None
+        finally:
+            for _ in range(ends):
+                self._ready.put(None)
 
     def _serve(self, lane: object, ground: "PostgresGround") -> None:
         waiting = self._lanes[lane]
