@@ -89,12 +89,17 @@ def outcome_json(outcome: Outcome) -> Json:
     }
 
 
-def print_outcome(console: Console, outcome: Outcome) -> None:
-    """What came of a change, for people, and a dim line that says where the session is."""
+def print_outcome(console: Console, outcome: Outcome, before: Outcome | None = None) -> None:
+    """What came of a change, for people, and a dim line that says where the session is.
+
+    What is possible is left out where that is what it was `before`.
+    """
     print_content(console, outcome.content)
     for message in outcome.messages:
         console.print(Text(safe(message.content), "red" if message.type == "error" else "cyan"))
-    parts = (outcome.session, f"revision {outcome.revision}", outcome.state, ", ".join(outcome.allowed_actions))
+    known = before is not None and before.allowed_actions == outcome.allowed_actions
+    possible = "" if known else ", ".join(outcome.allowed_actions)
+    parts = (outcome.session, f"revision {outcome.revision}", outcome.state, possible)
     console.print(Text(" · ".join(part for part in parts if part), "dim"), soft_wrap=not console.is_terminal)
 
 

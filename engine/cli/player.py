@@ -222,9 +222,9 @@ class Player:
         self._recall(self.dispatcher.dispatch(call))
 
     def _arrived(self, outcome: Outcome) -> None:
-        self.last = outcome
+        before, self.last = self.last, outcome
         self.suggestions = suggestions_in(outcome.value)
-        output.print_outcome(self.console, outcome)
+        output.print_outcome(self.console, outcome, before)
 
     def _recall(self, outcome: Outcome) -> None:
         """Go to a session as it is, and show what the last action that stands there had answered."""
@@ -235,9 +235,9 @@ class Player:
         if recalled:
             given = "" if entry.arguments == "{}" else f" {entry.arguments}"
             self.console.print(Text(output.safe(f"revision {entry.revision}: {entry.action}{given}"), "dim"))
-        self.last = replace(outcome, content=recalled)
+        before, self.last = self.last, replace(outcome, content=recalled)
         self.suggestions = suggestions_in(result["value"])
-        output.print_outcome(self.console, self.last)
+        output.print_outcome(self.console, self.last, before)
 
     def _main(self, transaction: Transaction) -> str | None:
         person = transaction.person_id(AT_TERMINAL)

@@ -229,7 +229,8 @@ def _lines(found: Found) -> Iterator[str]:
     if found.corrected:
         told = "; ".join(f"{word}: {', '.join(better)}" for word, better in found.corrected.items())
         yield f"Nothing has these words, so others were searched for: {told}."
-    yield f"{'More than ' if found.at_least else ''}{found.total:,} entities fit, at revision {found.revision}."
+    fit = "entity fits" if found.total == 1 and not found.at_least else "entities fit"
+    yield f"{'More than ' if found.at_least else ''}{found.total:,} {fit}, at revision {found.revision}."
     for hit in found.results:
         yield f"{hit.name} ({hit.entityType})" + (f": {hit.snippet}" if hit.snippet else "")
         yield from (f"  {text}" for text in hit.observations or ())
