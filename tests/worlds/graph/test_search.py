@@ -281,6 +281,8 @@ def test_where_the_first_are_not_meant_more_are_looked_at(dispatcher_of: Make) -
     found = search(graph, "common type:even")
     assert found["total"] == MOST + 1 and not found["at_least"] and found["corrected"] == {}
     assert search(graph, "common type:odd")["at_least"]  # the first thousand are enough
+    part = do(graph, "subgraph", query="common type:odd", depth=0)
+    assert part["at_least"] and not do(graph, "subgraph", query="n7", depth=0)["at_least"]
 
 
 def test_the_past_is_as_exact_as_it_was(dispatcher_of: Make) -> None:

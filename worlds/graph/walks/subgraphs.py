@@ -52,9 +52,10 @@ class Subgraph(BaseModel):
     found: int | None = Field(
         default=None, description="how many entities fit the query; it starts at the best `limit`"
     )
+    at_least: bool = Field(default=False, description="whether more than `found` fit, as search says it")
     unknown: list[str] = Field(description="names that were asked for and that nothing is called by")
     corrected: dict[str, list[str]] = Field(
-        default={}, description="words that nothing has, and what they were read as"
+        default={}, description="words and types that nothing has, and what they were read as"
     )
     stopped: str | None = Field(default=None, description="if the search stopped early: when; there may be more then")
     format: Written = "json"
@@ -70,6 +71,7 @@ class Start:
 
     names: dict[int, str]
     found: int | None = None
+    at_least: bool = False
     unknown: Sequence[str] = ()
     corrected: Mapping[str, list[str]] = field(default_factory=dict)
 
@@ -83,7 +85,8 @@ def around_names(view: View, names: Sequence[str]) -> Start:
 def around_search(view: View, query: str, most: int) -> Start:
     """The best of what a search finds. Raises Refused."""
     found = best(view, query, (), most)
-    return Start({one.node: one.name for one in found.entities}, found.total, corrected=found.corrected)
+    names = {one.node: one.name for one in found.entities}
+    return Start(names, found.total, not found.complete, corrected=found.corrected)
 
 
 def start_of(view: View, names: Sequence[str] | None, query: str | None, most: int) -> Start:
@@ -117,6 +120,7 @@ def subgraph(view: View, start: Start, depth: int, ways: Ways, *, limit: int, fo
             relations=_leading_out(view, kept, ways) + max(0, len(found) - RELATIONS),
         ),
         found=start.found,
+        at_least=start.at_least,
         unknown=[brief(name, QUOTED) for name in start.unknown],
         corrected=dict(start.corrected),
         stopped=stopped,
@@ -178,7 +182,8 @@ def _lines(part: Subgraph) -> Iterator[str]:
     if part.found == 0:
         yield "No entity fits the query."
     elif part.found is not None and part.found != sum(one.distance == 0 for one in part.entities):
-        yield f"{part.found:,} entities fit the query; this starts at the best of them."
+        more = "More than " if part.at_least else ""
+        yield f"{more}{part.found:,} entities fit the query; this starts at the best of them."
     if part.unknown:
         yield f"Nothing is called {', '.join(part.unknown)}."
     if part.stopped:
