@@ -1,5 +1,7 @@
 """Turnkeeper's front door: all that a world imports."""
 
+from sqlalchemy.orm import aliased
+
 from engine.actions import No, action, nobody
 from engine.asking import Answer, Asking, Form, Roots, Sample
 from engine.commands import Terminal, command
@@ -13,6 +15,7 @@ from engine.recorded import Origin
 from engine.resources import prompt, resource
 from engine.shared_rows import SharedRow
 from engine.states import Compound, Final, History, Parallel
+from engine.store.search import Matching
 from engine.terms import Phrase, Prefix, Word
 from engine.transitions import done, on_enter, on_exit, transition
 from engine.types import Change, Principal, Written, storable
@@ -34,6 +37,7 @@ __all__ = [
     "HistoryRow",
     "Image",
     "Link",
+    "Matching",
     "No",
     "Origin",
     "Parallel",
@@ -54,6 +58,7 @@ __all__ = [
     "Written",
     "action",
     "after",
+    "aliased",
     "breadth",
     "command",
     "done",

@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from sqlalchemy import (
+    BigInteger,
     Float,
     ForeignKeyConstraint,
     Index,
@@ -18,7 +19,6 @@ from sqlalchemy import (
     literal_column,
     or_,
 )
-from sqlalchemy.orm import aliased
 from sqlmodel import Field, SQLModel
 
 from engine.errors import DefinitionError, InvalidArguments
@@ -41,11 +41,6 @@ class Row(SQLModel):
             cls.__tablename__ = table_name(cls)
         check_unused(cls)
         super().__init_subclass__(**options)
-
-    @classmethod
-    def aliased(cls) -> Any:
-        """Another name of the class, for a select that reads its table twice."""
-        return aliased(cls)
 
 
 AnyModel = TypeVar("AnyModel", bound=SQLModel)
@@ -86,15 +81,14 @@ class HistoryRow(Row):
 
     @classmethod
     def standing_now(cls, of: Any = None) -> tuple[Any, ...]:
-        """The conditions by which `self.select` finds rows that stand now, of any session: for a statement to keep.
+        """The conditions by which `self.select` finds the rows that stand, of any session: for a statement to keep.
 
-        `of` is an alias of the class.
+        They are those of now, or of the revision at which the session is looked at. `of` is an alias of the class.
         """
         rows: Any = cls if of is None else of
-        own = rows.until.is_(None)
-        if issubclass(cls, Part):
-            return (own,)
-        return (own, of_parts_in(rows, STANDING_PARTS))
+        then = bindparam(STANDING_AT, type_=BigInteger)
+        own = _stood(rows, then)
+        return own if issubclass(cls, Part) else (*own, of_parts_in(rows, STANDING_PARTS))
 
 
 class Part(HistoryRow):
@@ -106,6 +100,9 @@ class Part(HistoryRow):
 
 STANDING_PARTS = "turnkeeper_standing_parts"
 """The parameter that says which parts stand; 0 is what the session's own changes made."""
+STANDING_AT = "turnkeeper_standing_at"
+"""The parameter that says at which revision rows stand; `NOW` is after all of them."""
+NOW = 1 << 62
 PART_BITS = 32
 _SHIFT: Any = literal_column(str(PART_BITS))  # PostgreSQL shifts by an integer of 32 bits only, as a literal is
 FIRST_OF_PARTS = 1 << PART_BITS
@@ -137,7 +134,12 @@ def standing(of: Any, at: int | None, parts: Collection[int]) -> tuple[Any, ...]
     known = of_parts(of, parts)
     if at is None:
         return (of.until.is_(None), known)
-    return (of.since <= at, or_(of.until.is_(None), of.until > at), known)
+    return (*_stood(of, at), known)
+
+
+def _stood(of: Any, at: Any) -> tuple[Any, ...]:
+    """Computed, so that no index on these columns is read: hardly a row began later."""
+    return (of.since + 0 <= at, or_(of.until.is_(None), of.until + 0 > at))
 
 
 def ends_now(row: HistoryRow, revision: int) -> bool:

@@ -8,7 +8,6 @@ killed process, is deleted in short transactions.
 """
 
 import logging
-import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -38,8 +37,6 @@ ROWS = 200
 """Rows of a piece."""
 DELETED = 100
 """Rows that are deleted at once."""
-LARGEST = (1 << 31) - 1
-"""The largest number of a part."""
 
 logger = logging.getLogger(__name__)
 _PLAIN: Mapping[type, tuple[type, ...]] = {int: (int, bool), float: (float, int), str: (str,), bool: (bool, int)}
@@ -84,7 +81,7 @@ def begin(transaction: Transaction, definition: Definition, session_id: int) -> 
     if record is None:
         raise NotFound("The session was erased meanwhile.")
     bring(transaction, definition, record)
-    part = _free(transaction, definition, record.rows_at)
+    part = _next(transaction, definition, record.rows_at)
     return Begun(
         definition=definition,
         session_id=record.id,
@@ -194,16 +191,11 @@ def _tables(definition: Definition | None) -> list[Table]:
     return [table_of(row) for row in models if issubclass(row, HistoryRow) and not issubclass(row, Part)]
 
 
-def _free(transaction: Transaction, definition: Definition, rows_id: int) -> int:
-    """A number that no part of a row set has."""
-    while True:
-        part = 1 + secrets.randbelow(LARGEST)
-        first = part << PART_BITS
-        last = first + (1 << PART_BITS) - 1
-        own = definition.parts and hidden.lowest_between(transaction, table_of(definition.parts), rows_id, part, part)
-        used = (hidden.lowest_between(transaction, table, rows_id, first, last) for table in _tables(definition))
-        if not own and not hidden.has_part(transaction, rows_id, part) and all(one is None for one in used):
-            return part
+def _next(transaction: Transaction, definition: Definition, rows_id: int) -> int:
+    """The number of a new part of a row set: above all others, so that what is told later has the higher ids."""
+    own = 0 if definition.parts is None else hidden.highest(transaction, table_of(definition.parts), rows_id)
+    told = (hidden.highest(transaction, table, rows_id) >> PART_BITS for table in _tables(definition))
+    return 1 + max(own, hidden.highest_part(transaction, rows_id), *told)
 
 
 @dataclass(frozen=True, slots=True)

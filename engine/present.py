@@ -31,6 +31,7 @@ from engine.configurations import Unknown, configuration_of, shown, text_of, upg
 from engine.definition import Definition
 from engine.errors import Conflict, Refused
 from engine.models import HistoryRow, Row, of_parts, table_of
+from engine.store import search
 from engine.store.hidden import row_sets_of
 from engine.store.records import Entry, Images, Record, Transaction
 from engine.store.sqlite import SQLITE
@@ -324,6 +325,8 @@ def _copied(transaction: Transaction, definition: Definition, version: int, ids:
     for model in definition.rows:
         table = table_of(model)
         table.create(copy.connection())
+        if (words := search.declared(table)) is not None:
+            search.create(copy.connection(), table.name, words)
         for rows_id in ids:
             found = list(_upgraded(transaction, definition, version, model, rows_id))
             if found:

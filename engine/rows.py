@@ -98,6 +98,11 @@ class Rows:
         return db
 
     @property
+    def _dialect(self) -> str:
+        """Of the database that the session's rows are read from: a copy in present form is in one of its own."""
+        return self.db.get_bind().dialect.name
+
+    @property
     def shared_db(self) -> DbSession:
         """The ORM session of the shared rows: of the database itself, also where the session's are read from a copy."""
         own = self.db
@@ -194,7 +199,8 @@ class Rows:
         """What a select of these Row classes gives, as tuples, of this session's rows. Raises TypeError for others."""
         bounded = bounds.within(statement, models)
         self.flush()
-        own = bounds.values(self._session_id, self._told_parts(), self._parts_at(self._pinned, HistoryRow))
+        standing = self._parts_at(self._pinned, HistoryRow)
+        own = bounds.values(self._session_id, self._told_parts(), standing, self._pinned)
         return self.db.execute(bounded, {**values, **own}).all()
 
     def at(self, revision: int | None) -> int | None:
@@ -206,19 +212,19 @@ class Rows:
         at = self.at(at)
         return standing(model if of is None else of, at, self._parts_at(at, model))
 
-    def after(self, model: type[HistoryRow], last: int) -> Any:
+    def after(self, model: type[HistoryRow], last: int, of: Any = None) -> Any:
         """The condition for rows of history with an id above `last`, such that their key finds them."""
-        if self.transaction.dialect == "sqlite":
-            return table_of(model).c.id > last
+        rows: Any = model if of is None else of
+        if self._dialect == "sqlite":
+            return rows.id > last
         # PostgreSQL cannot tell how many rows stand, and would for each page read all that come after, and sort them.
-        key = (table_of(model).c.session_id, table_of(model).c.id)
-        return tuple_(*key) > tuple_(literal(self._session_id), literal(last, BigInteger))
+        return tuple_(rows.session_id, rows.id) > tuple_(bindparam(bounds.SESSION), literal(last, BigInteger))
 
     def matching(self, model: type[Row], term: Term, first: int | None, name: str | None) -> Matching:
         """Which of the session's rows of a searched table have a term, or had, and how well they fit."""
         self._insist_on_search(model)
         self.flush()
-        return search.matching(self.transaction.dialect, model, self._session_id, term, first, name)
+        return search.matching(self._dialect, model, self._session_id, term, first, name)
 
     def counts(self, model: type[Row], terms: Sequence[Term], most: int) -> list[int]:
         """How many of the session's rows of a searched table have each of some terms, or had."""
@@ -481,15 +487,15 @@ class RowSet(Generic[AnyRow]):
         with self._open() as rows:
             return rows.standing(self.model, self._at, of)
 
-    def after(self, last: int) -> Any:
+    def after(self, last: int, of: Any = None) -> Any:
         """The condition by which a select of your own reads rows of history by pages, in the order of their ids.
 
-        `last` is the highest id of the page before, 0 for the first.
+        `last` is the highest id of the page before, 0 for the first; `of` is an alias of the class.
         """
         if not issubclass(self.model, HistoryRow):
             raise TypeError(_without_history(self.model))
         with self._open() as rows:
-            return rows.after(self.model, last)
+            return rows.after(self.model, last, of)
 
     def matching(self, term: Term, *, first: int | None = None, name: str | None = None) -> Matching:
         """Which rows of a searched table have a term, or had, for a select of your own.

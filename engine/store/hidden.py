@@ -57,10 +57,10 @@ def insert_part(transaction: Transaction, record: Record, part: int) -> int:
     return int(transaction.run(insert(SESSION).values(**values, **times, **kept).returning(SESSION.c.id)).scalar_one())
 
 
-def has_part(transaction: Transaction, rows_id: int, part: int) -> bool:
-    """Whether a part of that number is being written, or deleted, in a row set."""
-    mine = (SESSION.c.hidden.in_(PART), SESSION.c.rows_id == rows_id, SESSION.c.revision == part)
-    return transaction.run(select(SESSION.c.id).where(*mine)).first() is not None
+def highest_part(transaction: Transaction, rows_id: int) -> int:
+    """The highest number of the parts that are being written, or deleted, in a row set; 0 if there is none."""
+    mine = (SESSION.c.hidden.in_(PART), SESSION.c.rows_id == rows_id)
+    return int(transaction.run(select(func.max(SESSION.c.revision)).where(*mine)).scalar() or 0)
 
 
 def touch_part(transaction: Transaction, hidden_id: int, session_id: int, version: int) -> None:
@@ -113,6 +113,11 @@ def lowest_between(transaction: Transaction, table: Table, rows_id: int, first: 
     lowest = select(func.min(table.c.id)).where(table.c.session_id == rows_id, table.c.id.between(first, last))
     found = transaction.run(lowest).scalar()
     return None if found is None else int(found)
+
+
+def highest(transaction: Transaction, table: Table, rows_id: int) -> int:
+    """The highest id of a row set's rows of a table of history; 0 if there is none."""
+    return int(transaction.run(select(func.max(table.c.id)).where(table.c.session_id == rows_id)).scalar() or 0)
 
 
 def delete_between(transaction: Transaction, table: Table, rows_id: int, first: int, last: int) -> None:

@@ -8,7 +8,7 @@ documents are which rows; PostgreSQL a table of `tsvector`s with a GIN index.
 """
 
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -56,6 +56,12 @@ def missing(connection: Connection, of: Table) -> bool:
     return declared(of) is not None and not inspect(connection).has_table(f"{of.name}__words")
 
 
+def names(of: Iterable[Table]) -> frozenset[str]:
+    """What the indexes of tables are made of that are searched."""
+    searched = (table.name for table in of if declared(table))
+    return frozenset(f"{name}__{part}" for name in searched for part in ("words", "document"))
+
+
 def create(connection: Connection, of: str, words: str) -> None:
     """Make the index of a table by its column `words`, and fill it with what the table has.
 
@@ -87,7 +93,12 @@ class Matching:
     _kept: dict[Any, Select[Any]] | None = None
 
     def keep(self, make: Callable[["Matching"], Select[Any]]) -> Select[Any]:
-        """What `make` makes of this: made once for all terms whose parameters have this name."""
+        """What `make` makes of this: made once for all terms whose parameters have this name.
+
+        Raises TypeError for what is no function of a module: one that is made for each call would be kept for each.
+        """
+        if "<" in getattr(make, "__qualname__", "<"):
+            raise TypeError(f"keep(…) takes a function of a module, received {make!r:.80}")
         if self._kept is None:
             return make(self)
         if make not in self._kept:

@@ -7,11 +7,13 @@ from functools import cache
 from typing import Any
 
 import pytest
-from sqlmodel import JSON, Column, Field, bindparam, col, select
+from sqlalchemy import column, table
+from sqlmodel import JSON, Column, Field, bindparam, col, func, select
 
-from engine import HistoryRow, Part, Row, World, action
+from engine import HistoryRow, Part, Row, World, action, aliased
 from engine.dispatch import Dispatcher
 from engine.errors import DefinitionError
+from engine.models import table_of
 from engine.operations import Call
 from engine.retention import prune
 from engine.types import LOCAL, Principal
@@ -60,7 +62,7 @@ class Notes(World, name="notes", rows=[Said, Book]):
 
     @action(read_only=True)
     def pairs(self) -> list[Any]:
-        other = Said.aliased()
+        other = aliased(Said)
         found = select(Said.text, other.text).join(other, col(other.id) == col(Said.id))
         rows = self.rows(Said)
         return [list(row) for row in self.select(found.where(*rows.standing(), *rows.standing(other)))]
@@ -147,6 +149,29 @@ def test_a_select_of_the_authors_own_finds_this_sessions_rows_only(dispatcher_of
     do(notes, "say", other, texts=["two"])
     assert do(notes, "pairs") == [["one", "one"]]
     assert do(notes, "pairs", other) == [["two", "two"]]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        select(table_of(Said).c.text),
+        select(table_of(Said).alias().c.text),
+        select(Said.text).where(table_of(Said).c.id > 0),
+        select(func.count()).select_from(table_of(Said)),
+        select(column("text")).select_from(table(str(Said.__tablename__), column("text"))),
+        select(column("handle")).select_from(table("session", column("handle"))),
+    ],
+)
+def test_a_select_that_names_no_class_is_refused(dispatcher_of: Callable[..., Dispatcher], statement: Any) -> None:
+    notes = dispatcher_of(Notes)
+    do(notes, "say", Principal("test", "other"), texts=["two"])
+    do(notes, "say", texts=["one"])
+    view = notes.detached(LOCAL, "notes", notes.main(LOCAL, "notes"), 2)
+    with pytest.raises(TypeError, match="name"):
+        view.select(statement)
+    assert (
+        view.select(select(func.count()).select_from(Said)) == view.select(select(func.count(col(Said.id)))) == [(1,)]
+    )
 
 
 def test_rows_are_read_by_pages(dispatcher_of: Callable[..., Dispatcher]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy.orm import aliased
+from sqlmodel import col
 from sqlmodel import select as chosen
 
 from engine import Asking, World, Written, action, upgrade
@@ -17,6 +18,7 @@ from engine.batches import sweep
 from engine.dispatch import Dispatcher
 from engine.errors import Conflict, InvalidArguments, LimitExceeded, Refused
 from engine.limits import Limits
+from engine.models import PART_BITS
 from engine.operations import Call
 from engine.preparing import prepared_call
 from engine.registry import Registry
@@ -305,3 +307,14 @@ def test_what_is_told_meanwhile_is_told_from_the_beginning(dispatcher_of: Make) 
 
     written_by(library, prepare)
     assert told == ["some"]
+
+
+def test_what_is_taken_in_later_has_the_higher_ids(dispatcher_of: Make) -> None:
+    library = dispatcher_of(Library)
+    for count in (1, 2):
+        taken_in(library, count)
+    library.dispatch(Call(principal=LOCAL, world="library", action="undo", session=library.main(LOCAL, "library")))
+    taken_in(library, 3)
+    with library.store.snapshot() as transaction:
+        ids = transaction.run(chosen(Page.id).order_by(col(Page.id))).scalars().all()
+    assert ids == [part << PART_BITS | number for part in (1, 2, 3) for number in range(1, part + 1)]

@@ -11,6 +11,7 @@ from sqlalchemy import inspect
 from sqlmodel import Field, SQLModel, col, select
 
 from engine import HistoryRow, Part, Phrase, Prefix, Row, Word, World, action
+from engine import upgrade as upgrades
 from engine.dispatch import Dispatcher
 from engine.errors import DefinitionError
 from engine.migrate import behind, config, types_differ, upgrade
@@ -68,8 +69,26 @@ class Poem(World, name="poem", rows=[Line, Volume]):
         return [line for (line,) in self.select(both, {**one.values, **other.values})]
 
     @action(read_only=True)
+    def find_kept(self, word: str) -> list[str]:
+        kept = self.rows(Line).matching(Word(word), name="word")
+        return [line for (line,) in self.select(kept.keep(lines_of), kept.values)]
+
+    @action(read_only=True)
+    def keep_what_is_made_each_time(self) -> None:
+        self.rows(Line).matching(Word("dog"), name="word").keep(lambda found: lines_of(found))
+
+    @action(read_only=True)
     def known(self, words: list[str]) -> list[str]:
         return sorted(self.rows(Line).known(words))
+
+
+@upgrades(to=2, of=Line)
+def capital(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "words": f"old {row['words']}"}
+
+
+class Later(Poem, name="poem", rows=[Line, Volume], version=2, upgrades=[capital]):
+    """Lines of a poem, by its second version."""
 
 
 def lines_of(found: search.Matching) -> Any:
@@ -121,6 +140,31 @@ def test_a_select_is_made_once_for_all_terms_and_sessions(dispatcher_of: Callabl
     assert do(poems, "find_both", words=["dog", "hot"]) == do(poems, "find_both", words=["hot", "dog"]) == ["hot dog"]
     assert do(poems, "find_both", words=["dog", "day"]) == []
     assert do(poems, "find_both", other, words=["hot", "dog"]) == ["the hot dog of others"]
+
+
+def test_a_select_that_is_kept_tells_of_the_revision_that_is_looked_at(
+    dispatcher_of: Callable[..., Dispatcher],
+) -> None:
+    poems = dispatcher_of(Poem)
+    do(poems, "write", lines=["hot dog"])  # 2
+    view = poems.detached(LOCAL, "poem", poems.main(LOCAL, "poem"), 2)
+    do(poems, "write", lines=["dog"])
+    do(poems, "strike", line="hot dog")
+    kept = view.rows(Line).matching(Word("dog"), name="word")
+    assert view.select(kept.keep(lines_of), kept.values) == [("hot dog",)]
+    assert do(poems, "find_kept", word="dog") == ["dog"]
+    with pytest.raises(TypeError, match="a function of a module"):
+        do(poems, "keep_what_is_made_each_time")
+
+
+def test_what_an_older_version_wrote_is_searched_as_it_is_now(dispatcher_of: Callable[..., Dispatcher]) -> None:
+    poems = dispatcher_of(Poem)
+    do(poems, "write", lines=["hot dog", "cat"])
+    later = Dispatcher(poems.store, Registry([Later]))
+    for _ in range(2):
+        assert found(later, "dog") == do(later, "find_kept", word="dog") == ["old hot dog"]
+        assert do(later, "known", words=["old", "dog", "dogs"]) == ["dog", "old"]
+        do(later, "write", lines=["mouse"])
 
 
 def test_short_rows_that_say_it_come_before_long_ones(dispatcher_of: Callable[..., Dispatcher]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlmodel import Integer, bindparam, case, col, func, literal, or_, select
 
+from engine import Matching, aliased
 from worlds.graph.facts import Fact, Kind
 
 
@@ -70,12 +71,12 @@ def count_of_type_now() -> Any:
     return count_of_type(Fact.standing_now())
 
 
-def of_words(found: Any, recorded: Callable[[Any], tuple[Any, ...]]) -> Any:
+def of_words(found: Matching, recorded: Callable[[Any], tuple[Any, ...]]) -> Any:
     """A select of the first `most` facts that have words and held at the parameter `then`, as they were recorded.
 
     What each is about, whether that is an entity, the name if the fact says it, and how well it fits.
     """
-    other = Fact.aliased()
+    other = aliased(Fact)
     is_entity = (other.node == Fact.node, other.kind == Kind.ENTITY.value, *recorded(other))
     told = select(1).where(*is_entity, *held(other, bindparam("then"))).exists()
     # Looked for only where it must be: a fact that it is an entity is one.
@@ -86,7 +87,7 @@ def of_words(found: Any, recorded: Callable[[Any], tuple[Any, ...]]) -> Any:
     return in_order.limit(bindparam("most", type_=Integer))
 
 
-def of_words_now(found: Any) -> Any:
+def of_words_now(found: Matching) -> Any:
     """Those that stand: to be kept."""
     return of_words(found, Fact.standing_now)
 
