@@ -325,8 +325,8 @@ class Graph(World, rows=TOLD, commands=[export_file, import_file]):
         Words side by side must all be there, in any of an entity's texts. `"two words"` are words in a row, `dog*`
         what begins so; AND, OR, NOT, `-word` and parentheses put terms together; `type:person` and `rel:works_at`
         are entities of a type, or with such a relation either way. Accents and case do not count. If nothing has a
-        word or type, those like it are tried, and named in `corrected`. `next` leads to the next page of the same
-        graph, whatever was told meanwhile.
+        word, words like it are tried, and named in `corrected`. `next` leads to the next page of the same graph,
+        whatever was told meanwhile.
         """
         asked = searching.Asked(query, tuple(types or ()), as_of, valid_at)
         return searching.search(self, asked, detail=detail, limit=limit, cursor=cursor, max_tokens=max_tokens)

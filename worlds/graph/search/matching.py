@@ -1,11 +1,12 @@
 """Which entities a query means, and how well each fits: sets of entities, put together as the query says.
 
-Of each term the index gives the facts. Where they are too many, the entities that other terms of the query give are
-looked at instead, whether they fit; where no term gives few enough, those of the facts with the lowest ids are taken,
-and `complete` says so. Which facts are taken depends on nothing but the facts: every database finds the same entities.
+Of each term the facts are taken that have it. Where they are too many, those with the lowest ids are, and whether an
+entity fits that another term gives is seen by its own facts. If that leaves open whether there are more, `complete`
+says so. All of this depends on nothing but the facts of the view: every database finds the same, and what was told
+later, or is only being written, changes nothing.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain
 from math import log
@@ -15,7 +16,7 @@ from sqlmodel import col, literal, select
 
 from engine import Phrase, Prefix, Word
 from worlds.graph import kept
-from worlds.graph.facts import Fact, Kind, words
+from worlds.graph.facts import Fact, Kind
 from worlds.graph.search.query import All, Leaf, Other, Query, Related, Some, Typed, leaves
 from worlds.graph.view import View, chunks
 
@@ -23,10 +24,6 @@ MOST = 1_000
 """Facts of one term that are taken: of a term with more, the first by their ids."""
 MORE, ENOUGH = 20_000, 20
 """Facts that are taken instead, where those gave fewer entities than this."""
-FEW = 500
-"""Facts of one term that are taken in any case, for the ranking's sake, before entities are looked at instead."""
-LOOKED = 4
-"""Facts of a term that are taken from the index in the time in which one entity is looked at."""
 RARE = 100_000
 """A term counts the more, the farther below this it is how many facts have it: by the logarithm."""
 OF_A_NAME = 2.0
@@ -43,35 +40,27 @@ class Hits:
 
     scores: dict[int, float]
     names: list[tuple[int, str]]
+    facts: int
     complete: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """Entities that fit, the hits of words that count for how well they do, and whether these are all that fit."""
+    """Entities that fit, and those that are called as was asked; what counts for how well; whether these are all."""
 
-    entities: frozenset[int]
+    entities: Set[int]
+    called: Set[int]
     hits: Sequence[Hits]
     complete: bool
 
 
-def found_by(view: View, tree: Query) -> "tuple[Matches, Search]":
-    """The entities that fit a query, and the search that found them."""
-    search = Search(view)
-    found = search.matches(tree)
-    if found.complete or len(found.entities) >= ENOUGH:
-        return found, search
-    search = Search(view, MORE)
-    return search.matches(tree), search
-
-
-def fits(term: Leaf, told: str) -> bool:
+def fits(term: Leaf, words: str) -> bool:
     """Whether the words of a fact have a term."""
-    return not isinstance(term, Typed | Related) and term.spaced in f" {told} "
+    return not isinstance(term, Typed | Related) and term.spaced in f" {words} "
 
 
 class Search:
-    """One query of one view; what is asked of the database is asked once."""
+    """Queries of one view; what is asked of the database is asked once."""
 
     def __init__(self, view: View, most: int = MOST) -> None:
         """`most` facts of a term are taken."""
@@ -79,57 +68,58 @@ class Search:
         self._most = most
         self._facts = view.graph.rows(Fact)
         self._now = self._facts.at(view.as_of).revision is None
-        self._sizes: dict[Leaf, int] = {}
+        self._had: dict[Leaf, int] = {}
         self._taken: dict[Leaf, Hits] = {}
         self._entities: set[int] = set()
         """Nodes that are known to be entities."""
 
-    def matches(self, tree: Query) -> Matches:
-        """The entities that fit a query."""
-        self._measure(tree)
+    def found(self, tree: Query, called: Collection[str] = ()) -> Matches:
+        """The entities that fit a query; those that are `called` so are looked for, too, however many have the words.
+
+        Where the first facts of its terms give few, more are taken.
+        """
+        found = self._matches(tree, called)
+        if found.complete or len(found.entities) >= ENOUGH:
+            return found
+        return Search(self._view, MORE)._matches(tree, called)
+
+    def has(self, word: str) -> bool:
+        """Whether a fact has a word."""
+        return bool(self._hits(Word(word)).scores)
+
+    def _matches(self, tree: Query, called: Collection[str]) -> Matches:
+        self._take_words(tree)
         cover = self._cover(tree)
         begun = [self._everything()] if cover is None else [*map(self._hits, cover)]
-        found = self._fitting(tree, frozenset().union(*(hits.scores for hits in begun)))
+        named = frozenset(self._view.named(name).node for name in called)
+        found = self._fitting(tree, named.union(*(hits.scores for hits in begun)))
         self._find_entities(found - self._entities)
-        hits = [self._taken[leaf] for leaf in _wanted(tree) if leaf in self._taken]
-        return Matches(found & self._entities, hits, all(hits.complete for hits in begun))
+        hits = [self._taken[leaf] for leaf in dict.fromkeys(_wanted(tree))]
+        there = found & self._entities
+        return Matches(there, there & named, hits, all(hits.complete for hits in begun))
 
-    def has(self, leaf: Leaf) -> bool:
-        """Whether a fact has a term."""
-        self._measure(leaf)
-        return bool(self._hits(leaf).scores)
+    def _take_words(self, tree: Query) -> None:
+        """Take the facts of all words: also of those by which nothing is found, since they count for the order."""
+        terms = [leaf for leaf in dict.fromkeys(leaves(tree)) if not isinstance(leaf, Typed | Related)]
+        new = [term for term in terms if term not in self._taken]
+        self._had |= zip(new, self._facts.counts(new, most=self._most + 1), strict=True)
+        for term in new:
+            self._hits(term)
 
-    def types(self, called: str) -> list[str]:
-        """The types of entities that have just these words, of those that were told first."""
-        if not called:
-            return []
-        found = self._facts.matching(Phrase(tuple(called.split())), first=MOST)
-        told = select(Fact.type).where(*found.where, *self._view.conditions(), col(Fact.kind) == Kind.ENTITY.value)
-        return [
-            type for (type,) in self._view.graph.select(told.distinct().order_by(Fact.type)) if words(type) == called
-        ]
-
-    def _measure(self, tree: Query) -> None:
-        """Have the sizes of the terms of a query: how many facts have each, or of words, had; up to one too many."""
-        new = [leaf for leaf in dict.fromkeys(leaves(tree)) if leaf not in self._sizes]
-        terms = [leaf for leaf in new if not isinstance(leaf, Typed | Related)]
-        self._sizes |= zip(terms, self._facts.counts(terms, most=self._most + 1), strict=True)
-        for leaf in new:
-            if isinstance(leaf, Typed | Related):
-                self._sizes[leaf] = self._of_type(leaf)
-
-    def _of_type(self, leaf: Typed | Related) -> int:
-        """How many facts have a type; up to one too many."""
-        given = {"kind": _kind(leaf).value, "type": leaf.type, "then": self._view.valid_at, "most": self._most + 1}
-        count = kept.count_of_type_now() if self._now else kept.count_of_type(self._view.recorded())
-        return int(self._view.graph.select(count, given)[0][0])
+    def _size(self, leaf: Leaf) -> int:
+        """How many facts have a term; up to one too many."""
+        if isinstance(leaf, Typed | Related) and leaf not in self._taken:
+            given = {"kind": _kind(leaf).value, "type": leaf.type, "then": self._view.valid_at, "most": self._most + 1}
+            count = kept.count_of_type_now() if self._now else kept.count_of_type(self._view.recorded())
+            return int(self._view.graph.select(count, given)[0][0])
+        return self._hits(leaf).facts
 
     def _cover(self, tree: Query) -> list[Leaf] | None:
         """Terms of which any entity that fits has one, as few facts as may be; None if that may be any entity."""
         match tree:
             case All(of):
                 covers = [cover for cover in map(self._cover, of) if cover is not None]
-                return min(covers, key=lambda cover: sum(self._sizes[leaf] for leaf in cover), default=None)
+                return min(covers, key=lambda cover: sum(map(self._size, cover)), default=None)
             case Some(of):
                 parts = [self._cover(part) for part in of]
                 return None if None in parts else [leaf for part in parts if part is not None for leaf in part]
@@ -139,7 +129,7 @@ class Search:
                 return None
         return [tree]
 
-    def _fitting(self, tree: Query, among: frozenset[int]) -> frozenset[int]:
+    def _fitting(self, tree: Query, among: Set[int]) -> Set[int]:
         """Those of some entities that fit."""
         match tree:
             case All(of):
@@ -147,20 +137,23 @@ class Search:
                     among = self._fitting(part, among)
                 return among
             case Some(of):
-                found = among & frozenset().union(*(self._taken[leaf].scores for leaf in of if leaf in self._taken))
-                return found.union(*(self._fitting(part, among - found) for part in of))
+                found: Set[int] = frozenset()
+                for part in sorted(of, key=self._cost):
+                    found |= self._fitting(part, among - found)
+                return found
             case Other(part):
                 return among - self._fitting(part, among)
-        if tree not in self._taken and self._sizes[tree] > min(self._most, max(FEW, LOOKED * len(among))):
+        if tree not in self._taken:
             return self._looked_at(tree, among)
-        hits = self._hits(tree)
+        hits = self._taken[tree]
         known = among & hits.scores.keys()
         return known if hits.complete else known | self._looked_at(tree, among - known)
 
-    def _cost(self, tree: Query) -> int:
-        return max(self._sizes[leaf] for leaf in leaves(tree))
+    def _cost(self, tree: Query) -> bool:
+        """Whether facts of entities have to be read to see which fit."""
+        return not all(leaf in self._taken and self._taken[leaf].complete for leaf in leaves(tree))
 
-    def _looked_at(self, leaf: Leaf, nodes: frozenset[int]) -> frozenset[int]:
+    def _looked_at(self, leaf: Leaf, nodes: Set[int]) -> Set[int]:
         """Those of some entities that have a term, seen by their facts."""
         view, names = self._view, self._view.all_names(nodes)
         told: Iterator[Iterable[Any]]
@@ -171,7 +164,7 @@ class Search:
             told = (view.select(Fact.node, where=(col(Fact.node).in_(some), *own)) for some in chunks(names, AT_ONCE))
         return frozenset(self._standing(number) for (number,) in chain.from_iterable(told))
 
-    def _find_entities(self, among: frozenset[int]) -> None:
+    def _find_entities(self, among: Set[int]) -> None:
         found = self._view.about(Fact.node, nodes=self._view.all_names(among), kind=Kind.ENTITY)
         self._entities |= {self._standing(number) for (number,) in found}
 
@@ -198,20 +191,20 @@ class Search:
         found = select(*ends).where(*self._view.conditions(), *where).order_by(col(Fact.id), col(Fact.since))
         rows = self._view.graph.select(found.limit(self._most + 1))
         scores = {self._standing(number): 0.0 for row in rows[: self._most] for number in row}
-        return Hits(scores, [], len(rows) <= self._most)
+        return Hits(scores, [], len(rows), len(rows) <= self._most)
 
     def _searched(self, term: Any) -> Hits:
         """What has words; of too many facts the first that stand, and more are read as long as most of them do not."""
-        if self._sizes[term] <= self._most:
-            return self._scored(self._told(term), complete=True)
+        if term not in self._had:
+            self._had |= {term: self._facts.counts([term], most=self._most + 1)[0]}
+        if self._had[term] <= self._most:
+            return self._scored(self._told(term))
         read = self._most + 1
         while True:
             # Whether these are too many, those say that stand: or what was told later would change the past's answer.
             rows = self._told(term, first=read)
-            if len(rows) > self._most:
-                return self._scored(rows[: self._most], complete=False)
-            if self._facts.counts([term], most=read + 1)[0] <= read:
-                return self._scored(rows, complete=True)
+            if len(rows) > self._most or self._facts.counts([term], most=read + 1)[0] <= read:
+                return self._scored(rows)
             read *= 8
 
     def _told(self, term: Any, *, first: int | None = None) -> Sequence[Any]:
@@ -222,9 +215,10 @@ class Search:
             return view.graph.select(found.keep(kept.of_words_now), given)
         return view.graph.select(kept.of_words(found, view.recorded), given)
 
-    def _scored(self, rows: Sequence[Any], *, complete: bool) -> Hits:
-        hits, rare = Hits({}, [], complete), log(RARE / len(rows)) if rows else 0.0
-        for number, there, name, rank in rows:
+    def _scored(self, rows: Sequence[Any]) -> Hits:
+        hits = Hits({}, [], len(rows), len(rows) <= self._most)
+        rare = log(RARE / len(rows)) if rows else 0.0
+        for number, there, name, rank in rows[: self._most]:
             node = self._standing(number)
             rank *= rare
             if there:

@@ -2,11 +2,17 @@
 
 from collections.abc import Collection, Iterator
 from heapq import nlargest, nsmallest
+from itertools import islice, product
 from typing import Any, NamedTuple
 
+from engine import Phrase, Prefix, Word
 from worlds.graph.facts import Fact, Kind, words
 from worlds.graph.search.matching import Matches
+from worlds.graph.search.query import All, Query, Some
 from worlds.graph.view import View
+
+NAMES = 100
+"""Names that alternatives within each other may make up."""
 
 
 class Match(NamedTuple):
@@ -17,12 +23,27 @@ class Match(NamedTuple):
     type: str
 
 
-def best(view: View, found: Matches, wanted: str, most: int) -> list[Match]:
-    """The best entities: first what is called by the words that are wanted, then by how well they fit, then by name.
+def called(tree: Query) -> frozenset[str]:
+    """The words of a name that is just what is looked for; of alternatives, those of each."""
+    match tree:
+        case All(of):
+            each = product(*(sorted(called(part)) or [""] for part in of))
+            return frozenset(" ".join(filter(None, some)) for some in islice(each, NAMES)) - {""}
+        case Some(of):
+            return frozenset[str]().union(*map(called, of))
+        case Word(text) | Prefix(text):
+            return frozenset({text})
+        case Phrase(parts):
+            return frozenset({" ".join(parts)})
+    return frozenset()
+
+
+def best(view: View, found: Matches, called: Collection[str], most: int) -> list[Match]:
+    """The best entities: first those whose names have just such words, then by how well they fit, then by name.
 
     Names are read of those alone that may be among them.
     """
-    exact = {node for hits in found.hits for node, name in hits.names if words(name) == wanted}
+    exact = {node for hits in found.hits for node, name in hits.names if words(name) in called} | found.called
     scores = {node: sum(hits.scores.get(node, 0.0) for hits in found.hits) for node in found.entities}
     worst = min(nlargest(most, scores.values()), default=0.0)
     likely = [node for node, score in scores.items() if score >= worst or node in exact]

@@ -10,11 +10,11 @@ from pydantic import Field as Limit
 
 from engine import Phrase, Prefix, Refused, Word, World
 from worlds.graph import cursors
-from worlds.graph.facts import Fact, Kind
+from worlds.graph.facts import Fact, Kind, words
 from worlds.graph.naming import brief
 from worlds.graph.search import ranking
 from worlds.graph.search.correcting import corrections, mended
-from worlds.graph.search.matching import fits, found_by
+from worlds.graph.search.matching import Search, fits
 from worlds.graph.search.query import All, Leaf, Query, Some, Typed, leaves, parsed
 from worlds.graph.search.ranking import Match
 from worlds.graph.times import view_of
@@ -55,13 +55,13 @@ class Found(BaseModel):
     revision: int
     total: int = Limit(description="how many entities fit")
     at_least: bool = Limit(
-        description="whether there are more: of what very many facts have, only the first were taken"
+        description="whether there may be more: of what very many facts have, only the first were taken"
     )
     results: list[Hit]
     next: str | None = Limit(default=None, description="what to give as cursor for the next page")
     left_out: LeftOut
     corrected: dict[str, list[str]] = Limit(
-        default={}, description="words and types that nothing has, and by which was searched instead"
+        default={}, description="words that nothing has, and by which words was searched instead"
     )
 
     def __str__(self) -> str:
@@ -112,28 +112,29 @@ def search(graph: World, asked: Asked, *, detail: Detail, limit: int, cursor: st
 
 
 def best(view: View, query: str, types: Sequence[str], most: int) -> Best:
-    """The best entities that fit; if none does, those that fit when words and types that nothing has are corrected.
+    """The best entities that fit; if none does, those that fit when words that nothing has are corrected.
 
     Raises Refused.
     """
-    tree, corrected = _of_types(parsed(query), types), dict[str, list[str]]()
-    found, search = found_by(view, tree)
+    tree, corrected, search = _of_types(parsed(query), types), dict[str, list[str]](), Search(view)
+    found = search.found(tree, _spelled(query, tree))
     if not found.entities:
-        corrected = corrections(view, search, tree)
+        corrected = corrections(view.graph, search, tree)
     if corrected:
         tree = mended(tree, corrected)
-        found, _ = found_by(view, tree)
-    entities = ranking.best(view, found, _words_of(tree), most)
+        found = search.found(tree)
+    entities = ranking.best(view, found, ranking.called(tree), most)
     return Best(entities, len(found.entities), found.complete, tree, corrected)
+
+
+def _spelled(query: str, tree: Query) -> list[str]:
+    """The name that a query may be, as it is spelled."""
+    name = query.strip().removeprefix('"').removesuffix('"')
+    return [name] if words(name) in ranking.called(tree) else []
 
 
 def _of_types(tree: Query, types: Sequence[str]) -> Query:
     return All((tree, Some(tuple(map(Typed, types))))) if types else tree
-
-
-def _words_of(tree: Query) -> str:
-    """The words of a query, as a name has them that is just these."""
-    return " ".join(part for leaf in leaves(tree) for part in _parts(leaf))
 
 
 def _parts(leaf: Leaf) -> tuple[str, ...]:
@@ -230,7 +231,7 @@ def _lines(found: Found) -> Iterator[str]:
         told = "; ".join(f"{word}: {', '.join(better)}" for word, better in found.corrected.items())
         yield f"Nothing has these words, so others were searched for: {told}."
     fit = "entity fits" if found.total == 1 and not found.at_least else "entities fit"
-    yield f"{'More than ' if found.at_least else ''}{found.total:,} {fit}, at revision {found.revision}."
+    yield f"{'At least ' if found.at_least else ''}{found.total:,} {fit}, at revision {found.revision}."
     for hit in found.results:
         yield f"{hit.name} ({hit.entityType})" + (f": {hit.snippet}" if hit.snippet else "")
         yield from (f"  {text}" for text in hit.observations or ())

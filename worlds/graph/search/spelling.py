@@ -5,7 +5,8 @@ known word, two of the commonest: letters that changed places, or are double or 
 index of words says which of them there are, so nothing is kept for this.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 
 from engine import World
 from worlds.graph.facts import Fact
@@ -25,13 +26,15 @@ _LETTERS = (
 )
 
 
-def near(graph: World, word: str) -> list[str]:
-    """Words of the graph that one of its own may have been meant to be, the likeliest first."""
+def near(graph: World, word: str, has: Callable[[str], bool]) -> list[str]:
+    """Words that a word may have been meant to be, of those that a view of the graph has, the likeliest first."""
     if not SHORTEST <= len(word) <= LONGEST or word.isdecimal():
         return []
     for slips in (_small(word), _any(word), {two for one in _small(word) for two in _small(one)}):
-        if known := graph.rows(Fact).known(slips - {word}):
-            return sorted(known, key=lambda found: (found[0] != word[0], abs(len(found) - len(word)), found))[:MOST]
+        known = graph.rows(Fact).known(slips - {word})
+        likely = sorted(known, key=lambda found: (found[0] != word[0], abs(len(found) - len(word)), found))
+        if found := [*islice(filter(has, likely), MOST)]:
+            return found
     return []
 
 

@@ -52,10 +52,10 @@ class Subgraph(BaseModel):
     found: int | None = Field(
         default=None, description="how many entities fit the query; it starts at the best `limit`"
     )
-    at_least: bool = Field(default=False, description="whether more than `found` fit, as search says it")
+    at_least: bool = Field(default=False, description="whether more than `found` may fit, as search says it")
     unknown: list[str] = Field(description="names that were asked for and that nothing is called by")
     corrected: dict[str, list[str]] = Field(
-        default={}, description="words and types that nothing has, and what they were read as"
+        default={}, description="words that nothing has, and what they were read as"
     )
     stopped: str | None = Field(default=None, description="if the search stopped early: when; there may be more then")
     format: Written = "json"
@@ -182,7 +182,7 @@ def _lines(part: Subgraph) -> Iterator[str]:
     if part.found == 0:
         yield "No entity fits the query."
     elif part.found is not None and part.found != sum(one.distance == 0 for one in part.entities):
-        more = "More than " if part.at_least else ""
+        more = "At least " if part.at_least else ""
         yield f"{more}{part.found:,} entities fit the query; this starts at the best of them."
     if part.unknown:
         yield f"Nothing is called {', '.join(part.unknown)}."
