@@ -1,7 +1,7 @@
 """Searching a graph: entities by what is told of them, the best first, by the page and within a budget."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Annotated, Literal
 
@@ -127,10 +127,10 @@ def best(view: View, query: str, types: Sequence[str], most: int) -> Best:
     return Best(entities, len(found.entities), found.complete, tree, corrected)
 
 
-def _spelled(query: str, tree: Query) -> list[str]:
-    """The name that a query may be, as it is spelled."""
-    name = query.strip().removeprefix('"').removesuffix('"')
-    return [name] if words(name) in ranking.called(tree) else []
+def _spelled(query: str, tree: Query) -> Collection[str]:
+    """Names that may be looked for: the query as it is spelled, and each that is just its words."""
+    name, called = query.strip().removeprefix('"').removesuffix('"'), ranking.called(tree)
+    return called | {name} if words(name) in called else called
 
 
 def _of_types(tree: Query, types: Sequence[str]) -> Query:
