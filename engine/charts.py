@@ -141,8 +141,11 @@ class Chart:
     initial_content: Content | None = None
     enterable: bool = False
     """Whether a copy may begin in any of its states."""
-    calls: frozenset[str] | None = None
-    """The events that somebody can send, beside those of delays; None if any may be sent. Others come from within."""
+    calls: Mapping[str, frozenset[str]] | None = None
+    """The events that somebody can send, with the states of which one has to be active then: ROOT for any not final.
+
+    None if any may be sent, anywhere. Others come from within, or from delays.
+    """
 
     @cached_property
     def node(self) -> Mapping[str, Node]:
@@ -250,7 +253,23 @@ class Chart:
         due = (delay.event for node in self.nodes for delay in node.delays)
         return self.calls is None or event in self.calls or event in due
 
+    def is_sent_in(self, active: frozenset[str], event: str) -> bool:
+        """Whether an event can come from outside while these states are active."""
+        if self.calls is None:
+            return True
+        if event in self.calls:
+            return not self.calls[event].isdisjoint(self._sources(active))
+        return any(delay.event == event for state in active for delay in self.node[state].delays)
+
+    def can_be_raised(self, event: str) -> bool:
+        """Whether what is carried out may raise an event of that name: none that begins with one that is sent."""
+        word = event.partition(".")[0]
+        return self.calls is None or (word not in self.calls and f"{word}." != DUE)
+
     def enabled(self, active: frozenset[str], event: str) -> bool:
         """Whether an event of that name would be heard, as far as states decide."""
-        sources = self.finals & active or (ROOT, *active)
-        return any(way.hears(event) for source in sources for way in self.leaving[source])
+        return any(way.hears(event) for source in self._sources(active) for way in self.leaving[source])
+
+    def _sources(self, active: frozenset[str]) -> frozenset[str]:
+        """What transitions may leave; once the whole has ended, only the state it ended in."""
+        return self.finals & active or active | {ROOT}

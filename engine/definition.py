@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from engine.actions import MARK, Action, Contract, Predicate, build_action, predicate
 from engine.asking import accepted_parameters
 from engine.charting import chart_of
-from engine.charts import Chart
+from engine.charts import ROOT, Chart
 from engine.commands import Command, build_commands
 from engine.effects import Effect
 from engine.errors import ChartError, DefinitionError, Fault
@@ -247,7 +247,7 @@ def define(
         chart=replace(
             chart_of(cls, places, actions.values(), members(CHART_MARK)),
             enterable=on_copy is not None,
-            calls=frozenset(actions),
+            calls=_calls(actions),
         ),
         data=_data_model(cls),
         start=starter,
@@ -272,6 +272,15 @@ def define(
     )
     _check(definition)
     return _with_parts(definition)
+
+
+def _calls(actions: Mapping[str, Action]) -> Mapping[str, frozenset[str]]:
+    """The events that calls send, with where each action is possible: one that only reads sends none."""
+    return {
+        name: frozenset([ROOT]) if action.sources is None else action.sources
+        for name, action in actions.items()
+        if not action.read_only
+    }
 
 
 def _with_parts(definition: Definition) -> Definition:

@@ -3,13 +3,14 @@
 Exactly, as its graph of situations shows; or state by state, where that is too large.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import networkx
 
 from engine.charts import DONE, ROOT, Chart, Kind, Transition
 from engine.soundness.paths import BY_ITSELF, Situation, graph
+from engine.soundness.structure import together
 
 SITUATIONS = 1024
 """How many are looked at: a world is judged whenever it is imported."""
@@ -125,6 +126,16 @@ def overshadowing(chart: Chart, place: int) -> Transition | None:
     return hearing[0] if hearing and None not in hearing else None
 
 
+def comes(chart: Chart, source: str, descriptor: str, reached: Collection[str]) -> bool:
+    """Whether an event that a descriptor stands for may come while its transition's source is active."""
+    stem = descriptor.removesuffix("*").removesuffix(".")
+    if not stem or chart.calls is None or chart.can_be_raised(stem):
+        return True
+    if stem not in chart.calls:
+        return any(delay.event == stem for node in chart.nodes for delay in node.delays)
+    return any((state == ROOT or state in reached) and together(chart, source, state) for state in chart.calls[stem])
+
+
 class _StateByState:
     """A coarser answer that is quick for any chart: which states can be active together is not asked.
 
@@ -206,9 +217,13 @@ class _StateByState:
     def _can_be_chosen(self, place: int, transition: Transition) -> bool:
         if overshadowing(self._chart, place) is not None:
             return False
-        if not transition.events or not all(event.startswith(DONE) for event in transition.events):
-            return True
-        return any(transition.hears(f"{DONE}{state}") for state in self._chart.states if self._can_be_done(state))
+        return not transition.events or any(self._can_come(transition, event) for event in transition.events)
+
+    def _can_come(self, transition: Transition, descriptor: str) -> bool:
+        if descriptor.startswith(DONE):
+            heard = replace(transition, events=(descriptor,))
+            return any(heard.hears(f"{DONE}{state}") for state in self._chart.states if self._can_be_done(state))
+        return comes(self._chart, transition.source, descriptor, self._reached)
 
     def _can_be_done(self, state: str) -> bool:
         children = self._chart.children[state]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from engine.charts import DONE, ROOT, Chart, Kind, Transition
-from engine.soundness.behaviour import Behaviour, behaviour, overshadowing
+from engine.soundness.behaviour import Behaviour, behaviour, comes, overshadowing
 from engine.soundness.structure import Problem, in_state, in_states, in_transition, misjoined, misplaced, together
 
 __all__ = ["Problem", "problems"]
@@ -154,7 +154,7 @@ def _why_never(chart: Chart, does: Behaviour, place: int, transition: Transition
     if other is None:
         what = "another is always chosen before it, from within its source or beside it"
         preceded = what, "give guards=[…] to what is chosen before it, or remove it"
-        return _why_never_done(chart, does, transition) or preceded
+        return _why_never_done(chart, does, transition) or _why_never_sent(chart, does, transition) or preceded
     name = repr(other.label) if other.label else "another"
     if other.events or not transition.events:
         return (
@@ -178,6 +178,19 @@ def _why_never_done(chart: Chart, does: Behaviour, transition: Transition) -> tu
     if any(chart.node[child].kind is Kind.FINAL and child in does.reached for child in chart.children[state]):
         return None
     return f"{state!r} is never done", f"give Compound({state!r}, …) a Final(…), and lead to it"
+
+
+def _why_never_sent(chart: Chart, does: Behaviour, transition: Transition) -> tuple[str, str] | None:
+    """The reason and the remedy, if it waits only for what nobody can send while its source is active."""
+    source = transition.source
+    if not transition.events or any(comes(chart, source, event, does.reached) for event in transition.events):
+        return None
+    event = transition.events[0]
+    word = event.partition(".")[0]
+    if event != word:
+        return f"{word!r} is an action, and sends just {word!r}", f"write on={word!r}, or name the event otherwise"
+    what = f"{word!r} is not possible while {source!r} is active"
+    return what, f"make it an action, or take a source within or beside one of {word!r}"
 
 
 def _delays(chart: Chart) -> Iterator[Problem]:

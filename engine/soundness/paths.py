@@ -211,9 +211,14 @@ class _Exploration:
                     self._send(situation, name)
 
     def _send(self, situation: Situation, name: str) -> None:
+        """Have an event heard if it can come here: from outside, or raised by what is carried out, before the end."""
+        sent = self._original.is_sent_in(situation.active, name)
+        raised = self._original.can_be_raised(name) and not self._original.is_final(situation.active)
+        if not sent and not raised:
+            return
         for heard, step in self._tried(situation, lambda moment: moment.hear(Event(name))):
             if heard:
-                self._add(situation, self._said(situation, name, step), step, sure=self._original.is_sent(name))
+                self._add(situation, self._said(situation, name, step), step, sure=sent)
 
     def _tried(self, situation: Situation, act: Callable[[Moment], bool]) -> Iterator[tuple[bool, Step]]:
         """What an act does and gives, for all that guards may answer."""

@@ -38,7 +38,9 @@ def charts(draw: st.DrawFn) -> Chart:
     events = st.sampled_from(["go", "on", "go.on", "", *done])
     targets, choices = st.sampled_from(names), st.lists(st.sampled_from(names), max_size=1).map(tuple)
     ways = st.builds(way, sources, events, targets, choices, st.booleans())
-    return Chart(tuple(nodes), tuple(draw(st.lists(ways, max_size=8))))
+    possible = st.frozensets(sources, min_size=1, max_size=2)
+    calls = st.none() | st.dictionaries(st.sampled_from(["go", "on"]), possible)
+    return Chart(tuple(nodes), tuple(draw(st.lists(ways, max_size=8))), calls=draw(calls))
 
 
 def _within(draw: st.DrawFn, node: Node) -> Iterator[Node]:
@@ -68,18 +70,24 @@ def test_coarse_answer_takes_nothing_for_impossible_that_is_possible(chart: Char
 @given(charts(), st.lists(st.sampled_from(["go", "on", "go.on"]), max_size=8), st.randoms(use_true_random=False))
 def test_what_a_chart_does_is_never_reported_as_impossible(chart: Chart, events: list[str], random: Random) -> None:
     does = behaviour(chart)
-    tossed = Chart(chart.nodes, tuple(replace(way, guard=_toss) if way.guard else way for way in chart.transitions))
+    ways = tuple(replace(way, guard=_toss) if way.guard else way for way in chart.transitions)
+    tossed = replace(chart, transitions=ways)
     try:
         step = begin(tossed, random)
         for event in (*events, None):
             assert step.configuration.active <= does.reached
             assert {tossed.transitions.index(way) for way in step.taken} <= does.taken
-            if event is not None and tossed.enabled(step.configuration.active, event):
+            if event is not None and _can_come(tossed, step.configuration.active, event):
                 offered = sorted({one for way in tossed.transitions if way.hears(event) for one in way.choices})
                 chosen = tuple(random.sample(offered, random.randint(0, min(1, len(offered)))))
                 step = send(tossed, step.configuration, Event(event, chosen=chosen), random)
     except Endless:
         assert does.endless or any(way.guard for way in chart.transitions)
+
+
+def _can_come(chart: Chart, active: frozenset[str], event: str) -> bool:
+    raised = chart.can_be_raised(event) and not chart.is_final(active)
+    return chart.enabled(active, event) and (raised or chart.is_sent_in(active, event))
 
 
 def _toss(context: Random, moment: object) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from engine.charts import Chart, Delay, Kind, Node, Transition
+from engine.charts import ROOT, Chart, Delay, Kind, Node, Transition
 from engine.soundness.paths import BY_ITSELF, START, bare, graph, shortest
 
 
@@ -96,7 +96,7 @@ def test_step_that_nobody_takes_is_told_with_what_it_needs() -> None:
         to("b", "", "c", guard=maybe, label="begin", conditions=("is_in_stock",)),
         to("c", "bell", "d"),
     )
-    chart = Chart(nodes, ways, calls=frozenset(["go"]))
+    chart = Chart(nodes, ways, calls={"go": frozenset([ROOT])})
     assert shortest(chart)["d"] == ("go [is_rich, is_old]", "(by itself) begin [is_in_stock]", "(raised) bell")
     certain = (to("b", "", "c"), to("c", "go", "d"))
     assert shortest(replace(chart, transitions=(*ways, *certain)))["d"] == ("go [is_rich, is_old]", "go")

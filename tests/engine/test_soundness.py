@@ -404,7 +404,7 @@ def test_states_that_are_a_dead_end_only_together_are_found() -> None:
 
 
 def test_what_may_be_a_dead_end_is_uncertain() -> None:
-    calls = frozenset(["go", "run"])
+    calls = dict.fromkeys(["go", "run"], frozenset([ROOT]))
     for way in (to("r2", "", "r1", guard=maybe, label="rest"), to("r2", "bell", "r1", label="rest")):
         (doubt,) = problems(deadlocked(way, calls=calls))
         assert (doubt.certain, doubt.place) == (False, "states 'l2' and 'r2'")

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 Run = Callable[..., Any]
 
 MUDDLE = """
@@ -119,6 +121,60 @@ def test_a_state_that_may_never_be_left_is_a_warning(run: Run, tmp_path: Path) -
     )
     found = json.loads(run("check", str(file), "--json").stdout)
     assert found["ok"] and not found["problems"] and [len(warning) for warning in found["warnings"]] == [3]
+
+
+HEARD = """
+from enum import StrEnum
+
+from engine import Compound, Final, World, action, transition
+
+class State(StrEnum):
+    HOUSE = "house"
+    HALL = "hall"
+    ATTIC = "attic"
+    OUT = "out"
+
+class Heard(World, states={states}):
+    @action(source=State.HALL, target=State.ATTIC)
+    def go(self) -> None: ...
+
+    @transition(source=State.{source}, target=State.OUT, on="{event}")
+    def fall(self) -> None: ...
+"""
+FLAT = "[State.HALL, State.ATTIC, Final(State.OUT)]"
+HOUSE = '    HOUSE = "house"\n'
+WITHIN = "[Compound(State.HOUSE, State.HALL, State.ATTIC), Final(State.OUT)]"
+
+
+@pytest.mark.parametrize(
+    ("states", "source", "said"),
+    [
+        (FLAT, "ATTIC", "'go' is not possible while 'attic' is active"),
+        (WITHIN, "HOUSE", "another is always chosen before it, from within its source or beside it"),
+    ],
+)
+def test_an_action_is_heard_only_where_it_is_possible(
+    run: Run, tmp_path: Path, states: str, source: str, said: str
+) -> None:
+    file = tmp_path / "heard.py"
+    file.write_text(
+        HEARD.format(states=states, source=source, event="go").replace(HOUSE, "" if states == FLAT else HOUSE)
+    )
+    done = run("check", "--paths", str(file))
+    assert done.returncode == 1
+    assert [line.partition(": ")[2].partition(": give")[0] for line in done.stdout.splitlines()[:2]] == [
+        "state 'attic' is a dead end: no action can be taken there",
+        "state 'out' is unreachable: no action leads there",
+    ]
+    assert f"fall can never be chosen: {said}" in done.stdout
+
+
+def test_any_event_leads_on_from_a_state_without_actions_only_if_it_is_raised(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "heard.py"
+    file.write_text(HEARD.format(states=FLAT, source="ATTIC", event="*").replace(HOUSE, ""))
+    found = json.loads(run("check", "--paths", str(file), "--json").stdout)
+    assert found["paths"]["heard"]["out"] == ["go", "(raised) *"]
+    assert ["may be a dead end" in warning["problem"] for warning in found["warnings"]] == [True]
 
 
 def test_the_shortest_way_to_each_state_is_told(run: Run) -> None:
