@@ -16,10 +16,14 @@ from engine.cli.reporting import NOT_DONE, settings_from
 from engine.definition import Definition, doubts
 from engine.errors import ChartError, DefinitionError, NotFound
 from engine.registry import collect, load, load_file
-from engine.soundness.paths import shortest
+from engine.soundness.paths import LIMIT, shortest, sought
 from engine.types import Json
 
 ENGINE = str(Path(engine.__file__).parent)
+CUT = (
+    f"The search was cut: there are more than {LIMIT:,} situations. There may be a shorter way than one that is told,"
+    " and a way where none was found."
+)
 
 
 def check_world(
@@ -37,7 +41,9 @@ def check_world(
     except Exception as error:
         worlds, problems = [], list(_problems(world, error))
     warnings = [warning for found in worlds for warning in _warnings(found)]
-    ways = {found.name: shortest(found.chart) for found in worlds} if paths else {}
+    graphs = {found.name: (found.chart, sought(found.chart)) for found in worlds} if paths else {}
+    ways = {name: shortest(chart, graph) for name, (chart, graph) in graphs.items()}
+    cut = [name for name, (_, graph) in graphs.items() if not graph.graph["complete"]]
     if as_json:
         found = {
             "ok": not problems,
@@ -45,10 +51,10 @@ def check_world(
             "problems": problems,
             "warnings": warnings,
         }
-        output.print_json(found | ({"paths": ways} if paths else {}))
+        output.print_json(found | ({"paths": ways, "paths_cut": cut} if paths else {}))
     else:
         _print(worlds, problems, warnings)
-        _print_paths(ways)
+        _print_paths(ways, cut)
     if problems:
         raise typer.Exit(NOT_DONE)
 
@@ -120,7 +126,7 @@ def _print(worlds: list[Definition], problems: list[Json], warnings: list[Json])
         console.print(Text.assemble(("ok", "bold green"), f" {world.name}: {said}"), soft_wrap=True)
 
 
-def _print_paths(ways: Mapping[str, Mapping[str, tuple[str, ...] | None]]) -> None:
+def _print_paths(ways: Mapping[str, Mapping[str, tuple[str, ...] | None]], cut: list[str]) -> None:
     console = output.stdout()
     for world, states in ways.items():
         console.print(Text(world, "bold"))
@@ -128,6 +134,8 @@ def _print_paths(ways: Mapping[str, Mapping[str, tuple[str, ...] | None]]) -> No
         for state, steps in states.items():
             made.add_row(Text(state), Text(_way(steps)))
         console.print(made)
+        if world in cut:
+            console.print(Text(CUT), soft_wrap=True)
 
 
 def _way(steps: tuple[str, ...] | None) -> str:

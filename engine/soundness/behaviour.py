@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import networkx
 
 from engine.charts import DONE, ROOT, Chart, Kind, Transition
-from engine.soundness.paths import BY_ITSELF, Situation, graph
+from engine.soundness.paths import BY_ITSELF, Exploration, Situation
 from engine.soundness.structure import together
 
 SITUATIONS = 1024
@@ -37,12 +37,18 @@ class Behaviour:
 
     As far as they were looked at together.
     """
+    complete: bool = True
+    """Whether all situations were looked at; else this was found state by state, and the stops among the first."""
 
 
 def behaviour(chart: Chart, limit: int = SITUATIONS) -> Behaviour:
     """What a sound structure can do."""
-    found = graph(chart, limit)
-    return _exact(chart, found) if found.graph["complete"] else _StateByState(chart).found()
+    exploration = Exploration(chart, limit)
+    found = exploration.broadly()
+    if found.graph["complete"]:
+        return _exact(chart, found)
+    stops = _stops(chart, exploration.deeply())
+    return replace(_StateByState(chart).found(), stops=stops, complete=False)
 
 
 def _exact(chart: Chart, found: "networkx.MultiDiGraph[Situation]") -> Behaviour:
@@ -66,7 +72,8 @@ def _exact(chart: Chart, found: "networkx.MultiDiGraph[Situation]") -> Behaviour
 def _stops(chart: Chart, found: "networkx.MultiDiGraph[Situation]") -> dict[tuple[str, ...], frozenset[int]]:
     """The innermost states of what may stay for ever, with what any situation of these states may take still."""
     sure = {one for one, _, step in found.edges(data=True) if step["taken"] and step["sure"]}
-    resting = (one for one in found if found.nodes[one]["rests"] and not chart.is_final(one.active))
+    looked = (one for one, looked in found.nodes(data="looked") if looked and found.nodes[one]["rests"])
+    resting = (one for one in looked if not chart.is_final(one.active))
     ways: dict[frozenset[str], set[int]] = {one.active: set() for one in resting if one not in sure}
     for one, _, taken in found.edges(data="taken"):
         if one.active in ways:

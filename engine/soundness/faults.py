@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from engine.charts import DONE, ROOT, Chart, Kind, Transition
-from engine.soundness.behaviour import Behaviour, behaviour, comes, overshadowing
+from engine.soundness.behaviour import SITUATIONS, Behaviour, behaviour, comes, overshadowing
 from engine.soundness.structure import Problem, in_state, in_states, in_transition, misjoined, misplaced, together
 
 __all__ = ["Problem", "problems"]
@@ -22,6 +22,18 @@ def problems(chart: Chart) -> Iterator[Problem]:
     yield from _endless(chart, does)
     yield from _never_chosen(chart, does)
     yield from _delays(chart)
+    if not does.complete:
+        yield _too_large()
+
+
+def _too_large() -> Problem:
+    return Problem(
+        "the chart",
+        f"has more than {SITUATIONS:,} situations, and was judged state by state: what cannot happen only because of"
+        " what is active beside it was not looked for, and dead ends together among some situations only",
+        "have a test go through what its regions do together",
+        certain=False,
+    )
 
 
 def _states(chart: Chart, does: Behaviour) -> Iterator[Problem]:

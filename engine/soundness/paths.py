@@ -8,11 +8,13 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from itertools import combinations, islice
+from heapq import heappop, heappush
+from itertools import combinations, count, islice
 
 import networkx
 
 from engine.charts import DONE, DUE, ROOT, Chart, Configuration, Event, Transition
+from engine.soundness.distances import steps_to
 from engine.soundness.structure import in_transition
 from engine.statechart import Apart, Moment, Step, can_be_together
 
@@ -20,6 +22,8 @@ LIMIT = 4096
 """How many situations are looked at."""
 BRANCHES = 16
 """How many steps, on average of all situations, are tried from each."""
+SOUGHT = 256
+"""How many situations more are looked at for the way to one state."""
 PENDING = 8
 """How many events may wait to be heard; more than that, and a chart does not come to rest."""
 _TRIED, _TOGETHER = 256, 32
@@ -38,6 +42,12 @@ class Situation:
     recalled: frozenset[tuple[str, frozenset[str]]] = frozenset()
     pending: tuple[str, ...] = ()
 
+    def near(self) -> Iterator[str]:
+        """The states that are active, or that a history may make so again."""
+        yield from (ROOT, *self.active)
+        for _, states in self.recalled:
+            yield from states
+
 
 START = Situation()
 """Before the beginning: nothing is active."""
@@ -46,13 +56,33 @@ START = Situation()
 def graph(chart: Chart, limit: int = LIMIT) -> "networkx.MultiDiGraph[Situation]":
     """The situations that can be reached from START, those in passing too; an edge for each step between two.
 
-    A node's `label` names its innermost states; `rests` says whether it may stay as it is. An edge's key is what
+    A node's `label` names its innermost states; `rests` says whether it may stay as it is, `looked` whether all steps
+    from it are there. An edge's key is what
     somebody sends, `pay`, `push (gone)` or `(after 15 min) expire`, or BY_ITSELF; `taken` are the places of its
     transitions in the chart's, `by` those of one step that needs least. `weight` is how many steps it counts, and
     `sure` is whether somebody can take it, or time does: what guards allow or something raises may never be. `complete`
     of the whole is False if there may be more than was looked at.
     """
-    return _Exploration(chart, limit).found()
+    return Exploration(chart, limit).broadly()
+
+
+def sought(chart: Chart, limit: int = LIMIT) -> "networkx.MultiDiGraph[Situation]":
+    """The same; where there are more situations than that, with what lies on the ways to states not among them."""
+    exploration = Exploration(chart, limit)
+    found = exploration.broadly()
+    if not found.graph["complete"]:
+        for state in _missed(chart, found):
+            exploration.towards(state)
+        if _missed(chart, found):
+            exploration.deeply()
+    return found
+
+
+def _missed(chart: Chart, found: "networkx.MultiDiGraph[Situation]") -> list[str]:
+    """The states that no way of steps leads to yet, as far as was looked."""
+    lengths = networkx.single_source_dijkstra_path_length(found, START)
+    reached = {state for situation, length in lengths.items() if length < LIMIT for state in situation.active}
+    return [state for state in chart.states if state not in reached]
 
 
 def shortest(
@@ -64,7 +94,7 @@ def shortest(
     if guards allow is `(by itself) begin [is_in_stock]`, what is raised within `(raised) bell`.
     `explored` is the chart's graph, if there is one already.
     """
-    found = graph(chart) if explored is None else explored
+    found = sought(chart) if explored is None else explored
     steps: dict[str, tuple[str, ...] | None] = dict.fromkeys(chart.states)
     distances, ways = networkx.single_source_dijkstra(found, START)
     for situation in sorted(distances, key=distances.__getitem__):
@@ -163,8 +193,8 @@ class _Answers:
             yield (*self._said[:place], True)
 
 
-class _Exploration:
-    """A graph in the making."""
+class Exploration:
+    """A graph in the making: first looked at broadly, and where that is cut, further."""
 
     def __init__(self, chart: Chart, limit: int) -> None:
         self._original = chart
@@ -172,22 +202,55 @@ class _Exploration:
         self._limit = limit
         self._left = limit * BRANCHES
         self._graph: networkx.MultiDiGraph[Situation] = networkx.MultiDiGraph(complete=True)
-        self._queue = deque([START])
+        self._queue = deque[Situation]()
+        self._deep = False
         self._events = _events(chart)
         self._heard: dict[str, bool] = {}
 
-    def found(self) -> "networkx.MultiDiGraph[Situation]":
-        """The graph, as far as the limits go."""
-        self._graph.add_node(START, label="", rests=False)
-        while self._queue:
-            situation = self._queue.popleft()
-            if situation == START:
-                self._begin()
-            elif len(situation.pending) > PENDING or len(self._graph) > self._limit or self._left <= 0:
-                self._graph.graph["complete"] = False
-            else:
-                self._go_on(situation)
+    def broadly(self) -> "networkx.MultiDiGraph[Situation]":
+        """The graph, the nearest situations first, as far as the limits go."""
+        self._graph.add_node(START, label="", rests=False, looked=True)
+        self._begin()
+        while self._queue and len(self._graph) <= self._limit and self._left > 0:
+            self._look(self._queue.popleft())
+        self._graph.graph["complete"] &= not self._queue
         return self._graph
+
+    def deeply(self) -> "networkx.MultiDiGraph[Situation]":
+        """The graph with as many situations again, always going on from the last: so ends come into it."""
+        self._left, self._deep = self._limit * BRANCHES, True
+        most = len(self._graph) + self._limit
+        while self._queue and len(self._graph) <= most and self._left > 0:
+            self._look(self._queue.pop())
+        return self._graph
+
+    def towards(self, state: str) -> None:
+        """Look for the shortest way to a state, where it is nearest first, whatever else could happen beside (A*)."""
+        steps = steps_to(self._original, state)
+        open_ones, closed, numbers, tries = [(0, 0, 0, START)], set[Situation](), count(1), SOUGHT
+        while open_ones and tries:
+            _, ahead, _, situation = heappop(open_ones)
+            if state in situation.active:
+                return
+            if situation in closed:
+                continue
+            closed.add(situation)
+            if not self._graph.nodes[situation]["looked"]:
+                tries -= 1
+                self._look(situation)
+            for _, other, weight in self._graph.out_edges(situation, data="weight"):
+                left = min((steps[near] for near in other.near() if near in steps), default=None)
+                if left is not None and other not in closed:
+                    heappush(open_ones, (weight - ahead + left, ahead - weight, next(numbers), other))
+
+    def _look(self, situation: Situation) -> None:
+        if self._graph.nodes[situation]["looked"]:
+            return
+        if len(situation.pending) > PENDING:
+            self._graph.graph["complete"] = False
+            return
+        self._go_on(situation)
+        self._graph.nodes[situation]["looked"] = self._left > 0
 
     def _begin(self) -> None:
         moment = Moment(self._chart, Configuration(), _Answers(()))
@@ -246,9 +309,9 @@ class _Exploration:
         target = Situation(then.active, frozenset(then.history.items()), pending)
         known = target in self._graph
         if not known:
-            self._graph.add_node(target, label=", ".join(self._original.atomic(then.active)), rests=False)
+            self._graph.add_node(target, label=", ".join(self._original.atomic(then.active)), rests=False, looked=False)
             # by the number of steps, so that what is nearest is looked at before a limit is reached
-            (self._queue.appendleft if key == BY_ITSELF else self._queue.append)(target)
+            (self._queue.appendleft if key == BY_ITSELF and not self._deep else self._queue.append)(target)
         by = tuple(int(way.label) for way in step.taken)
         if key == BY_ITSELF:
             weight, sure = int(any(self._original.transitions[place].guard for place in by)), False

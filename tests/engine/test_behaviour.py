@@ -60,6 +60,7 @@ def test_coarse_answer_takes_nothing_for_impossible_that_is_possible(chart: Char
     assert not list(misplaced(chart)) and not list(misjoined(chart))
     exact, coarse = behaviour(chart), behaviour(chart, limit=1)
     assert coarse.reached >= exact.reached and coarse.taken >= exact.taken
+    assert {states for states, ways in coarse.stops.items() if not ways} <= exact.stops.keys()
     assert coarse.moving >= exact.moving and coarse.spent & exact.reached <= exact.spent
     found = graph(chart)
     ends = [situation for situation in found if chart.is_final(situation.active)]

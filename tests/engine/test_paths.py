@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 from engine.charts import ROOT, Chart, Delay, Kind, Node, Transition
-from engine.soundness.paths import BY_ITSELF, START, bare, graph, shortest
+from engine.soundness.paths import BY_ITSELF, LIMIT, START, bare, graph, shortest, sought
 
 
 def to(source: str, event: str, *targets: str, **other: Any) -> Transition:
@@ -201,6 +202,33 @@ def test_bound_that_is_hit_is_said() -> None:
     assert not few.graph["complete"] and len(few) < 8
     ways = shortest(chart, few)
     assert ways["s3"] == ("on",) * 3 and ways["s19"] is None
+
+
+def quests(number: int, steps: int, *more: Node, ways: tuple[Transition, ...] = ()) -> Chart:
+    """Regions in which one goes on step by step, more situations than are looked at."""
+    nodes, on = [Node(name="all", kind=Kind.PARALLEL)], list[Transition]()
+    for quest in range(number):
+        names = [f"q{quest}_{step}" for step in range(steps)]
+        nodes += [Node(name=f"q{quest}", kind=Kind.COMPOUND, parent="all")]
+        nodes += [Node(name=name, parent=f"q{quest}") for name in names[:-1]]
+        nodes += [Node(name=names[-1], kind=Kind.FINAL, parent=f"q{quest}")]
+        on += [to(one, f"go_{quest}", other) for one, other in pairwise(names)]
+    return Chart((*nodes, *more), (*on, *ways))
+
+
+def test_shortest_way_is_found_among_more_situations_than_are_looked_at() -> None:
+    chart = quests(6, 10, Node(name="end", kind=Kind.FINAL), ways=(to("all", "done.state.all", "end"),))
+    found = sought(chart)
+    assert not found.graph["complete"] and len(found) < 2.5 * LIMIT
+    ways = shortest(chart, found)
+    assert [ways[f"q{quest}_9"] for quest in range(6)] == [(f"go_{quest}",) * 9 for quest in range(6)]
+    assert sorted(ways["end"] or ()) == sorted(f"go_{quest}" for quest in range(6) for _ in range(9))
+
+
+def test_histories_do_not_hide_the_shortest_way() -> None:
+    more = (Node(name="back", kind=Kind.DEEP, parent="all", initial=("q0_0",)), Node(name="paused"), Node(name="lost"))
+    ways = (to("all", "pause", "paused"), to("paused", "resume", "back"), to("q1_9", "lose", "lost"))
+    assert shortest(quests(6, 10, *more, ways=ways))["lost"] == ("go_1",) * 9 + ("lose",)
 
 
 def test_guards_that_can_be_answered_in_too_many_ways_hit_the_bound() -> None:

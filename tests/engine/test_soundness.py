@@ -113,7 +113,7 @@ def test_sound_chart_has_none_either_if_it_is_too_large_to_be_looked_at_wholly(c
     assert coarse.moving >= {*chart.atomic(chart.states)} - chart.finals and not coarse.spent - chart.finals
 
 
-def test_world_of_many_regions_is_judged_without_looking_at_all_their_combinations() -> None:
+def test_world_of_many_regions_is_judged_without_looking_at_all_their_combinations_and_that_is_said() -> None:
     regions = [
         compound(f"r{n}", *(Node(name=f"{step}{n}", parent=f"r{n}") for step in "abcdef"), parent="p") for n in range(9)
     ]
@@ -121,9 +121,14 @@ def test_world_of_many_regions_is_judged_without_looking_at_all_their_combinatio
         to(f"{one}{n}", f"go{n}", f"{other}{n}") for n in range(9) for one, other in zip("abcde", "bcdef", strict=True)
     ]
     nodes = (Node(name="p", kind=Kind.PARALLEL), *(node for region in regions for node in region), Node(name="x"))
-    assert found(Chart(nodes, tuple(ways))) == [
-        ("state 'x'", "is unreachable: no action leads there", "give an action target='x', or remove the state")
-    ]
+    unreachable, stop, note = problems(Chart(nodes, tuple(ways)))
+    assert (unreachable.place, unreachable.what) == ("state 'x'", "is unreachable: no action leads there")
+    assert (stop.place, stop.what.split(":")[0]) == (
+        "states " + " and ".join(f"'f{n}'" for n in range(9)),
+        "are a dead end together",
+    )
+    assert (note.place, note.certain) == ("the chart", False)
+    assert note.what.startswith("has more than 1,024 situations, and was judged state by state")
 
 
 # structure

@@ -192,6 +192,54 @@ def test_a_way_says_what_the_session_does_by_itself_if_guards_allow(run: Run, tm
     assert ways == {"desk": [], "queue": ["wait"], "served": ["wait", "(by itself) be_served [is_free]"]}
 
 
+QUESTS = """
+from enum import StrEnum
+
+from engine import Compound, Final, Parallel, World, action, done, transition
+
+State = StrEnum("State", ["START", "END", "ALL", *(f"Q{n}{step}" for n in range(6) for step in ("", *range(10)))])
+
+def quest(n: int) -> Compound:
+    *steps, last = (State[f"Q{n}{step}"] for step in range(10))
+    return Compound(State[f"Q{n}"], *steps, Final(last))
+
+class Quests(World, states=[State.START, Parallel(State.ALL, *map(quest, range(6))), Final(State.END)]):
+    @action(source=State.START, target=State.ALL)
+    def begin(self) -> None: ...
+
+    @transition(source=State.ALL, target=State.END, on=done(State.ALL))
+    def end(self) -> None: ...
+
+    for n in range(6):
+        for one, other in zip(range(9), range(1, 10)):
+            @action(name=f"go_{n}_{one}", source=State[f"Q{n}{one}"], target=State[f"Q{n}{other}"])
+            def go(self) -> None: ...
+            locals()[f"go_{n}_{one}"] = go
+            del go
+"""
+
+
+def test_what_is_too_large_to_be_looked_at_wholly_is_said(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "quests.py"
+    file.write_text(QUESTS)
+    done = run("check", str(file), "--paths")
+    assert done.returncode == 0
+    assert "warning: the chart has more than 1,024 situations, and was judged state by state" in done.stdout
+    assert "The search was cut: there are more than 4,096 situations." in done.stdout
+    found = json.loads(run("check", str(file), "--paths", "--json").stdout)
+    assert found["ok"] and found["paths_cut"] == ["quests"]
+    assert found["paths"]["quests"]["q49"] == ["begin", *(f"go_4_{step}" for step in range(9))]
+    assert len(found["paths"]["quests"]["end"]) == 55
+
+
+def test_a_dead_end_of_many_regions_is_found_though_not_all_is_looked_at(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "stuck.py"
+    file.write_text(QUESTS.replace("*steps, Final(last)", "*steps, last").replace("on=done(State.ALL)", 'on="enough"'))
+    done = run("check", str(file))
+    assert done.returncode == 0
+    assert "'q09' and 'q19' and 'q29' and 'q39' and 'q49' and 'q59' may be a dead end together" in done.stdout
+
+
 def test_a_file_python_cannot_read_is_told_by_line(run: Run, tmp_path: Path) -> None:
     file = tmp_path / "unfinished.py"
     file.write_text("import engine\nclass Unfinished(\n")
