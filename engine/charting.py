@@ -32,7 +32,7 @@ def chart_of(cls: type, places: Places, actions: Iterable[Action], methods: Iter
     bare = Chart(nodes)
     ways = (*_of_actions(bare, changing), *_of_methods(cls, methods))
     _insist_on_ways(cls, changing, ways)
-    return Chart(nodes, ways, places.initial)
+    return Chart(nodes, ways, places.initial, spelling=places.spelling)
 
 
 def _of_actions(bare: Chart, actions: list[Action]) -> Iterator[Transition]:

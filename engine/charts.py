@@ -127,6 +127,14 @@ class Configuration:
     pending: tuple[Event, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """How the author of a chart writes its states, by their names; `listed` in a list, or as one enumeration."""
+
+    states: Mapping[str, str] = field(default_factory=dict)
+    listed: bool = True
+
+
 @dataclass(frozen=True, eq=False)
 class Chart:
     """States in document order, parents before what they hold, and transitions in the order of their priority.
@@ -146,6 +154,7 @@ class Chart:
 
     None if any may be sent, anywhere. Others come from within, or from delays.
     """
+    spelling: Spelling = field(default_factory=Spelling)
 
     @cached_property
     def node(self) -> Mapping[str, Node]:
@@ -222,6 +231,10 @@ class Chart:
     def has_eventless(self) -> bool:
         """Whether any transition is taken without an event."""
         return any(not transition.events for transition in self.transitions)
+
+    def written(self, name: str) -> str:
+        """A state as its author writes it."""
+        return self.spelling.states.get(name, repr(name))
 
     def is_atomic(self, name: str) -> bool:
         """Whether a state holds no others."""

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-from engine.charts import ROOT, Kind, Node
+from engine.charts import ROOT, Kind, Node, Spelling
 from engine.errors import DefinitionError
 
 ONLY_STATE = "open"
@@ -106,6 +106,12 @@ class Places:
     enum: type[StrEnum] | None
     nodes: tuple[Node, ...]
     initial: tuple[str, ...]
+    listed: bool = True
+
+    @property
+    def spelling(self) -> Spelling:
+        """How the states are written."""
+        return Spelling({str(state): f"{type(state).__name__}.{state.name}" for state in self.enum or ()}, self.listed)
 
 
 def placed(label: str, states: Given, start: StrEnum | None, final: Any) -> Places:
@@ -139,7 +145,7 @@ def _flat(label: str, states: Any, start: StrEnum | None, final: Any) -> Places:
     finals = _names(label, final)
     _insist_on_known(label, [str(start), *finals], names)
     nodes = (Node(name=name, kind=Kind.FINAL if name in finals else Kind.ATOMIC) for name in names)
-    return Places(states, tuple(nodes), (str(start),))
+    return Places(states, tuple(nodes), (str(start),), listed=False)
 
 
 def _names(label: str, final: Any) -> list[str]:

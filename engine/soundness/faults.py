@@ -40,18 +40,18 @@ def _states(chart: Chart, does: Behaviour) -> Iterator[Problem]:
     """In the order of the document, of each state the worst that is to be said of it."""
     reported: set[str] = set()
     for state in chart.states:
-        within = not reported.isdisjoint(chart.ancestors[state])
+        within, written = not reported.isdisjoint(chart.ancestors[state]), chart.written(state)
         if state not in does.reached:
             reported.add(state)
             if not within:
-                yield _unreachable(state)
+                yield _unreachable(chart, state)
         elif _is_still(chart, does, state):
             yield _dead_end(chart, state)
         elif state in does.spent:
             yield in_state(
                 state,
                 f"is a dead end when it is done: nothing hears {DONE}{state}, and no action can be taken then",
-                f"give it a @transition(source={state!r}, target=…, on=done({state!r})), or an action source={state!r}",
+                f"give it a @transition(source={written}, target=…, on=done({written})), or an action source={written}",
             )
         elif _is_lost(chart, does, state):
             reported.add(state)
@@ -71,15 +71,15 @@ def _stops(chart: Chart, does: Behaviour) -> Iterator[Problem]:
 
 
 def _stop(chart: Chart, states: tuple[str, ...], ways: list[Transition]) -> Problem:
-    around, together = chart.around(states), " together" if len(states) > 1 else ""
+    around, together = chart.written(chart.around(states)), " together" if len(states) > 1 else ""
     if not ways:
         what = f"are a dead end{together}: nothing can happen any more while all of them are active"
-        return in_states(states, what, f"give an action source={around!r}, or one of them")
+        return in_states(states, what, f"give an action source={around}, or one of them")
     named = " and ".join(dict.fromkeys(in_transition(way, "", "").place for way in ways))
     return in_states(
         states,
         f"may be a dead end{together}: no action can be taken then, and {named} may never be",
-        f"give an action source={around!r}, or have one that is taken without guards=[…] and on=…",
+        f"give an action source={around}, or have one that is taken without guards=[…] and on=…",
         certain=False,
     )
 
@@ -92,18 +92,29 @@ def _is_lost(chart: Chart, does: Behaviour, state: str) -> bool:
     return not chart.finals.isdisjoint(does.reached) and state not in does.ending
 
 
-def _unreachable(state: str) -> Problem:
-    return in_state(
-        state, "is unreachable: no action leads there", f"give an action target={state!r}, or remove the state"
-    )
+def _unreachable(chart: Chart, state: str) -> Problem:
+    remedy = f"give an action target={chart.written(state)}, or remove the state"
+    return in_state(state, "is unreachable: no action leads there", remedy)
 
 
 def _dead_end(chart: Chart, state: str) -> Problem:
-    is_flat = all(node.parent == ROOT and chart.is_atomic(node.name) for node in chart.nodes)
-    final = f"declare final={{{state!r}}}" if is_flat else f"write Final({state!r})"
-    return in_state(
-        state, "is a dead end: no action can be taken there", f"give an action source={state!r}, or {final}"
-    )
+    ways = [f"give an action source={chart.written(state)}", *_as_final(chart, state)]
+    return in_state(state, "is a dead end: no action can be taken there", ", or ".join(ways))
+
+
+def _as_final(chart: Chart, state: str) -> Iterator[str]:
+    """How to say that a state is final, where one can be; within others, with what is to hear that they are done."""
+    above = chart.node[state].parent
+    if not chart.spelling.listed:
+        finals = map(chart.written, chart.in_order({*chart.finals, state}))
+        yield f"declare final={{{', '.join(finals)}}}"
+    elif above == ROOT or any(
+        way.hears(f"{DONE}{name}") for name in chart.ancestors[state] for way in chart.transitions
+    ):
+        yield f"write Final({chart.written(state)})"
+    elif chart.node[above].kind is not Kind.PARALLEL:
+        around = chart.written(above)
+        yield f"write Final({chart.written(state)}) and a @transition(source={around}, target=…, on=done({around}))"
 
 
 def _no_way_out(chart: Chart, state: str) -> Problem:
@@ -111,7 +122,7 @@ def _no_way_out(chart: Chart, state: str) -> Problem:
     return in_state(
         state,
         f"has no way to an end: from there no actions lead to {finals}",
-        f"give an action source={state!r} that leads on towards an end",
+        f"give an action source={chart.written(state)} that leads on towards an end",
     )
 
 
@@ -159,7 +170,7 @@ def _why_never(chart: Chart, does: Behaviour, place: int, transition: Transition
     """The reason, and the remedy."""
     source = transition.source
     if source != ROOT and source not in does.reached:
-        return f"its source {source!r} is unreachable", f"lead to {source!r}, or take another source"
+        return f"its source {source!r} is unreachable", f"lead to {chart.written(source)}, or take another source"
     if source in chart.finals and not transition.events:
         return f"all has ended in {source!r}", "make it an action, or take another source"
     other = overshadowing(chart, place)
@@ -184,12 +195,15 @@ def _why_never_done(chart: Chart, does: Behaviour, transition: Transition) -> tu
     state = next((state for state in awaited if _meet(chart, transition.source, state)), None)
     if state is None:
         what = f"{transition.source!r} is never active when {awaited[0]!r} is done"
-        return what, f"take source={awaited[0]!r}"
+        return what, f"take source={chart.written(awaited[0])}"
     if chart.node[state].kind is Kind.PARALLEL:
-        return f"the regions of {state!r} are never all done", f"lead to a Final(…) in each region of {state!r}"
+        return (
+            f"the regions of {state!r} are never all done",
+            f"lead to a Final(…) in each region of {chart.written(state)}",
+        )
     if any(chart.node[child].kind is Kind.FINAL and child in does.reached for child in chart.children[state]):
         return None
-    return f"{state!r} is never done", f"give Compound({state!r}, …) a Final(…), and lead to it"
+    return f"{state!r} is never done", f"give Compound({chart.written(state)}, …) a Final(…), and lead to it"
 
 
 def _why_never_sent(chart: Chart, does: Behaviour, transition: Transition) -> tuple[str, str] | None:
@@ -214,7 +228,8 @@ def _delays(chart: Chart) -> Iterator[Problem]:
                 yield in_state(node.name, what, "keep one of them, or give each an action of its own")
             if not any(way.hears(event) and _meet(chart, way.source, node.name) for way in chart.transitions):
                 what = f"waits for {event!r}, which nothing hears there"
-                remedy = f"write a @transition(source={node.name!r}, after=…) for what is due, or remove the delay"
+                waiting = f"@transition(source={chart.written(node.name)}, after=…)"
+                remedy = f"write a {waiting} for what is due, or remove the delay"
                 yield in_state(node.name, what, remedy)
 
 

@@ -53,23 +53,23 @@ def misplaced(chart: Chart) -> Iterator[Problem]:
         elif node.name in seen:
             yield in_state(node.name, "is there twice", "name each state once; give one of them another name")
         if node.parent != ROOT:
-            yield from _wrong_parent(node, seen, {other.name for other in chart.nodes})
+            yield from _wrong_parent(chart, node, seen)
         seen.setdefault(node.name, node)
 
 
-def _wrong_parent(node: Node, seen: dict[str, Node], names: set[str]) -> Iterator[Problem]:
-    parent = seen.get(node.parent)
+def _wrong_parent(chart: Chart, node: Node, seen: dict[str, Node]) -> Iterator[Problem]:
+    parent, above = seen.get(node.parent), chart.written(node.parent)
     if parent is None:
-        there = "which comes after it" if node.parent in names else "which is no state"
-        yield in_state(
-            node.name, f"is in {node.parent!r}, {there}", f"name a Compound or Parallel {node.parent!r} before it"
+        there = (
+            "which comes after it" if any(other.name == node.parent for other in chart.nodes) else "which is no state"
         )
+        yield in_state(node.name, f"is in {node.parent!r}, {there}", f"name a Compound or Parallel {above} before it")
     elif parent.kind not in (Kind.COMPOUND, Kind.PARALLEL):
         kind = f"{'an' if parent.kind is Kind.ATOMIC else 'a'} {parent.kind} state".removesuffix("history state")
         yield in_state(
             node.parent,
             f"holds {node.name!r}, but is {kind + 'history' if parent.kind.is_history else kind}",
-            f"write Compound({node.parent!r}, …) or Parallel({node.parent!r}, …), or put {node.name!r} elsewhere",
+            f"write Compound({above}, …) or Parallel({above}, …), or put {chart.written(node.name)} elsewhere",
         )
 
 
@@ -77,7 +77,7 @@ def misjoined(chart: Chart) -> Iterator[Problem]:
     """States and transitions that do not fit to each other, in a chart that is a tree."""
     beginning = _missing(chart, chart.initial)
     if beginning:
-        yield Problem("the chart", f"starts in {beginning}", f"start in one of {_some(chart.states)}")
+        yield Problem("the chart", f"starts in {beginning}", f"start in one of {_some(chart, chart.states)}")
     elif apart := _apart(chart, chart.initial):
         yield Problem("the chart", f"starts in {apart}", "start in one of them")
     for node in chart.nodes:
@@ -94,21 +94,19 @@ def _wrong_children(chart: Chart, node: Node) -> Iterator[Problem]:
         yield in_state(
             node.name,
             "is compound, but holds no states",
-            f"give Compound({node.name!r}, …) states, or write it without",
+            f"give Compound({chart.written(node.name)}, …) states, or write it without",
         )
     if node.kind is Kind.PARALLEL and not children:
         yield in_state(
             node.name,
             "is parallel, but has no regions",
-            f"give Parallel({node.name!r}, …) regions, or write it without",
+            f"give Parallel({chart.written(node.name)}, …) regions, or write it without",
         )
     for child in children if node.kind is Kind.PARALLEL else ():
         if chart.node[child].kind is Kind.FINAL:
-            yield in_state(
-                child,
-                f"is final, but a region of the parallel {node.name!r}",
-                f"put it into a region: Parallel({node.name!r}, Compound(…, Final({child!r})))",
-            )
+            remedy = f"Parallel({chart.written(node.name)}, Compound(…, Final({chart.written(child)})))"
+            what = f"is final, but a region of the parallel {node.name!r}"
+            yield in_state(child, what, f"put it into a region: {remedy}")
 
 
 def _wrong_initial(chart: Chart, node: Node) -> Iterator[Problem]:
@@ -119,7 +117,8 @@ def _wrong_initial(chart: Chart, node: Node) -> Iterator[Problem]:
     strangers = [name for name in node.initial if name not in within]
     children = chart.children[node.name]
     if strangers:
-        remedy = f"name one of {_some(children)}" if children else f"write Compound({node.name!r}, …) with states in it"
+        holding = f"write Compound({chart.written(node.name)}, …) with states in it"
+        remedy = f"name one of {_some(chart, children)}" if children else holding
         yield in_state(node.name, f"starts in {_names(strangers)}, which is not within it", remedy)
     elif apart := _apart(chart, node.initial):
         yield in_state(node.name, f"starts in {apart}", "name one of them")
@@ -130,8 +129,13 @@ def _wrong_default(chart: Chart, node: Node) -> Iterator[Problem]:
     deep = node.kind is Kind.DEEP
     inside = [name for name in chart.descendants[node.parent] if chart.node[name].parent != node.parent] if deep else []
     right = {*chart.children[node.parent], *inside}
+    if node.parent == ROOT:
+        yield _stray(chart, node)
+        return
     strangers = [name for name in node.initial if name not in right]
-    remedy = f"say History({node.name!r}, default={chart.children[node.parent][0]!r})" if right else "give it states"
+    said = ", deep=True" if deep else ""
+    first = next(map(chart.written, chart.children[node.parent]), None)
+    remedy = f"say History({chart.written(node.name)}, default={first}{said})" if first else "give it states"
     if not node.initial:
         yield in_state(node.name, "is a history without a default", remedy)
     elif strangers:
@@ -143,17 +147,28 @@ def _wrong_default(chart: Chart, node: Node) -> Iterator[Problem]:
         yield in_state(node.name, f"is a history with a default of {apart}", "name one of them")
 
 
+def _stray(chart: Chart, node: Node) -> Problem:
+    default = "".join(f", default={chart.written(name)}" for name in node.initial[:1])
+    said = f"History({chart.written(node.name)}{default}{', deep=True' if node.kind is Kind.DEEP else ''})"
+    what = "is a history outside of any state: what it is in is never left, so it would recall nothing"
+    return in_state(node.name, what, f"put {said} into the Compound or Parallel that it is to lead back into")
+
+
 def _wrong_ends(chart: Chart, transition: Transition) -> Iterator[Problem]:
     source = transition.source
     if source != ROOT and source not in chart.node:
-        yield in_transition(transition, f"leaves {source!r}, which is no state", f"take one of {_some(chart.states)}")
+        yield in_transition(
+            transition, f"leaves {source!r}, which is no state", f"take one of {_some(chart, chart.states)}"
+        )
     elif chart.node[source].kind.is_history:
         what = f"leaves {source!r}, which is a history, and no state one can be in"
-        yield in_transition(transition, what, f"take source={chart.node[source].parent or chart.states[0]!r}")
+        yield in_transition(
+            transition, what, f"take source={chart.written(chart.node[source].parent or chart.states[0])}"
+        )
     missing = _missing(chart, (*transition.targets, *transition.choices))
     if missing:
         yield in_transition(
-            transition, f"leads to {missing}", f"take one of {_some(chart.states)}, or name it in states=[…]"
+            transition, f"leads to {missing}", f"take one of {_some(chart, chart.states)}, or name it in states=[…]"
         )
     elif apart := _apart(chart, transition.targets):
         yield in_transition(
@@ -195,6 +210,6 @@ def _names(names: Iterable[str]) -> str:
     return " and ".join(repr(name) for name in dict.fromkeys(names))
 
 
-def _some(names: tuple[str, ...]) -> str:
+def _some(chart: Chart, names: tuple[str, ...]) -> str:
     """A few of them, for a remedy."""
-    return ", ".join(map(repr, names[:6])) + (", …" if len(names) > 6 else "")
+    return ", ".join(map(chart.written, names[:6])) + (", …" if len(names) > 6 else "")

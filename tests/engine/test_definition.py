@@ -56,7 +56,7 @@ def test_unreachable_state_is_refused() -> None:
 
     message = wrong(declare)
     assert "Dark: state 'on' is unreachable" in message
-    assert "give an action target='on', or remove the state" in message
+    assert "give an action target=Lamp.ON, or remove the state" in message
 
 
 def test_dead_end_is_refused() -> None:
@@ -67,7 +67,7 @@ def test_dead_end_is_refused() -> None:
 
     message = wrong(declare)
     assert "Bright: state 'on' is a dead end" in message
-    assert "give an action source='on', or declare final={'on'}" in message
+    assert "give an action source=Lamp.ON, or declare final={Lamp.ON}" in message
 
 
 def test_declared_final_state_is_no_dead_end() -> None:

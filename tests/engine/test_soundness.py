@@ -241,7 +241,18 @@ def test_default_of_a_history_is_within_what_it_is_of(kind: Kind, default: str, 
         (
             "state 'back'",
             f"is a history with the default {default!r}, which is no state {relation} 'x'",
-            "say History('back', default='y')",
+            f"say History('back', default='y'{', deep=True' if kind is Kind.DEEP else ''})",
+        )
+    ]
+
+
+def test_history_is_within_what_it_recalls() -> None:
+    stray = Chart((Node(name="a"), Node(name="back", kind=Kind.DEEP, initial=("a",))), (to("a", "go", "back"),))
+    assert found(stray) == [
+        (
+            "state 'back'",
+            "is a history outside of any state: what it is in is never left, so it would recall nothing",
+            "put History('back', default='a', deep=True) into the Compound or Parallel that it is to lead back into",
         )
     ]
 
@@ -320,7 +331,7 @@ def test_unreachable_states_and_dead_ends_are_found_with_their_remedies() -> Non
         (
             "state 'b'",
             "is a dead end: no action can be taken there",
-            "give an action source='b', or declare final={'b'}",
+            "give an action source='b', or write Final('b')",
         ),
         ("state 'c'", "is unreachable: no action leads there", "give an action target='c', or remove the state"),
     ]
@@ -368,7 +379,11 @@ def test_what_only_a_done_event_leads_to_is_unreachable_if_that_never_comes() ->
 def test_dead_end_within_others_is_to_be_written_as_final() -> None:
     chart = Chart(compound("x", Node(name="b", parent="x"), Node(name="c", parent="x")), (to("b", "go", "c"),))
     assert found(chart) == [
-        ("state 'c'", "is a dead end: no action can be taken there", "give an action source='c', or write Final('c')")
+        (
+            "state 'c'",
+            "is a dead end: no action can be taken there",
+            "give an action source='c', or write Final('c') and a @transition(source='x', target=…, on=done('x'))",
+        )
     ]
 
 

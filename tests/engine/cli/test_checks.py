@@ -72,11 +72,11 @@ def test_every_fault_of_a_chart_is_told_in_a_line_of_its_own(run: Run, tmp_path:
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
         f"{file}:12: state 'cellar' is a dead end: no action can be taken there:"
-        " give an action source='cellar', or declare final={'cellar'}",
+        " give an action source=State.CELLAR, or declare final={State.CELLAR, State.OUT}",
         f"{file}:12: state 'attic' is unreachable: no action leads there:"
-        " give an action target='attic', or remove the state",
+        " give an action target=State.ATTIC, or remove the state",
         f"{file}:19: climb can never be chosen: its source 'attic' is unreachable:"
-        " lead to 'attic', or take another source",
+        " lead to State.ATTIC, or take another source",
     ]
     problems = json.loads(run("check", str(file), "--json").stdout)["problems"]
     assert [len(problem) for problem in problems] == [3, 3, 3] and all(problem["remedy"] for problem in problems)
@@ -115,7 +115,7 @@ def test_a_state_that_may_never_be_left_is_a_warning(run: Run, tmp_path: Path) -
         0,
         [
             f"{file}:14: warning: state 'queue' may be a dead end: no action can be taken then, and be_served and jump"
-            " may never be: give an action source='queue', or have one that is taken without guards=[…] and on=…",
+            " may never be: give an action source=State.QUEUE, or have one that is taken without guards=[…] and on=…",
             "ok queue: 3 states, 1 action, 0 resources, 0 prompts, 0 tables",
         ],
     )
@@ -170,7 +170,7 @@ def test_an_action_is_heard_only_where_it_is_possible(
 
 
 def test_any_event_leads_on_from_a_state_without_actions_only_if_it_is_raised(run: Run, tmp_path: Path) -> None:
-    file = tmp_path / "heard.py"
+    file = tmp_path / "overheard.py"
     file.write_text(HEARD.format(states=FLAT, source="ATTIC", event="*").replace(HOUSE, ""))
     found = json.loads(run("check", "--paths", str(file), "--json").stdout)
     assert found["paths"]["heard"]["out"] == ["go", "(raised) *"]
@@ -190,6 +190,87 @@ def test_a_way_says_what_the_session_does_by_itself_if_guards_allow(run: Run, tm
     (tmp_path / "queue_on.py").write_text(MAYBE)
     ways = json.loads(run("check", str(tmp_path / "queue_on.py"), "--paths", "--json").stdout)["paths"]["queue"]
     assert ways == {"desk": [], "queue": ["wait"], "served": ["wait", "(by itself) be_served [is_free]"]}
+
+
+MENDED = """
+from enum import StrEnum
+
+from engine import Compound, Final, History, World, action, done, transition
+
+class State(StrEnum):
+    HOUSE = "house"
+    HALL = "hall"
+    ATTIC = "attic"
+    STREET = "street"
+
+class {name}(World, {states}):
+    @action(source=State.HALL, target=State.ATTIC)
+    def climb(self) -> None: ...
+
+    @action(source=State.HALL, target=State.STREET)
+    def leave(self) -> None: ...
+
+    @action(source=State.STREET, target=State.HOUSE)
+    def enter_house(self) -> None: ...
+"""
+LISTED = "states=[State.HOUSE, State.HALL, State.ATTIC, State.STREET], start=State.HALL"
+ONE_ENUM = "states=State, start=State.HALL, final=[State.HOUSE]"
+NESTED = "states=[Compound(State.HOUSE, State.HALL, State.ATTIC), State.STREET]"
+OF_HISTORY = (
+    "states=[Compound(State.HOUSE, State.HALL), History(State.ATTIC, default=State.HALL, deep=True), State.STREET]"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "states", "remedies", "mended"),
+    [
+        (
+            "listed",
+            LISTED,
+            [
+                "give an action source=State.HOUSE, or write Final(State.HOUSE)",
+                "give an action source=State.ATTIC, or write Final(State.ATTIC)",
+            ],
+            LISTED.replace("State.HOUSE", "Final(State.HOUSE)").replace("State.ATTIC", "Final(State.ATTIC)"),
+        ),
+        (
+            "one_enum",
+            ONE_ENUM,
+            ["give an action source=State.ATTIC, or declare final={State.HOUSE, State.ATTIC}"],
+            ONE_ENUM.replace("final=[State.HOUSE]", "final={State.HOUSE, State.ATTIC}"),
+        ),
+        (
+            "nested",
+            NESTED,
+            [
+                "give an action source=State.ATTIC, or write Final(State.ATTIC) and a @transition(source=State.HOUSE,"
+                " target=…, on=done(State.HOUSE))"
+            ],
+            NESTED.replace("State.ATTIC", "Final(State.ATTIC)"),
+        ),
+        (
+            "recalling",
+            OF_HISTORY,
+            [
+                "put History(State.ATTIC, default=State.HALL, deep=True) into the Compound or Parallel that it is to"
+                " lead back into"
+            ],
+            OF_HISTORY.replace("HALL), History", "HALL, History").replace("True)", "True))"),
+        ),
+    ],
+)
+def test_a_remedy_is_written_as_its_author_would_and_mends_it(
+    run: Run, tmp_path: Path, name: str, states: str, remedies: list[str], mended: str
+) -> None:
+    (tmp_path / f"{name}_amiss.py").write_text(MENDED.format(name="Amiss", states=states))
+    told = json.loads(run("check", str(tmp_path / f"{name}_amiss.py"), "--json").stdout)["problems"]
+    assert [problem["remedy"] for problem in told] == remedies
+    written = MENDED.format(name="Mended", states=mended)
+    if "on=done(" in remedies[0]:
+        written += "\n    @transition(source=State.HOUSE, target=State.STREET, on=done(State.HOUSE))"
+        written += "\n    def get_out(self) -> None: ...\n"
+    (tmp_path / f"{name}_mended.py").write_text(written)
+    assert run("check", str(tmp_path / f"{name}_mended.py")).stdout.startswith("ok mended")
 
 
 QUESTS = """
