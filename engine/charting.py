@@ -29,10 +29,12 @@ def chart_of(cls: type, places: Places, actions: Iterable[Action], methods: Iter
     nodes = tuple(_with_own(node, methods) for node in places.nodes)
     if places.enum is None and not changing:
         nodes = (Node(name=ONLY_STATE, kind=Kind.FINAL),)
-    bare = Chart(nodes)
+    bare = Chart(nodes, spelling=places.spelling)
     ways = (*_of_actions(bare, changing), *_of_methods(cls, methods))
-    _insist_on_ways(cls, changing, ways)
-    return Chart(nodes, ways, places.initial, spelling=places.spelling)
+    _insist_on_ways(cls, bare, changing, ways)
+    chart = Chart(nodes, ways, places.initial, spelling=places.spelling)
+    _insist_on_within(cls, chart)
+    return chart
 
 
 def _of_actions(bare: Chart, actions: list[Action]) -> Iterator[Transition]:
@@ -165,7 +167,7 @@ def _insist_on_event(label: str, places: Places, actions: list[Action], mark: Au
         )
 
 
-def _insist_on_ways(cls: type, actions: list[Action], ways: tuple[Transition, ...]) -> None:
+def _insist_on_ways(cls: type, bare: Chart, actions: list[Action], ways: tuple[Transition, ...]) -> None:
     """Insist that each target of an action can be chosen from some source. Raises DefinitionError."""
     for action in actions:
         offered = {choice for way in ways if way.events == (action.name,) for choice in way.choices}
@@ -174,8 +176,25 @@ def _insist_on_ways(cls: type, actions: list[Action], ways: tuple[Transition, ..
                 raise DefinitionError(
                     f"{cls.__name__}.{action.name}: {target!r} lies in another region than every source, so it would"
                     " never be entered.",
-                    hint=f"Give source= a state in the region of {target!r}, too, or take {target!r} out of target=.",
+                    hint=f"Give source= a state in the region of {target!r}, too, or take {bare.written(target)} out of"
+                    " target=.",
                 )
+
+
+def _insist_on_within(cls: type, chart: Chart) -> None:
+    """Insist that what is internal leads into its source: SCXML would leave that (3.13). Raises DefinitionError."""
+    for way in (way for way in chart.transitions if way.internal):
+        outside = [name for name in (*way.targets, *way.choices) if name not in chart.descendants[way.source]]
+        if outside:
+            why = f"{outside[0]!r} is not within {way.source!r}"
+        elif chart.node[way.source].kind is not Kind.COMPOUND:
+            why = f"{way.source!r} is a Parallel, which is left for a target in only some of its regions"
+        else:
+            continue
+        raise DefinitionError(
+            f"{cls.__name__}.{way.label} is internal, but {why}.",
+            hint="Take source= a Compound around the target, or leave internal=True out: the source is left then.",
+        )
 
 
 def _named_by_actions(actions: list[Action]) -> Iterator[tuple[str, str]]:

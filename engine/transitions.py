@@ -71,6 +71,11 @@ def transition(
             f"@transition: on={on!r} names no event.",
             hint="Give done(State.…) or an event's name, and for each event a @transition of its own.",
         )
+    if internal and target is None:
+        raise DefinitionError(
+            "@transition is internal, so it takes target=.",
+            hint="An internal transition leads from a state to one within it, and does not leave the first.",
+        )
     mark = Automatic(
         sources=_states("transition", source, several=True),
         target=None if target is None else _states("transition", target, several=False)[0],

@@ -718,8 +718,33 @@ def test_target_beside_every_source_is_refused() -> None:
     members = {"use": action(source=Room.DARK, target=[Room.LIT, Room.AJAR])(use)}
     assert told(states, members) == (
         "Odd.use: 'ajar' lies in another region than every source, so it would never be entered."
-        " Give source= a state in the region of 'ajar', too, or take 'ajar' out of target=."
+        " Give source= a state in the region of 'ajar', too, or take Room.AJAR out of target=."
     )
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "why"),
+    [
+        (Room.LIGHT, Room.OUT, "'out' is not within 'light'"),
+        (Room.DARK, Room.DARK, "'dark' is not within 'dark'"),
+        ([Room.LIGHT, Room.OUT], Room.LIT, "'lit' is not within 'out'"),
+        (Room.ROOM, Room.LIT, "'room' is a Parallel, which is left for a target in only some of its regions"),
+        (Room.ROOM, Room.BACK, "'room' is a Parallel, which is left for a target in only some of its regions"),
+    ],
+)
+def test_what_is_internal_leads_into_its_source(source: Any, target: Room, why: str) -> None:
+    def use(self: World) -> None: ...
+
+    states: list[States] = [Room.OUT, Parallel(Room.ROOM, History(Room.BACK, default=Room.LIGHT), *REGIONS)]
+    marks = (
+        action(source=source, target=target, internal=True),
+        transition(source=source, target=target, on="knock", internal=True),
+    )
+    hint = "Take source= a Compound around the target, or leave internal=True out: the source is left then."
+    for mark in marks:
+        assert told(states, {"use": mark(use)}) == f"Odd.use is internal, but {why}. {hint}"
+    with pytest.raises(DefinitionError, match="@transition is internal, so it takes target="):
+        transition(source=source, internal=True)
 
 
 class Part(StrEnum):
