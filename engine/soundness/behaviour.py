@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import networkx
 
 from engine.charts import DONE, ROOT, Chart, Kind, Transition
+from engine.soundness.delays import outrun
 from engine.soundness.paths import BY_ITSELF, Exploration, Situation
 from engine.soundness.structure import together
 
@@ -139,7 +140,7 @@ def comes(chart: Chart, source: str, descriptor: str, reached: Collection[str]) 
     if not stem or chart.calls is None or chart.can_be_raised(stem):
         return True
     if stem not in chart.calls:
-        return any(delay.event == stem for node in chart.nodes for delay in node.delays)
+        return stem not in outrun(chart) and any(delay.event == stem for node in chart.nodes for delay in node.delays)
     return any((state == ROOT or state in reached) and together(chart, source, state) for state in chart.calls[stem])
 
 

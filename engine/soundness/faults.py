@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from engine.charts import DONE, ROOT, Chart, Kind, Transition
 from engine.soundness.behaviour import SITUATIONS, Behaviour, behaviour, comes, overshadowing
+from engine.soundness.delays import outrun
 from engine.soundness.structure import Problem, in_state, in_states, in_transition, misjoined, misplaced, together
 
 __all__ = ["Problem", "problems"]
@@ -212,6 +213,10 @@ def _why_never_sent(chart: Chart, does: Behaviour, transition: Transition) -> tu
     if not transition.events or any(comes(chart, source, event, does.reached) for event in transition.events):
         return None
     event = transition.events[0]
+    if (before := outrun(chart).get(event)) is not None:
+        name = repr(before.label) if before.label else "another"
+        what = f"{name} is due before it and leaves {before.source!r}, without a guard"
+        return what, f"give {name} guards=[…], or have it wait longer"
     word = event.partition(".")[0]
     if event != word:
         return f"{word!r} is an action, and sends just {word!r}", f"write on={word!r}, or name the event otherwise"

@@ -14,6 +14,7 @@ from itertools import combinations, count, islice
 import networkx
 
 from engine.charts import DONE, DUE, ROOT, Chart, Configuration, Event, Transition
+from engine.soundness.delays import outrun
 from engine.soundness.distances import steps_to
 from engine.soundness.structure import in_transition
 from engine.statechart import Apart, Moment, Step, can_be_together
@@ -351,12 +352,13 @@ class Exploration:
 def _events(chart: Chart) -> tuple[str, ...]:
     """One event of each sort that the chart's transitions tell apart, in their order.
 
-    `*` stands for one that nothing names. Those of `done.state` come by themselves only.
+    `*` stands for one that nothing names. Those of `done.state` come by themselves only, and some delays are never due.
     """
     heard = [descriptor for transition in chart.transitions for descriptor in transition.events]
     stems = [descriptor.removesuffix("*").removesuffix(".") or "*" for descriptor in heard]
     due = [delay.event for node in chart.nodes for delay in node.delays]
-    return tuple(dict.fromkeys(name for name in stems + due if not f"{name}.".startswith(DONE)))
+    never = outrun(chart)
+    return tuple(dict.fromkeys(name for name in stems + due if name not in never and not f"{name}.".startswith(DONE)))
 
 
 def _spoken(after: timedelta) -> str:

@@ -1,6 +1,7 @@
 """Worlds whose states hold others: what their sessions do, keep, refuse and say, on both databases."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from types import new_class
@@ -745,6 +746,56 @@ def test_what_is_internal_leads_into_its_source(source: Any, target: Room, why: 
         assert told(states, {"use": mark(use)}) == f"Odd.use is internal, but {why}. {hint}"
     with pytest.raises(DefinitionError, match="@transition is internal, so it takes target="):
         transition(source=source, internal=True)
+
+
+def is_cold(world: World) -> str | None:
+    return "it is warm"
+
+
+def waiting(late_source: Room, minutes: int, **options: Any) -> type[World]:
+    """A world in which one delay is followed by another."""
+    states: list[States] = [Room.OUT, Parallel(Room.ROOM, History(Room.BACK, default=Room.LIGHT), *REGIONS)]
+    within = [Room.DARK, Room.LIT, Room.SHUT, Room.AJAR]
+    first = {"source": Room.ROOM, "target": Room.OUT, "after": timedelta(minutes=10), **options}
+
+    class Odd(World, states=states, rows=[]):
+        @action(source=Room.OUT, target=Room.ROOM)
+        def go(self) -> None: ...
+
+        @action(source=within, target=within)
+        def push(self) -> None: ...
+
+        @transition(**first)
+        def early(self) -> None: ...
+
+        @transition(source=late_source, target=Room.AJAR, after=timedelta(minutes=minutes))
+        def late(self) -> None: ...
+
+    return Odd
+
+
+@pytest.mark.parametrize(("late", "minutes"), [(Room.ROOM, 15), (Room.ROOM, 10), (Room.SHUT, 11), (Room.DOOR, 90)])
+def test_delay_that_another_always_comes_before_is_refused(late: Room, minutes: int) -> None:
+    with pytest.raises(DefinitionError) as wrong:
+        waiting(late, minutes)
+    assert str(wrong.value) == (
+        "Odd: late can never be chosen: 'early' is due before it and leaves 'room', without a guard"
+        " (give 'early' guards=[…], or have it wait longer)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("late", "minutes", "early"),
+    [
+        (Room.SHUT, 10, {}),
+        (Room.SHUT, 15, {"source": Room.LIT}),
+        (Room.ROOM, 15, {"guards": [is_cold]}),
+        (Room.ROOM, 15, {"target": None}),
+        (Room.DOOR, 15, {"source": Room.DOOR, "target": Room.SHUT, "internal": True}),
+    ],
+)
+def test_delay_that_another_may_leave_time_for_is_taken(late: Room, minutes: int, early: dict[str, Any]) -> None:
+    assert "late" in {way.label for way in waiting(late, minutes, **early).definition.chart.transitions}
 
 
 class Part(StrEnum):
