@@ -61,8 +61,15 @@ def _label(chart: Chart, way: Transition) -> str:
     parts = [way.label or ", ".join(way.events)]
     parts += [] if way.events else ["at once"]
     parts += [] if delay is None else [f"after {_span(delay.after)}"]
-    parts += [] if way.guard is None else ["[guarded]"]
+    parts += [f"on {', '.join(way.events)}"] if delay is None and _is_caused(chart, way) else []
+    parts += [] if way.guard is None and not way.conditions else ["[guarded]"]
     return " ".join(filter(None, parts))
+
+
+def _is_caused(chart: Chart, way: Transition) -> bool:
+    """Whether it has a name of its own beside the event that it hears: an action is called as its event is."""
+    is_action = way.label in way.events and (chart.calls is None or way.label in chart.calls)
+    return bool(way.label and way.events) and not is_action
 
 
 def _delays(chart: Chart, source: str) -> Iterator[Delay]:

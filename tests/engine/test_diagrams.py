@@ -1,9 +1,11 @@
 """Charts as Mermaid: every state at its place, every way, and where the session is."""
 
 from datetime import timedelta
+from enum import StrEnum
 from itertools import pairwise
 from typing import Any
 
+from engine import Compound, Final, World, action, done, transition
 from engine.charts import ROOT, Chart, Delay, Kind, Node, Transition
 from engine.drawing.mermaid import mermaid
 
@@ -150,6 +152,51 @@ def test_states_within_states_are_drawn_inside_with_regions_apart_and_other_arro
         "    class due,begun current",
         "    classDef within fill:#bee3f8,color:#1a365d",
         "    class placed,payment,packing_up within",
+    ]
+
+
+class Place(StrEnum):
+    OUTSIDE = "outside"
+    INSIDE = "inside"
+    HALL = "hall"
+    ROOM = "room"
+
+
+def has_key(visit: World) -> str | None:
+    return "no key"
+
+
+class Visit(World, states=[Place.OUTSIDE, Compound(Place.INSIDE, Place.HALL, Final(Place.ROOM))], rows=[]):
+    """What is drawn of a world: actions and what is taken by itself, with and without guards."""
+
+    @action(source=Place.OUTSIDE, target=Place.INSIDE, guards=[has_key])
+    def unlock(self) -> None: ...
+
+    @action(source=Place.HALL, target=Place.ROOM)
+    def go_on(self) -> None: ...
+
+    @transition(source=Place.HALL, target=Place.OUTSIDE, on="alarm")
+    def alarm(self) -> None: ...
+
+    @transition(source=Place.HALL, target=Place.OUTSIDE, on="fire", guards=[has_key])
+    def flee(self) -> None: ...
+
+    @transition(source=Place.INSIDE, target=Place.OUTSIDE, on=done(Place.INSIDE))
+    def leave(self) -> None: ...
+
+    @transition(source=Place.INSIDE, target=Place.OUTSIDE, after=timedelta(hours=1))
+    def tire(self) -> None: ...
+
+
+def test_arrow_says_what_is_guarded_and_which_event_something_comes_on() -> None:
+    drawn = [line.strip() for line in mermaid(Visit.definition.chart).splitlines() if ": " in line]
+    assert drawn == [
+        "hall --> room: go_on",
+        "outside --> inside: unlock [guarded]",
+        "inside --> outside: leave on done.state.inside",
+        "inside --> outside: tire after 1 h",
+        "hall --> outside: alarm on alarm",
+        "hall --> outside: flee on fire [guarded]",
     ]
 
 
