@@ -181,10 +181,9 @@ def _why_never(chart: Chart, does: Behaviour, place: int, transition: Transition
         return _why_never_done(chart, does, transition) or _why_never_sent(chart, does, transition) or preceded
     name = repr(other.label) if other.label else "another"
     if other.events or not transition.events:
-        return (
-            f"{name}, before it, takes the same from {source!r}, without a guard",
-            f"put it before {name}, or give {name} guards=[…]",
-        )
+        is_action = chart.calls is not None and other.label in chart.calls
+        remedy = _instead_of(other.label) if is_action else f"put it before {name}, or give {name} guards=[…]"
+        return f"{name}, before it, takes the same from {source!r}, without a guard", remedy
     return f"{name} leaves {source!r} at once, without a guard", f"give {name} guards=[…], or an event"
 
 
@@ -208,20 +207,28 @@ def _why_never_done(chart: Chart, does: Behaviour, transition: Transition) -> tu
 
 
 def _why_never_sent(chart: Chart, does: Behaviour, transition: Transition) -> tuple[str, str] | None:
-    """The reason and the remedy, if it waits only for what nobody can send while its source is active."""
-    source = transition.source
-    if not transition.events or any(comes(chart, source, event, does.reached) for event in transition.events):
+    """The reason and the remedy, if it waits for a call, or for what nobody sends while its source is active."""
+    source, events = transition.source, transition.events
+    word, name = events[0].partition(".")[0] if events else "", transition.label
+    if any(comes(chart, source, event, does.reached) for event in events):
+        if chart.calls is None or name in events or not chart.calls.keys() >= set(events):
+            return None
+        what = f"wherever {word!r} is possible, {source!r} is not active, or another is chosen before it"
+        return what, _instead_of(word)
+    if not events:
         return None
-    event = transition.events[0]
-    if (before := outrun(chart).get(event)) is not None:
+    if (before := outrun(chart).get(events[0])) is not None:
         name = repr(before.label) if before.label else "another"
         what = f"{name} is due before it and leaves {before.source!r}, without a guard"
         return what, f"give {name} guards=[…], or have it wait longer"
-    word = event.partition(".")[0]
-    if event != word:
+    if events[0] != word:
         return f"{word!r} is an action, and sends just {word!r}", f"write on={word!r}, or name the event otherwise"
-    what = f"{word!r} is not possible while {source!r} is active"
-    return what, f"make it an action, or take a source within or beside one of {word!r}"
+    return f"{word!r} is not possible while {source!r} is active", f"make it an action, or {_instead_of(word)}"
+
+
+def _instead_of(action: str) -> str:
+    """What else than to hear an action, whose guards are asked before anything is heard."""
+    return f"have it hear an event that {action!r} raises, on=…"
 
 
 def _delays(chart: Chart) -> Iterator[Problem]:

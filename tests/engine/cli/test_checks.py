@@ -149,8 +149,9 @@ WITHIN = "[Compound(State.HOUSE, State.HALL, State.ATTIC), Final(State.OUT)]"
 @pytest.mark.parametrize(
     ("states", "source", "said"),
     [
-        (FLAT, "ATTIC", "'go' is not possible while 'attic' is active"),
-        (WITHIN, "HOUSE", "another is always chosen before it, from within its source or beside it"),
+        (FLAT, "ATTIC", "'go' is not possible while 'attic' is active: make it an action, or have it hear an event"),
+        (WITHIN, "HOUSE", "wherever 'go' is possible, 'house' is not active, or another is chosen before it: have it"),
+        (FLAT, "HALL", "'go', before it, takes the same from 'hall', without a guard: have it hear an event that 'go'"),
     ],
 )
 def test_an_action_is_heard_only_where_it_is_possible(
