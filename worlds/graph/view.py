@@ -81,6 +81,15 @@ class View:
             for others in (None,) if to is None else chunks([*to]):
                 yield from self._found(wanted, {**given, "nodes": some, "targets": others})
 
+    def touching(self, *columns: Any, nodes: Collection[int], kinds: Collection[Kind], most: int) -> Sequence[Any]:
+        """Columns, the id first, of the first facts of some kinds that are about nodes or lead to them; each once.
+
+        One end after the other: of either end, SQLite would read all facts of these kinds.
+        """
+        ends = (Fact.node, Fact.target)
+        found = {row[0]: row for of in ends for row in self.about(*columns, nodes=nodes, kind=kinds, of=of, most=most)}
+        return [found[id] for id in sorted(found)[:most]]
+
     def _found(self, wanted: kept.Wanted, given: Mapping[str, Any]) -> Sequence[Any]:
         """The facts that are wanted: of what stands now, by a statement that is kept."""
         if self.graph.rows(Fact).at(self.as_of).revision is None:

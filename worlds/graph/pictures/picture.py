@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from heapq import nlargest
 
-from sqlmodel import col, or_
+from sqlmodel import col
 
 from engine import Refused
 from worlds.graph.facts import Fact, Kind
@@ -77,11 +77,9 @@ def _related(view: View, numbers: Sequence[int]) -> tuple[list[int], bool]:
     stands = {number: name.node for number, name in view.aliases.items()}
     own, near, complete = set(numbers), dict[int, None](), True
     for some in chunks(view.all_names(numbers)):
-        touches = or_(col(Fact.node).in_(some), col(Fact.target).in_(some))
-        relation = col(Fact.kind) == Kind.RELATION.value
-        told = view.select(Fact.node, Fact.target, where=(relation, touches), most=READ)
+        told = view.touching(Fact.id, Fact.node, Fact.target, nodes=some, kinds=(Kind.RELATION,), most=READ)
         complete = complete and len(told) < READ
-        for ends in told:
+        for _, *ends in told:
             near |= {stands.get(end, end): None for end in ends if stands.get(end, end) not in own}
     return list(near), complete
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import BaseModel, Field
-from sqlmodel import col, or_
+from sqlmodel import col
 
 from worlds.graph.facts import Fact, Kind
 from worlds.graph.recalled import recalled, size_of
@@ -108,10 +108,9 @@ def _known(view: View, numbers: Iterable[int]) -> tuple[defaultdict[int, Known],
     wanted, read = view.all_names(sorted(numbers)), 0
     stands = {number: name.node for number, name in view.aliases.items()}
     for some in chunks(wanted):
-        about = or_(col(Fact.node).in_(some), col(Fact.target).in_(some))
-        kinds = col(Fact.kind).in_([Kind.RELATION.value, Kind.OBSERVATION.value])
-        facts = view.select(Fact.kind, Fact.node, Fact.target, Fact.object, where=(kinds, about), most=READ - read)
-        for kind, node, target, text in facts:
+        columns = (Fact.id, Fact.kind, Fact.node, Fact.target, Fact.object)
+        facts = view.touching(*columns, nodes=some, kinds=(Kind.RELATION, Kind.OBSERVATION), most=READ - read)
+        for _, kind, node, target, text in facts:
             node, target = stands.get(node, node), stands.get(target, target)
             if kind == Kind.OBSERVATION.value:
                 known[node].observed.add(text)
