@@ -30,6 +30,7 @@ from engine.dispatch import Call, Dispatcher
 from engine.errors import DefinitionError, Refused
 from engine.migrate import upgrade as upgrade_tables
 from engine.registry import Registry
+from engine.soundness.paths import shortest
 from engine.statechart import Endless
 from engine.states import States
 from engine.types import LOCAL, Change, Outcome
@@ -746,6 +747,35 @@ def test_what_is_internal_leads_into_its_source(source: Any, target: Room, why: 
         assert told(states, {"use": mark(use)}) == f"Odd.use is internal, but {why}. {hint}"
     with pytest.raises(DefinitionError, match="@transition is internal, so it takes target="):
         transition(source=source, internal=True)
+
+
+def test_session_goes_the_way_that_was_told_of_an_action_heard_in_another_region(dispatcher_of: Make) -> None:
+    back = History(Room.BACK, default=Room.LIGHT)
+
+    class House(World, name="worker", states=[Room.OUT, Parallel(Room.ROOM, back, *REGIONS)], rows=[]):
+        @action(source=Room.OUT, target=Room.ROOM)
+        def come(self) -> None: ...
+
+        @action(source=Room.DARK, target=Room.LIT)
+        def light(self) -> None: ...
+
+        @action(source=Room.LIT, target=Room.DARK)
+        def darken(self) -> None: ...
+
+        @transition(source=Room.SHUT, target=Room.AJAR, on="darken")
+        def look_in(self) -> None: ...
+
+        @action(source=Room.AJAR, target=Room.SHUT)
+        def shut(self) -> None: ...
+
+        @transition(source=Room.DARK, target=Room.OUT, on="shut")
+        def go_out(self) -> None: ...
+
+    way = shortest(House.definition.chart)["ajar"]
+    assert way == ("come", "light", "darken")
+    office = dispatcher_of(House)
+    assert [act(office, step).state for step in way] == ["dark + shut", "lit + shut", "dark + ajar"]
+    assert act(office, "shut").state == "out"
 
 
 def is_cold(world: World) -> str | None:
