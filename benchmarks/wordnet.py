@@ -1,7 +1,7 @@
 """A large graph: WordNet's 117,659 synsets and their pointers taken in, then searched, walked and added to.
 
-`python -m benchmarks.wordnet [--calls N]`, with Debian's `wordnet-base` installed. Servers take turns, each a process
-of its own on pipes: the memory server and the graph with 10,000 synsets, the graph with all on SQLite and on
+`python -m benchmarks.wordnet [--calls N] [--turn N]`, with Debian's `wordnet-base` installed. Servers take turns, each
+a process of its own on pipes: the memory server and the graph with 10,000 synsets, the graph with all on SQLite and on
 PostgreSQL; and beside them the engine in this process, on a copy of the file, to tell what MCP takes. Every answer is
 checked.
 """
@@ -75,20 +75,21 @@ def main() -> int:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=100, help="of each question, to each server (default: 100)")
+    parser.add_argument("--turn", type=int, default=10, help="calls of a turn (default: 10); 1 finds caches cold")
     options = parser.parse_args()
     if not FOLDER.is_dir():
         print(f"WordNet is not there ({FOLDER}): install Debian's wordnet-base. Nothing was measured.")
         return 0
     try:
         with tempfile.TemporaryDirectory(prefix="bench-wordnet-") as folder, postgres() as server:
-            _run(Path(folder), server.fresh(), options.calls)
+            _run(Path(folder), server.fresh(), options.calls, options.turn)
     except (BenchFailed, PeerFailed) as error:
         print(f"The benchmark failed: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _run(folder: Path, url: str, calls: int) -> None:
+def _run(folder: Path, url: str, calls: int, turn: int) -> None:
     for name, fact in machine.described(folder, None).items():
         print(f"{name:<10} {fact}")
     wordnet = WordNet()
@@ -100,7 +101,7 @@ def _run(folder: Path, url: str, calls: int) -> None:
         print(f"\n{'ms':<24}{'':<26}{'p50':>9}{'p95':>9}{'first':>9}{'CPU':>9}{'ratio':>8}")
         for question in questions(wordnet, calls):
             taking_part = [peer for peer in peers if question.shared or peer.name.startswith("graph, all")]
-            _print(question, _asked(question, taking_part))
+            _print(question, _asked(question, taking_part, turn))
         for peer in peers:
             peak = machine.peak_bytes(peer.pid)
             if peak is not None and isinstance(peer, MemoryPeer):
@@ -199,16 +200,21 @@ def _on_disk(folder: Path, url: str) -> int:
     return sum(file.stat().st_size for file in folder.iterdir())
 
 
-def _asked(question: Question, peers: Sequence[Peer]) -> dict[str, Took]:
-    """What each server took. They take turns, so that what disturbs one disturbs all. Raises BenchFailed."""
+def _asked(question: Question, peers: Sequence[Peer], turn: int) -> dict[str, Took]:
+    """What each server took. They take turns of so many calls, so that what disturbs one disturbs all.
+
+    The first call of each is a turn of its own. Raises BenchFailed.
+    """
     took = {peer.name: Took() for peer in peers}
-    for number in range(question.calls + 1):
-        arguments = question.arguments()
+    for begun in (0, *range(1, question.calls + 1, turn)):
+        numbers = range(begun, min(begun + turn, question.calls + 1)) if begun else range(1)
+        asked = [(number, question.arguments()) for number in numbers]
         for peer in peers:
-            if question.changed:
-                told: Json = {"entityName": NEAR, "contents": [f"was seen before path {number}"]}
-                peer.call("add_observations", observations=[told])
-            _ask(question, peer, arguments, took[peer.name])
+            for number, arguments in asked:
+                if question.changed:
+                    told: Json = {"entityName": NEAR, "contents": [f"was seen before path {number}"]}
+                    peer.call("add_observations", observations=[told])
+                _ask(question, peer, arguments, took[peer.name])
     return took
 
 

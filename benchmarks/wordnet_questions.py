@@ -16,6 +16,8 @@ SEED, FAR = 3, 6
 """Synsets are distant that are so many relations apart, or more."""
 NEAR, NEAREST = "dog.n.01", 10_000
 """The part of WordNet that a memory server is given: so many synsets, those nearest to this one."""
+TOLD = 2
+"""The revision at which a graph has all of it."""
 _WORD = re.compile(r"[a-z]{4,}")
 
 Arguments = Mapping[str, Json]
@@ -60,6 +62,7 @@ def questions(wordnet: WordNet, calls: int) -> Sequence[Question]:
         Question("open_nodes", "open_nodes", asking.names, _opened, calls, shared=True),
         Question("search_nodes, a name", "search_nodes", asking.part_of_text, _found_name, few, shared=True),
         Question("search, mixed", "search", asking.query, _found_some, 2 * calls, bounded=True),
+        Question("search, of the past", "search", asking.query_of_the_past, _found_some, calls, bounded=True),
         Question("neighbours", "neighbours", asking.name, asking.are_neighbours, calls),
         Question(f"paths, {FAR} and longer", "paths", asking.distant, asking.is_shortest, calls, bounded=True),
         Question(
@@ -110,6 +113,10 @@ class _Asking:
             one[:2] + one[3:],
         )
         return {"query": ways[next(self.numbers) % len(ways)]}
+
+    def query_of_the_past(self) -> Arguments:
+        """The same, of the graph as it was when all of it had just been told."""
+        return {**self.query(), "as_of": TOLD}
 
     def _with_words(self, number: int) -> Synset:
         while True:
