@@ -92,7 +92,7 @@ class View:
 
     def _found(self, wanted: kept.Wanted, given: Mapping[str, Any]) -> Sequence[Any]:
         """The facts that are wanted: of what stands now, by a statement that is kept."""
-        if self.graph.rows(Fact).at(self.as_of).revision is None:
+        if self.as_of is None:
             return self.graph.select(kept.standing_now(wanted), given)
         return self.graph.select(kept.of_wanted(wanted).where(*self.recorded()), given)
 
@@ -116,8 +116,7 @@ class View:
 
     def _told_rules(self) -> Sequence[Any]:
         """All aliases and functional types that were recorded then, whenever they held."""
-        rows = self.graph.rows(Fact).at(self.as_of)
-        found = kept.rules_now() if rows.revision is None else kept.of_rules().where(*self.recorded())
+        found = kept.rules_now() if self.as_of is None else kept.of_rules().where(*self.recorded())
         return [tuple(row) for row in self.graph.select(found)]
 
     @cached_property

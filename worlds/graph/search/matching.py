@@ -67,7 +67,6 @@ class Search:
         self._view = view
         self._most = most
         self._facts = view.graph.rows(Fact)
-        self._now = self._facts.at(view.as_of).revision is None
         self._had: dict[Leaf, int] = {}
         self._taken: dict[Leaf, Hits] = {}
         self._entities: set[int] = set()
@@ -110,7 +109,8 @@ class Search:
         """How many facts have a term; up to one too many."""
         if isinstance(leaf, Typed | Related) and leaf not in self._taken:
             given = {"kind": _kind(leaf).value, "type": leaf.type, "then": self._view.valid_at, "most": self._most + 1}
-            count = kept.count_of_type_now() if self._now else kept.count_of_type(self._view.recorded())
+            now = self._view.as_of is None
+            count = kept.count_of_type_now() if now else kept.count_of_type(self._view.recorded())
             return int(self._view.graph.select(count, given)[0][0])
         return self._hits(leaf).facts
 
@@ -211,7 +211,7 @@ class Search:
         """The first facts that have words: what each is about, if that is an entity, its name, and how well it fits."""
         found, view = self._facts.matching(term, first=first, name="term"), self._view
         given = {**found.values, "then": view.valid_at, "most": self._most + 1}
-        if self._now:
+        if view.as_of is None:
             return view.graph.select(found.keep(kept.of_words_now), given)
         return view.graph.select(kept.of_words(found, view.recorded), given)
 

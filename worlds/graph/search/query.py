@@ -98,6 +98,16 @@ def parsed(query: str) -> Query:
     return tree
 
 
+def words_of(leaf: Leaf) -> tuple[str, ...]:
+    """The words of a term; none of a type."""
+    match leaf:
+        case Word(text) | Prefix(text):
+            return (text,)
+        case Phrase(words):
+            return words
+    return ()
+
+
 def leaves(tree: Query) -> Iterator[Leaf]:
     """The words, phrases and filters of a query, from left to right."""
     match tree:

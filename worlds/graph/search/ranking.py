@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from engine import Phrase, Prefix, Word
 from worlds.graph.facts import Fact, Kind, words
 from worlds.graph.search.matching import Matches
-from worlds.graph.search.query import All, Query, Some
+from worlds.graph.search.query import All, Query, Some, words_of
 from worlds.graph.view import View
 
 NAMES = 100
@@ -31,10 +31,8 @@ def called(tree: Query) -> frozenset[str]:
             return frozenset(" ".join(filter(None, some)) for some in islice(each, NAMES)) - {""}
         case Some(of):
             return frozenset[str]().union(*map(called, of))
-        case Word(text) | Prefix(text):
-            return frozenset({text})
-        case Phrase(parts):
-            return frozenset({" ".join(parts)})
+        case Word() | Prefix() | Phrase():
+            return frozenset({" ".join(words_of(tree))})
     return frozenset()
 
 

@@ -8,14 +8,14 @@ from typing import Annotated, Literal
 from pydantic import BaseModel
 from pydantic import Field as Limit
 
-from engine import Phrase, Prefix, Refused, Word, World
+from engine import Refused, World
 from worlds.graph import cursors
 from worlds.graph.facts import Fact, Kind, words
 from worlds.graph.naming import brief
 from worlds.graph.search import ranking
 from worlds.graph.search.correcting import corrections, mended
 from worlds.graph.search.matching import Search, fits
-from worlds.graph.search.query import All, Leaf, Query, Some, Typed, leaves, parsed
+from worlds.graph.search.query import All, Leaf, Query, Some, Typed, leaves, parsed, words_of
 from worlds.graph.search.ranking import Match
 from worlds.graph.times import view_of
 from worlds.graph.view import View
@@ -137,15 +137,6 @@ def _of_types(tree: Query, types: Sequence[str]) -> Query:
     return All((tree, Some(tuple(map(Typed, types))))) if types else tree
 
 
-def _parts(leaf: Leaf) -> tuple[str, ...]:
-    match leaf:
-        case Word(text) | Prefix(text):
-            return (text,)
-        case Phrase(parts):
-            return parts
-    return ()
-
-
 def _hits(view: View, page: Sequence[Match], detail: Detail, tree: Query) -> Iterator[Hit]:
     if detail == "names" or not page:
         yield from (Hit(name=brief(one.name), entityType=one.type) for one in page)
@@ -179,7 +170,7 @@ def _snippet(texts: Sequence[tuple[str, str]], terms: Sequence[Leaf]) -> str:
     text, _ = max(texts, key=lambda one: sum(fits(term, one[1]) for term in terms))
     if len(text) <= SNIPPET:
         return text
-    places = [text.casefold().find(part) for term in terms for part in _parts(term)]
+    places = [text.casefold().find(part) for term in terms for part in words_of(term)]
     first = min((place for place in places if place >= 0), default=0)
     start = max(0, min(first - SNIPPET // 4, len(text) - SNIPPET))
     return f"{'…' if start else ''}{text[start : start + SNIPPET]}{'…' if start + SNIPPET < len(text) else ''}"
