@@ -16,14 +16,13 @@ from sqlalchemy import (
     UniqueConstraint,
     bindparam,
     inspect,
-    literal_column,
     or_,
 )
 from sqlmodel import Field, SQLModel
 
 from engine.errors import DefinitionError, InvalidArguments
 from engine.store import search
-from engine.store.schema import Large
+from engine.store.schema import PART_BITS, Large, part
 from engine.touched import table_of as table_of
 from engine.types import Json
 
@@ -83,7 +82,8 @@ class HistoryRow(Row):
     def standing_now(cls, of: Any = None) -> tuple[Any, ...]:
         """The conditions by which `self.select` finds the rows that stand, of any session: for a statement to keep.
 
-        They are those of now, or of the revision at which the session is looked at. `of` is an alias of the class.
+        They are those of now, of the revision at which the session is looked at, or of the one that `self.select` is
+        given. `of` is an alias of the class.
         """
         rows: Any = cls if of is None else of
         then = bindparam(STANDING_AT, type_=BigInteger)
@@ -103,25 +103,18 @@ STANDING_PARTS = "turnkeeper_standing_parts"
 STANDING_AT = "turnkeeper_standing_at"
 """The parameter that says at which revision rows stand; `NOW` is after all of them."""
 NOW = 1 << 62
-PART_BITS = 32
-_SHIFT: Any = literal_column(str(PART_BITS))  # PostgreSQL shifts by an integer of 32 bits only, as a literal is
 FIRST_OF_PARTS = 1 << PART_BITS
 """The first id of rows that were written ahead; those below are of the session's own changes."""
 
 
 def of_parts(of: Any, parts: Collection[int]) -> Any:
     """The condition for which rows are of the session's own changes, or of those parts."""
-    return _part(of).in_((0, *parts))
+    return part(of.id).in_((0, *parts))
 
 
 def of_parts_in(of: Any, parameter: str) -> Any:
     """The same for the parts that a parameter names, 0 among them."""
-    return _part(of).in_(bindparam(parameter, expanding=True))
-
-
-def _part(of: Any) -> Any:
-    # A bound on the id itself would have SQLite read the whole key, whatever else is asked.
-    return of.id.bitwise_rshift(_SHIFT)
+    return part(of.id).in_(bindparam(parameter, expanding=True))
 
 
 def part_of(image: Mapping[str, Any]) -> int:

@@ -25,11 +25,12 @@ from engine.definition import Definition
 from engine.errors import InvalidArguments, NotFound, StoreError
 from engine.failpoints import reach
 from engine.limits import check_stored, size
-from engine.models import PART_BITS, HistoryRow, Part, table_of
+from engine.models import HistoryRow, Part, table_of
 from engine.present import bring
 from engine.registry import Registry
 from engine.store import hidden
 from engine.store.records import Transaction
+from engine.store.schema import PART_BITS
 from engine.store.stores import Store
 from engine.types import Written, dumped, storable
 

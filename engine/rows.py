@@ -33,7 +33,7 @@ from engine.errors import Refused
 from engine.limits import check_rows
 from engine.models import (
     FIRST_OF_PARTS,
-    PART_BITS,
+    NOW,
     HistoryRow,
     Part,
     Row,
@@ -46,6 +46,7 @@ from engine.models import (
 from engine.store import search
 from engine.store.hidden import adopt_part
 from engine.store.records import Transaction
+from engine.store.schema import PART_BITS
 from engine.store.search import Matching
 from engine.terms import Term
 from engine.touched import Touched, by_key, image, key_of, own_key
@@ -194,13 +195,17 @@ class Rows:
         self.flush()
 
     def select(
-        self, statement: "Select[Any] | CompoundSelect[Any]", models: tuple[type[Row], ...], values: Mapping[str, Any]
+        self,
+        statement: "Select[Any] | CompoundSelect[Any]",
+        models: tuple[type[Row], ...],
+        values: Mapping[str, Any],
+        at: int | None = None,
     ) -> Sequence[Any]:
         """What a select of these Row classes gives, as tuples, of this session's rows. Raises TypeError for others."""
         bounded = bounds.within(statement, models)
         self.flush()
-        standing = self._parts_at(self._pinned, HistoryRow)
-        own = bounds.values(self._session_id, self._told_parts(), standing, self._pinned)
+        at = self.at(at)
+        own = bounds.values(self._session_id, self._told_parts(), self._parts_at(at, HistoryRow), at)
         return self.db.execute(bounded, {**values, **own}).all()
 
     def at(self, revision: int | None) -> int | None:
@@ -220,17 +225,24 @@ class Rows:
         # PostgreSQL cannot tell how many rows stand, and would for each page read all that come after, and sort them.
         return tuple_(rows.session_id, rows.id) > tuple_(bindparam(bounds.SESSION), literal(last, BigInteger))
 
-    def matching(self, model: type[Row], term: Term, first: int | None, name: str | None) -> Matching:
+    def matching(
+        self, model: type[Row], term: Term, first: int | None, name: str | None, at: int | None = None
+    ) -> Matching:
         """Which of the session's rows of a searched table have a term, or had, and how well they fit."""
         self._insist_on_search(model)
         self.flush()
-        return search.matching(self._dialect, model, self._session_id, term, first, name)
+        return search.matching(self._dialect, model, self._told_until(at), term, first, name)
 
-    def counts(self, model: type[Row], terms: Sequence[Term], most: int) -> list[int]:
-        """How many of the session's rows of a searched table have each of some terms, or had."""
+    def having(self, model: type[Row], term: Term, name: str | None) -> Matching:
+        """Which rows of a searched table have a term, and how well they fit, for those that something else finds."""
+        self._insist_on_search(model)
+        return search.having(self._dialect, model, self._told_until(None), term, name)
+
+    def common(self, model: type[Row], terms: Collection[Term], most: int, at: int | None = None) -> frozenset[Term]:
+        """Which of some terms more than `most` of the session's rows of a searched table have, or had."""
         self._insist_on_search(model)
         self.flush()
-        return search.counts(self.db.connection(), table_of(model), self._session_id, terms, most)
+        return search.common(self.db.connection(), table_of(model), self._told_until(at), [*terms], most)
 
     def known(self, model: type[Row], words: Collection[str]) -> frozenset[str]:
         """Which of these words the session's rows of a searched table have, or had."""
@@ -253,9 +265,15 @@ class Rows:
         told = self._known_part_rows()
         return tuple(id for id, since, until in told if _stood(since, until, at))
 
-    def _told_parts(self) -> tuple[int, ...]:
-        """The parts that stand or stood: of others, no read sees a row."""
-        return tuple(dict.fromkeys(id for id, *_ in self._known_part_rows()))
+    def _told_parts(self, at: int = NOW) -> tuple[int, ...]:
+        """The parts that stand or stood, until a revision: of others, no read sees a row."""
+        return tuple(dict.fromkeys(id for id, since, _ in self._known_part_rows() if since <= at))
+
+    def _told_until(self, at: int | None) -> search.Told:
+        """What was told until a revision, or until now."""
+        until = self.at(at)
+        until = NOW if until is None else until
+        return search.Told(self._session_id, until, self._told_parts(until))
 
     def _known_part_rows(self) -> Sequence[tuple[int, int, int | None]]:
         """Of each time that a part was taken in: its number, since when it stands, and until when."""
@@ -501,17 +519,22 @@ class RowSet(Generic[AnyRow]):
         """Which rows of a searched table have a term, or had, for a select of your own.
 
         `where` are its conditions, and `rank` says how well a row fits, the larger the better. `first` are the first
-        so many by `id` and `since`, which are the same on every database. `name` is for a select that is made once and
-        kept, `self.select(found.keep(make), found.values)`: its parameters have that name, another for each term of
-        the select.
+        so many by `id` and `since` of those told until `at`, the same on every database. `name` is for a select that
+        is made once and kept, `self.select(found.keep(make), found.values)`: its parameters have that name, another
+        for each term of the select.
         """
         with self._open() as rows:
-            return rows.matching(self.model, term, first, name)
+            return rows.matching(self.model, term, first, name, self._at)
 
-    def counts(self, terms: Sequence[Term], *, most: int) -> list[int]:
-        """How many rows of a searched table have each of these terms, or had: exactly up to `most`."""
+    def having(self, term: Term, *, name: str | None = None) -> Matching:
+        """The same, for rows that your select finds by something else: the words of each are looked at."""
         with self._open() as rows:
-            return rows.counts(self.model, terms, most)
+            return rows.having(self.model, term, name)
+
+    def common(self, terms: Collection[Term], *, most: int) -> frozenset[Term]:
+        """Which of these terms more than `most` rows of a searched table have, or had, of those told until `at`."""
+        with self._open() as rows:
+            return rows.common(self.model, terms, most, self._at)
 
     def known(self, words: Collection[str]) -> frozenset[str]:
         """Which of these words rows of a searched table have, or had."""

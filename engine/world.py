@@ -352,15 +352,18 @@ class World:
         with self._situation.rows() as rows:
             return rows.adopt(model, written, columns)
 
-    def select(self, statement: Any, values: Mapping[str, Any] = MappingProxyType({})) -> Sequence[Any]:
+    def select(
+        self, statement: Any, values: Mapping[str, Any] = MappingProxyType({}), *, at: int | None = None
+    ) -> Sequence[Any]:
         """What a select of your own gives, as tuples: of this session's rows only, whatever it says.
 
         `self.select(select(Fact.name).where(*self.rows(Fact).standing()))`. Its rows are not to be changed, and do not
         count as touched. `values` are those of its parameters: a statement that is kept costs a third of one that is
-        made for each call. Raises TypeError for what is no select.
+        made for each call. `at` is the revision of which `standing_now` tells; None is now. Raises TypeError for what
+        is no select.
         """
         with self._situation.rows() as rows:
-            return rows.select(statement, self.definition.rows, values)
+            return rows.select(statement, self.definition.rows, values, at)
 
     def cached(
         self,

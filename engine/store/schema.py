@@ -1,6 +1,8 @@
 """What the engine's tables are made with: how their keys and indexes are called, large integers, partial indexes."""
 
-from sqlalchemy import BigInteger, Index, Integer, text
+from typing import Any
+
+from sqlalchemy import BigInteger, Index, Integer, literal_column, text
 from sqlmodel import SQLModel
 
 SQLModel.metadata.naming_convention = {
@@ -14,6 +16,17 @@ SQLModel.metadata.naming_convention = {
 
 Large = BigInteger().with_variant(Integer(), "sqlite")
 """Integers of 64 bits on every database."""
+PART_BITS = 32
+"""Of the id of a row of history, what is above so many bits is its part's number; 0 is of the session's own changes."""
+_SHIFT: Any = literal_column(str(PART_BITS))  # PostgreSQL shifts by an integer of 32 bits only, as a literal is
+
+
+def part(id: Any) -> Any:
+    """The part that the id of a row of history says.
+
+    Computed: by a bound on the id itself SQLite would read the whole key, whatever else is asked.
+    """
+    return id.bitwise_rshift(_SHIFT)
 
 
 def partial_index(where: str, *columns: str, unique: bool = False, name: str | None = None) -> Index:

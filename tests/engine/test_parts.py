@@ -18,10 +18,10 @@ from engine.batches import sweep
 from engine.dispatch import Dispatcher
 from engine.errors import Conflict, InvalidArguments, LimitExceeded, Refused
 from engine.limits import Limits
-from engine.models import PART_BITS
 from engine.operations import Call
 from engine.preparing import prepared_call
 from engine.registry import Registry
+from engine.store.schema import PART_BITS
 from engine.types import LOCAL, Change
 from tests.engine.parts import MANY, Library, Make, Nobody, Page, Volume, call, do, pages, stored, taken_in
 

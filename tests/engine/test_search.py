@@ -53,10 +53,22 @@ class Poem(World, name="poem", rows=[Line, Volume]):
 
     @action(read_only=True)
     def find(self, kind: str, words: list[str], at: int | None = None, first: int | None = None) -> list[str]:
-        terms: dict[str, Term] = {"word": Word(words[0]), "prefix": Prefix(words[0]), "phrase": Phrase(tuple(words))}
-        found = self.rows(Line).matching(terms[kind], first=first)
+        found = self.rows(Line).at(at).matching(_term(kind, words), first=first)
         lines = select(Line.words).where(*found.where, *self.rows(Line).at(at).standing())
         return [line for (line,) in self.select(lines.order_by(found.rank.desc(), col(Line.id)))]
+
+    @action(read_only=True)
+    def look(self, kind: str, words: list[str]) -> list[str]:
+        term = _term(kind, words)
+        looked_at, found = self.rows(Line).having(term), self.rows(Line).matching(term)
+        ranks = select(looked_at.rank, found.rank).where(*found.where)
+        assert all(one == pytest.approx(other) for one, other in self.select(ranks))
+        return [line for (line,) in self.select(lines_of(looked_at))]
+
+    @action(read_only=True)
+    def common(self, words: list[str], most: int, at: int | None = None) -> list[str]:
+        found = self.rows(Line).at(at).common([*map(Word, words)], most=most)
+        return sorted(term.text for term in found if isinstance(term, Word))
 
     @action(read_only=True)
     def find_both(self, words: list[str]) -> list[str]:
@@ -89,6 +101,11 @@ def capital(row: dict[str, Any]) -> dict[str, Any]:
 
 class Later(Poem, name="poem", rows=[Line, Volume], version=2, upgrades=[capital]):
     """Lines of a poem, by its second version."""
+
+
+def _term(kind: str, words: list[str]) -> Term:
+    terms: dict[str, Term] = {"word": Word(words[0]), "prefix": Prefix(words[0]), "phrase": Phrase(tuple(words))}
+    return terms[kind]
 
 
 def lines_of(found: search.Matching) -> Any:
@@ -131,6 +148,42 @@ def test_words_prefixes_and_phrases_find_the_rows_that_have_them(dispatcher_of: 
     assert found(poems, "cat") == found(poems, "do") == []
     assert found(poems, "dog", first=1) == ["the hot dog"]
     assert do(poems, "known", words=["dog", "dogs", "熱", "the"]) == ["dog", "the", "熱"]
+
+
+def test_rows_that_something_else_finds_fit_by_their_own_words(dispatcher_of: Callable[..., Dispatcher]) -> None:
+    poems = dispatcher_of(Poem)
+    do(poems, "write", lines=["hot dog", "a dog of the dogs is a dog", "dogma", "狗 熱"])
+    for kind, words, expected in (
+        ("word", ["dog"], ["a dog of the dogs is a dog", "hot dog"]),
+        ("prefix", ["do"], ["a dog of the dogs is a dog", "dogma", "hot dog"]),
+        ("phrase", ["hot", "dog"], ["hot dog"]),
+        ("word", ["狗"], ["狗 熱"]),
+        ("word", ["do"], []),
+    ):
+        assert sorted(do(poems, "look", kind=kind, words=words)) == expected == found(poems, *words, kind=kind)
+
+
+def test_common_is_what_more_rows_have_of_those_told_until_then(dispatcher_of: Callable[..., Dispatcher]) -> None:
+    poems, other = dispatcher_of(Poem), Principal("test", "other")
+    do(poems, "write", other, lines=["dog"] * 3)
+    do(poems, "write", lines=["dog", "a dog", "cat"])  # 2
+    do(poems, "strike", line="dog")
+    do(poems, "write", lines=["dog", "cat"])  # 4
+    assert do(poems, "common", words=["dog", "cat", "a"], most=1) == ["cat", "dog"]
+    assert do(poems, "common", words=["dog", "cat", "a"], most=2) == ["dog"]  # those that are struck count
+    assert do(poems, "common", words=["dog", "cat"], most=1, at=2) == ["dog"]
+    assert do(poems, "common", words=["dog", "cat"], most=2, at=2) == do(poems, "common", words=[], most=0) == []
+    assert found(poems, "dog", first=2, at=4) == ["a dog"] and found(poems, "dog", first=2, at=2) == ["a dog", "dog"]
+
+
+def test_many_words_that_begin_alike_are_known(dispatcher_of: Callable[..., Dispatcher]) -> None:
+    poems, other = dispatcher_of(Poem), Principal("test", "other")
+    do(poems, "write", lines=["do dog done 狗 狗a " + " ".join(f"num{number}" for number in range(3_200))])
+    do(poems, "write", other, lines=["dot num77777"])
+    asked = [*(f"do{end}" for end in ["", "g", "t", "ne", *map(str, range(60))]), "狗", "狗a", "狗b", "cat"]
+    assert do(poems, "known", words=asked) == sorted(["do", "dog", "done", "狗", "狗a"])
+    asked = [f"num{number}" for number in (*range(3_100, 3_300), 77777)]
+    assert do(poems, "known", words=asked) == [f"num{number}" for number in range(3_100, 3_200)]
 
 
 def test_a_select_is_made_once_for_all_terms_and_sessions(dispatcher_of: Callable[..., Dispatcher]) -> None:

@@ -35,7 +35,11 @@ class Kind(StrEnum):
     """Of relations of this type, which is the subject, an entity has one at a time."""
 
 
-ENDED = text("until is not null")
+ENDED, OF_ENTITY = text("until is not null"), text("kind = 'entity'")
+
+
+_WHETHER_ENTITY = ("session_id", "node", "id", "since", "until", "valid_from", "valid_to")
+"""All that says whether there is an entity: the index answers by itself."""
 
 
 class Fact(HistoryRow, table=True):
@@ -46,7 +50,8 @@ class Fact(HistoryRow, table=True):
     __table_args__ = (
         Index(None, "session_id", "node", "kind", "target"),
         Index(None, "session_id", "target", "kind"),
-        Index(None, "session_id", "kind", "type"),
+        Index(None, "session_id", "kind", "type", "id", "since"),
+        Index("ix_graph__fact_entity", *_WHETHER_ENTITY, sqlite_where=OF_ENTITY, postgresql_where=OF_ENTITY),
         Index(None, "session_id", "since"),
         Index(None, "session_id", "until", sqlite_where=ENDED, postgresql_where=ENDED),
     )

@@ -1,14 +1,14 @@
 """Statements that are kept: what reads of a graph ask for most often, with parameters for what changes.
 
-To make a statement takes SQLAlchemy longer than the database to carry it out.
+To make a statement takes SQLAlchemy longer than the database to carry it out. All tell of the facts that stand, or
+stood at the revision that `select` is given.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from sqlmodel import Integer, bindparam, case, col, func, literal, or_, select
+from sqlmodel import Integer, bindparam, case, col, func, literal, literal_column, or_, select
 
 from engine import Matching, aliased
 from worlds.graph.facts import Fact, Kind
@@ -37,10 +37,11 @@ def held(of: Any, then: Any) -> tuple[Any, ...]:
     )
 
 
+@cache
 def of_wanted(wanted: Wanted) -> Any:
-    """A select of facts that held at the parameter `then`, of `kinds`, about `nodes`, whenever they were recorded."""
+    """A select of facts that held at the parameter `then`, of `kinds`, about `nodes`."""
     about = (col(Fact.kind).in_(_several("kinds")), col(getattr(Fact, wanted.end)).in_(_several("nodes")))
-    found = select(*(getattr(Fact, name) for name in wanted.columns)).where(*about)
+    found = select(*(getattr(Fact, name) for name in wanted.columns)).where(*about, *Fact.standing_now())
     if not wanted.ever:
         found = found.where(*held(Fact, bindparam("then")))
     if wanted.by_type:
@@ -53,58 +54,71 @@ def of_wanted(wanted: Wanted) -> Any:
 
 
 @cache
-def standing_now(wanted: Wanted) -> Any:
-    """A select of facts that stand: kept, since making it takes longer than carrying it out."""
-    return of_wanted(wanted).where(*Fact.standing_now())
-
-
-def count_of_type(recorded: tuple[Any, ...]) -> Any:
+def count_of_type() -> Any:
     """A select of how many facts there are of the parameters `kind` and `type` that held at `then`: up to `most`."""
     own = (col(Fact.kind) == bindparam("kind"), col(Fact.type) == bindparam("type"), *held(Fact, bindparam("then")))
-    found = select(col(Fact.id)).where(*own, *recorded).limit(bindparam("most", type_=Integer))
+    found = select(col(Fact.id)).where(*own, *Fact.standing_now()).limit(bindparam("most", type_=Integer))
     return select(func.count()).select_from(found.subquery())
 
 
-@cache
-def count_of_type_now() -> Any:
-    """Of those that stand: kept."""
-    return count_of_type(Fact.standing_now())
-
-
-def of_words(found: Matching, recorded: Callable[[Any], tuple[Any, ...]]) -> Any:
-    """A select of the first `most` facts that have words and held at the parameter `then`, as they were recorded.
+def of_words(found: Matching) -> Any:
+    """A select of the first `most` facts that have words and held at the parameter `then`; for `found.keep`.
 
     What each is about, whether that is an entity, the name if the fact says it, and how well it fits.
     """
-    other = aliased(Fact)
-    is_entity = (other.node == Fact.node, other.kind == Kind.ENTITY.value, *recorded(other))
-    told = select(1).where(*is_entity, *held(other, bindparam("then"))).exists()
-    # Looked for only where it must be: a fact that it is an entity is one.
-    there = case((col(Fact.kind) == Kind.ENTITY.value, literal(True)), else_=told)
+    # Looked for only where it must be.
+    return _first(_of_words(found, case((_says_so(), literal(True)), else_=_is_entity())))
+
+
+def of_words_alone(found: Matching) -> Any:
+    """The same, but what they are about is known to be an entity only where a fact says so itself."""
+    return _first(_of_words(found, _says_so()))
+
+
+def of_words_about(found: Matching) -> Any:
+    """The same, of all facts about `nodes`."""
+    said = (Kind.ENTITY.value, Kind.OBSERVATION.value, Kind.ALIAS.value)
+    return _of_words(found, _says_so()).where(col(Fact.node).in_(_several("nodes")), col(Fact.kind).in_(said))
+
+
+def _of_words(found: Matching, there: Any) -> Any:
     name = case((col(Fact.kind) != Kind.OBSERVATION.value, Fact.subject))
-    wanted = select(Fact.node, there, name, found.rank).where(*found.where, *recorded(Fact))
-    in_order = wanted.where(*held(Fact, bindparam("then"))).order_by(col(Fact.id) + 0, col(Fact.since))
-    return in_order.limit(bindparam("most", type_=Integer))
+    own = (*found.where, *Fact.standing_now(), *held(Fact, bindparam("then")))
+    return select(Fact.node, there, name, found.rank).where(*own)
 
 
-def of_words_now(found: Matching) -> Any:
-    """Those that stand: to be kept."""
-    return of_words(found, Fact.standing_now)
+def _first(found: Any) -> Any:
+    return found.order_by(col(Fact.id) + 0, col(Fact.since)).limit(bindparam("most", type_=Integer))
+
+
+def _says_so(of: Any = Fact) -> Any:
+    return of.kind == literal_column(f"'{Kind.ENTITY.value}'")  # a parameter would not find the index of entities
+
+
+def _is_entity() -> Any:
+    """Whether what a fact is about is an entity."""
+    other = aliased(Fact)
+    return select(1).where(other.node == Fact.node, *_are_entities(other)).exists()
+
+
+def _are_entities(of: Any) -> tuple[Any, ...]:
+    return (_says_so(of), *Fact.standing_now(of), *held(of, bindparam("then")))
+
+
+@cache
+def of_entities() -> Any:
+    """A select of those of `nodes` that are entities."""
+    return select(Fact.node).where(col(Fact.node).in_(_several("nodes")), *_are_entities(Fact))
 
 
 def _several(name: str) -> Any:
     return bindparam(name, expanding=True)
 
 
+@cache
 def of_rules() -> Any:
-    """A select of the facts that say how others are read, whenever they were recorded and held."""
+    """A select of the facts that say how others are read, whenever they held."""
     when: tuple[Any, ...] = (Fact.valid_from, Fact.valid_to)
     said: tuple[Any, ...] = (Fact.subject, Fact.node, Fact.target, Fact.object)
-    kinds = (Kind.ALIAS.value, Kind.FUNCTIONAL.value)
-    return select(Fact.kind, *when, *said).where(col(Fact.kind).in_(kinds)).order_by(col(Fact.id) + 0)
-
-
-@cache
-def rules_now() -> Any:
-    """Those that stand: kept."""
-    return of_rules().where(*Fact.standing_now())
+    own = (col(Fact.kind).in_((Kind.ALIAS.value, Kind.FUNCTIONAL.value)), *Fact.standing_now())
+    return select(Fact.kind, *when, *said).where(*own).order_by(col(Fact.id) + 0)

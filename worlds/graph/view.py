@@ -76,10 +76,10 @@ class View:
         wanted = kept.Wanted(
             tuple(one.key for one in columns), of.key, types is not None, to is not None, most is not None, ever
         )
-        given = {"kinds": kinds, "types": [*(types or ())], "most": most, "then": self.valid_at}
+        given = {"kinds": kinds, "types": [*(types or ())], "most": most}
         for some in chunks([*nodes]):
             for others in (None,) if to is None else chunks([*to]):
-                yield from self._found(wanted, {**given, "nodes": some, "targets": others})
+                yield from self.select_kept(kept.of_wanted(wanted), {**given, "nodes": some, "targets": others})
 
     def touching(self, *columns: Any, nodes: Collection[int], kinds: Collection[Kind], most: int) -> Sequence[Any]:
         """Columns, the id first, of the first facts of some kinds that are about nodes or lead to them; each once.
@@ -90,11 +90,9 @@ class View:
         found = {row[0]: row for of in ends for row in self.about(*columns, nodes=nodes, kind=kinds, of=of, most=most)}
         return [found[id] for id in sorted(found)[:most]]
 
-    def _found(self, wanted: kept.Wanted, given: Mapping[str, Any]) -> Sequence[Any]:
-        """The facts that are wanted: of what stands now, by a statement that is kept."""
-        if self.as_of is None:
-            return self.graph.select(kept.standing_now(wanted), given)
-        return self.graph.select(kept.of_wanted(wanted).where(*self.recorded()), given)
+    def select_kept(self, statement: Any, given: Mapping[str, Any]) -> Sequence[Any]:
+        """What a statement that is kept finds, of the facts that were recorded then and, if it asks, held then."""
+        return self.graph.select(statement, {"then": self.valid_at, **given}, at=self.as_of)
 
     @cached_property
     def aliases(self) -> Mapping[int, Name]:
@@ -116,8 +114,7 @@ class View:
 
     def _told_rules(self) -> Sequence[Any]:
         """All aliases and functional types that were recorded then, whenever they held."""
-        found = kept.rules_now() if self.as_of is None else kept.of_rules().where(*self.recorded())
-        return [tuple(row) for row in self.graph.select(found)]
+        return [tuple(row) for row in self.select_kept(kept.of_rules(), {})]
 
     @cached_property
     def _members(self) -> Mapping[int, tuple[int, ...]]:

@@ -42,10 +42,18 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("session_id", "id", "since", name=op.f("pk_graph__fact")),
     )
-    op.create_index(op.f("ix_graph__fact_session_id_kind_type"), "graph__fact", ["session_id", "kind", "type"])
+    by_type = op.f("ix_graph__fact_session_id_kind_type_id_since")
+    op.create_index(by_type, "graph__fact", ["session_id", "kind", "type", "id", "since"])
     columns = ["session_id", "node", "kind", "target"]
     op.create_index(op.f("ix_graph__fact_session_id_node_kind_target"), "graph__fact", columns)
     op.create_index(op.f("ix_graph__fact_session_id_target_kind"), "graph__fact", ["session_id", "target", "kind"])
+    op.create_index(
+        "ix_graph__fact_entity",
+        "graph__fact",
+        ["session_id", "node", "id", "since", "until", "valid_from", "valid_to"],
+        sqlite_where=sa.text("kind = 'entity'"),
+        postgresql_where=sa.text("kind = 'entity'"),
+    )
     op.create_index(op.f("ix_graph__fact_session_id_since"), "graph__fact", ["session_id", "since"])
     op.create_index(
         op.f("ix_graph__fact_session_id_until"),

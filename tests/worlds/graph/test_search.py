@@ -323,20 +323,24 @@ def test_what_is_told_later_changes_no_page_of_the_past(dispatcher_of: Make) -> 
         search(graph, "zebrsa")["corrected"] == {"zebrsa": ["zebras"]} != search(graph, "zebrsa", as_of=3)["corrected"]
     )
     graph.dispatch(Call(principal=LOCAL, world="graph", action="undo", session=session))
+    early = [{"name": f"early {n}", "entityType": "number", "observations": ["aaa", "bbb", "rare"]} for n in range(99)]
+    do(graph, "create_entities", entities=early)  # by ids that are below all of the files
     assert [pages(*one, None) for one in asked] == before
 
 
 def test_where_the_first_are_not_meant_more_are_looked_at(dispatcher_of: Make) -> None:
     graph = dispatcher_of(Graph)
+    told = [("first", "common")] * (MOST + 1) + [("second", "common")] * (MOST + 1)
+    told += [("third", "else")] * (MOST + 1) + [("third", "common")] * 7
     lines = [
-        {"type": "entity", "name": f"n{n}", "entityType": "even" if n > MOST else "odd", "observations": ["common"]}
-        for n in range(2 * (MOST + 1))
+        {"type": "entity", "name": f"n{n}", "entityType": type, "observations": [said]}
+        for n, (type, said) in enumerate(told)
     ]
     taken_in(graph, text="\n".join(map(json.dumps, lines)), format="jsonl")
-    found = search(graph, "common type:even")
-    assert found["total"] == MOST + 1 and not found["at_least"] and found["corrected"] == {}
-    assert search(graph, "common type:odd")["at_least"]  # the first thousand are enough
-    part = do(graph, "subgraph", query="common type:odd", depth=0)
+    asked = [search(graph, f"common type:{type}") for type in ("first", "second", "third")]
+    assert [(found["total"], found["at_least"]) for found in asked] == [(MOST, True), (MOST, True), (7, False)]
+    assert not any(found["corrected"] for found in asked)
+    part = do(graph, "subgraph", query="common type:first", depth=0)
     assert part["at_least"] and not do(graph, "subgraph", query="n7", depth=0)["at_least"]
 
 

@@ -1,18 +1,19 @@
 """Which entities a query means, and how well each fits: sets of entities, put together as the query says.
 
-Of each term the facts are taken that have it. Where they are too many, those with the lowest ids are, and whether an
-entity fits that another term gives is seen by its own facts. If that leaves open whether there are more, `complete`
-says so. All of this depends on nothing but the facts of the view: every database finds the same, and what was told
-later, or is only being written, changes nothing.
+Of each term the facts are taken that have it. A term that too many have is taken only where entities are looked for by
+it, and then those with the lowest ids; whether an entity fits that another term gives is seen by its own facts. If that
+leaves open whether there are more, `complete` says so. All of this depends on nothing but what was told until the
+view's revision: every database finds the same, and what was told later, or is only being written, changes nothing.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from math import log
 from typing import Any
 
-from sqlmodel import col, literal, select
+from sqlmodel import col, select
 
 from engine import Phrase, Prefix, Word
 from worlds.graph import kept
@@ -23,15 +24,13 @@ from worlds.graph.view import View, chunks
 MOST = 1_000
 """Facts of one term that are taken: of a term with more, the first by their ids."""
 MORE, ENOUGH = 20_000, 20
-"""Facts that are taken instead, where those gave fewer entities than this."""
+"""Facts that are taken where those gave fewer entities than this."""
 RARE = 100_000
 """A term counts the more, the farther below this it is how many facts have it: by the logarithm."""
 OF_A_NAME = 2.0
 """How much more a name or a type counts than an observation."""
 AT_ONCE = 5_000
 """Entities that one statement looks for."""
-_SPACED = literal(" ").concat(col(Fact.words)).concat(" ")
-_SAID = (Kind.ENTITY.value, Kind.OBSERVATION.value, Kind.ALIAS.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +52,11 @@ class Matches:
     hits: Sequence[Hits]
     complete: bool
 
+    @property
+    def is_enough(self) -> bool:
+        """Whether these are all, or a page of them."""
+        return self.complete or len(self.entities) >= ENOUGH
+
 
 def fits(term: Leaf, words: str) -> bool:
     """Whether the words of a fact have a term."""
@@ -66,68 +70,108 @@ class Search:
         """`most` facts of a term are taken."""
         self._view = view
         self._most = most
-        self._facts = view.graph.rows(Fact)
-        self._had: dict[Leaf, int] = {}
+        self._facts = view.graph.rows(Fact).at(view.as_of)
+        self._common: dict[Leaf, bool] = {}
+        """Whether too many facts have, or had, a term."""
         self._taken: dict[Leaf, Hits] = {}
+        self._looked: dict[Leaf, Hits] = {}
+        """What has a term of those entities that were looked at for it."""
+        self._asked: dict[Leaf, set[int]] = defaultdict(set)
+        """All of these."""
         self._entities: set[int] = set()
         """Nodes that are known to be entities."""
+        self._at_once = True
+        """Whether it is asked together with what has words which of these are entities."""
 
     def found(self, tree: Query, called: Collection[str] = ()) -> Matches:
         """The entities that fit a query; those that are `called` so are looked for, too, however many have the words.
 
-        Where the first facts of its terms give few, more are taken.
+        Where the first facts of what fewest have give few, the first of all that has to be there are begun with, then
+        more.
         """
-        found = self._matches(tree, called)
-        if found.complete or len(found.entities) >= ENOUGH:
-            return found
-        return Search(self._view, MORE)._matches(tree, called)
+        if isinstance(tree, All):
+            # Few are left of what must have several terms: whether these are entities is asked in the end.
+            self._at_once = False
+            self._count(leaves(tree))
+        cover, wide = self._cover(tree), self._cover(tree, wide=True)
+        found = self._matches(tree, called, cover)
+        if not found.is_enough and wide != cover:
+            found = self._matches(tree, called, wide)
+        if not found.is_enough:
+            more = Search(self._view, MORE)
+            found = more._matches(tree, called, more._cover(tree))
+        return found
 
     def has(self, word: str) -> bool:
         """Whether a fact has a word."""
         return bool(self._hits(Word(word)).scores)
 
-    def _matches(self, tree: Query, called: Collection[str]) -> Matches:
-        self._take_words(tree)
-        cover = self._cover(tree)
+    def _matches(self, tree: Query, called: Collection[str], cover: Collection[Leaf] | None) -> Matches:
         begun = [self._everything()] if cover is None else [*map(self._hits, cover)]
         named = frozenset(self._view.named(name).node for name in called)
         found = self._fitting(tree, named.union(*(hits.scores for hits in begun)))
         self._find_entities(found - self._entities)
-        hits = [self._taken[leaf] for leaf in dict.fromkeys(_wanted(tree))]
+        hits = [*chain.from_iterable(map(self._counting, dict.fromkeys(_wanted(tree))))]
         there = found & self._entities
         return Matches(there, there & named, hits, all(hits.complete for hits in begun))
 
-    def _take_words(self, tree: Query) -> None:
-        """Take the facts of all words: also of those by which nothing is found, since they count for the order."""
-        terms = [leaf for leaf in dict.fromkeys(leaves(tree)) if not isinstance(leaf, Typed | Related)]
-        new = [term for term in terms if term not in self._taken]
-        self._had |= zip(new, self._facts.counts(new, most=self._most + 1), strict=True)
-        for term in new:
-            self._hits(term)
+    def _counting(self, leaf: Leaf) -> Iterator[Hits]:
+        """What counts for how well entities fit a term."""
+        taken, looked = self._taken.get(leaf), self._looked.get(leaf)
+        if taken:
+            yield taken
+        if looked:
+            known = taken.scores if taken else {}
+            scores = {node: score for node, score in looked.scores.items() if node not in known}
+            yield replace(looked, scores=scores)
+
+    def _count(self, terms: Iterable[Leaf]) -> None:
+        """See which words too many facts have to take them."""
+        words = [term for term in terms if not isinstance(term, Typed | Related)]
+        new = [*dict.fromkeys(word for word in words if word not in self._common)]
+        common = self._facts.common(new, most=self._most)
+        self._common |= {word: word in common for word in new}
+
+    def _is_common(self, word: Leaf) -> bool:
+        if word not in self._common:
+            self._count((word,))
+        return self._common[word]
 
     def _size(self, leaf: Leaf) -> int:
         """How many facts have a term; up to one too many."""
-        if isinstance(leaf, Typed | Related) and leaf not in self._taken:
-            given = {"kind": _kind(leaf).value, "type": leaf.type, "then": self._view.valid_at, "most": self._most + 1}
-            now = self._view.as_of is None
-            count = kept.count_of_type_now() if now else kept.count_of_type(self._view.recorded())
-            return int(self._view.graph.select(count, given)[0][0])
-        return self._hits(leaf).facts
+        if leaf in self._taken:
+            return self._taken[leaf].facts
+        if isinstance(leaf, Typed | Related):
+            given = {"kind": _kind(leaf).value, "type": leaf.type, "most": self._most + 1}
+            return int(self._view.select_kept(kept.count_of_type(), given)[0][0])
+        return self._most + 1 if self._is_common(leaf) else self._hits(leaf).facts
 
-    def _cover(self, tree: Query) -> list[Leaf] | None:
-        """Terms of which any entity that fits has one, as few facts as may be; None if that may be any entity."""
+    def _cover(self, tree: Query, *, wide: bool = False) -> list[Leaf] | None:
+        """Terms of which any entity that fits has one, as few facts as may be; None if that may be any entity.
+
+        A `wide` one has the terms of all that has to be there.
+        """
         match tree:
             case All(of):
-                covers = [cover for cover in map(self._cover, of) if cover is not None]
-                return min(covers, key=lambda cover: sum(map(self._size, cover)), default=None)
+                covers = [cover for cover in (self._cover(part, wide=wide) for part in of) if cover is not None]
+                if wide and covers:
+                    return [*dict.fromkeys(chain.from_iterable(covers))]
+                return min(covers, key=self._facts_of, default=None)
             case Some(of):
-                parts = [self._cover(part) for part in of]
+                parts = [self._cover(part, wide=wide) for part in of]
                 return None if None in parts else [leaf for part in parts if part is not None for leaf in part]
             case Other(Other(part)):
-                return self._cover(part)
+                return self._cover(part, wide=wide)
             case Other():
                 return None
         return [tree]
+
+    def _facts_of(self, cover: Sequence[Leaf]) -> tuple[bool, int, int]:
+        """How dear it is to begin with terms: whether some facts are left out, by words, and how many there are."""
+        sizes = [*map(self._size, cover)]
+        incomplete = any(size > self._most for size in sizes)
+        by_words = sum(not isinstance(leaf, Typed | Related) for leaf in cover)
+        return incomplete, by_words if incomplete else 0, sum(sizes)
 
     def _fitting(self, tree: Query, among: Set[int]) -> Set[int]:
         """Those of some entities that fit."""
@@ -143,9 +187,9 @@ class Search:
                 return found
             case Other(part):
                 return among - self._fitting(part, among)
-        if tree not in self._taken:
+        if tree not in self._taken and (isinstance(tree, Typed | Related) or self._is_common(tree)):
             return self._looked_at(tree, among)
-        hits = self._taken[tree]
+        hits = self._hits(tree)
         known = among & hits.scores.keys()
         return known if hits.complete else known | self._looked_at(tree, among - known)
 
@@ -154,19 +198,29 @@ class Search:
         return not all(leaf in self._taken and self._taken[leaf].complete for leaf in leaves(tree))
 
     def _looked_at(self, leaf: Leaf, nodes: Set[int]) -> Set[int]:
-        """Those of some entities that have a term, seen by their facts."""
+        """Those of some entities that have a term, seen by their facts; each is looked at once."""
+        looked, asked = self._looked.setdefault(leaf, Hits({}, [], 0, True)), self._asked[leaf]
+        if new := nodes - asked:
+            asked |= new
+            self._look(leaf, new, looked)
+        return nodes & looked.scores.keys()
+
+    def _look(self, leaf: Leaf, nodes: Set[int], looked: Hits) -> None:
         view, names = self._view, self._view.all_names(nodes)
-        told: Iterator[Iterable[Any]]
         if isinstance(leaf, Typed | Related):
-            told = (view.about(end, nodes=names, kind=_kind(leaf), of=end, types=[leaf.type]) for end in _ends(leaf))
-        else:
-            own = (col(Fact.kind).in_(_SAID), _SPACED.like(f"%{leaf.spaced}%"))
-            told = (view.select(Fact.node, where=(col(Fact.node).in_(some), *own)) for some in chunks(names, AT_ONCE))
-        return frozenset(self._standing(number) for (number,) in chain.from_iterable(told))
+            for end in _ends(leaf):
+                told = view.about(end, nodes=names, kind=_kind(leaf), of=end, types=[leaf.type])
+                looked.scores.update((self._standing(number), 0.0) for (number,) in told)
+            return
+        found = self._facts.having(leaf, name="term")
+        for some in chunks(names, AT_ONCE):
+            rows = view.select_kept(found.keep(kept.of_words_about), {**found.values, "nodes": some})
+            self._score(rows, self._most + 1, looked)
 
     def _find_entities(self, among: Set[int]) -> None:
-        found = self._view.about(Fact.node, nodes=self._view.all_names(among), kind=Kind.ENTITY)
-        self._entities |= {self._standing(number) for (number,) in found}
+        for some in chunks(self._view.all_names(among), AT_ONCE):
+            found = self._view.select_kept(kept.of_entities(), {"nodes": some})
+            self._entities |= {self._standing(number) for (number,) in found}
 
     def _standing(self, number: int) -> int:
         other = self._view.aliases.get(number)
@@ -195,39 +249,40 @@ class Search:
 
     def _searched(self, term: Any) -> Hits:
         """What has words; of too many facts the first that stand, and more are read as long as most of them do not."""
-        if term not in self._had:
-            self._had |= {term: self._facts.counts([term], most=self._most + 1)[0]}
-        if self._had[term] <= self._most:
-            return self._scored(self._told(term))
         read = self._most + 1
         while True:
-            # Whether these are too many, those say that stand: or what was told later would change the past's answer.
             rows = self._told(term, first=read)
-            if len(rows) > self._most or self._facts.counts([term], most=read + 1)[0] <= read:
+            # Whether these are too many, those say that stand: words that are taken back are not found.
+            if len(rows) > self._most or self._common.get(term) is False or not self._facts.common([term], most=read):
                 return self._scored(rows)
             read *= 8
 
-    def _told(self, term: Any, *, first: int | None = None) -> Sequence[Any]:
+    def _told(self, term: Any, *, first: int) -> Sequence[Any]:
         """The first facts that have words: what each is about, if that is an entity, its name, and how well it fits."""
-        found, view = self._facts.matching(term, first=first, name="term"), self._view
-        given = {**found.values, "then": view.valid_at, "most": self._most + 1}
-        if view.as_of is None:
-            return view.graph.select(found.keep(kept.of_words_now), given)
-        return view.graph.select(kept.of_words(found, view.recorded), given)
+        found = self._facts.matching(term, first=first, name="term")
+        statement = found.keep(kept.of_words if self._at_once else kept.of_words_alone)
+        return self._view.select_kept(statement, {**found.values, "most": self._most + 1})
 
     def _scored(self, rows: Sequence[Any]) -> Hits:
         hits = Hits({}, [], len(rows), len(rows) <= self._most)
-        rare = log(RARE / len(rows)) if rows else 0.0
-        for number, there, name, rank in rows[: self._most]:
-            node = self._standing(number)
-            rank *= rare
+        self._score(rows[: self._most], len(rows), hits)
+        return hits
+
+    def _score(self, rows: Sequence[Any], facts: int, hits: Hits) -> None:
+        """Add facts that have a term: so many have it that each counts the less."""
+        rare = log(RARE / facts) if facts else 0.0
+        standing, scores = self._standing, hits.scores
+        for number, there, name, rank in rows:
+            node = standing(number)
             if there:
                 self._entities.add(node)
-            if name is not None:
-                rank *= OF_A_NAME
+            if name is None:
+                score = rank * rare
+            else:
+                score = OF_A_NAME * rank * rare
                 hits.names.append((node, name))
-            hits.scores[node] = max(rank, hits.scores.get(node, 0.0))
-        return hits
+            if score >= scores.get(node, 0.0):
+                scores[node] = score
 
 
 def _kind(leaf: Typed | Related) -> Kind:

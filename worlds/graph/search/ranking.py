@@ -42,7 +42,10 @@ def best(view: View, found: Matches, called: Collection[str], most: int) -> list
     Names are read of those alone that may be among them.
     """
     exact = {node for hits in found.hits for node, name in hits.names if words(name) in called} | found.called
-    scores = {node: sum(hits.scores.get(node, 0.0) for hits in found.hits) for node in found.entities}
+    scores = dict.fromkeys(found.entities, 0.0)
+    for hits in found.hits:
+        for node in scores.keys() & hits.scores.keys():
+            scores[node] += hits.scores[node]
     worst = min(nlargest(most, scores.values()), default=0.0)
     likely = [node for node, score in scores.items() if score >= worst or node in exact]
 
