@@ -15,7 +15,7 @@ from engine.recorded import Origin
 from engine.resources import prompt, resource
 from engine.shared_rows import SharedRow
 from engine.states import Compound, Final, History, Parallel
-from engine.store.search import Matching
+from engine.store.matching import Matching
 from engine.terms import Phrase, Prefix, Word
 from engine.transitions import done, on_enter, on_exit, transition
 from engine.types import Change, Principal, Written, storable

@@ -43,11 +43,11 @@ from engine.models import (
     validated,
     values_of,
 )
-from engine.store import search
+from engine.store import counting, matching, search
 from engine.store.hidden import adopt_part
+from engine.store.matching import Matching, Told
 from engine.store.records import Transaction
 from engine.store.schema import PART_BITS
-from engine.store.search import Matching
 from engine.terms import Term
 from engine.touched import Touched, by_key, image, key_of, own_key
 from engine.types import Json, RowChange, Written
@@ -231,24 +231,24 @@ class Rows:
         """Which of the session's rows of a searched table have a term, or had, and how well they fit."""
         self._insist_on_search(model)
         self.flush()
-        return search.matching(self._dialect, model, self._told_until(at), term, first, name)
+        return matching.matching(self._dialect, model, self._told_until(at), term, first, name)
 
     def having(self, model: type[Row], term: Term, name: str | None) -> Matching:
         """Which rows of a searched table have a term, and how well they fit, for those that something else finds."""
         self._insist_on_search(model)
-        return search.having(self._dialect, model, self._told_until(None), term, name)
+        return matching.having(self._dialect, model, self._told_until(None), term, name)
 
     def common(self, model: type[Row], terms: Collection[Term], most: int, at: int | None = None) -> frozenset[Term]:
         """Which of some terms more than `most` of the session's rows of a searched table have, or had."""
         self._insist_on_search(model)
         self.flush()
-        return search.common(self.db.connection(), table_of(model), self._told_until(at), [*terms], most)
+        return counting.common(self.db.connection(), table_of(model), self._told_until(at), [*terms], most)
 
     def known(self, model: type[Row], words: Collection[str]) -> frozenset[str]:
         """Which of these words the session's rows of a searched table have, or had."""
         self._insist_on_search(model)
         self.flush()
-        return search.known(self.db.connection(), table_of(model), self._session_id, words)
+        return counting.known(self.db.connection(), table_of(model), self._session_id, words)
 
     def _insist_on_search(self, model: type[Row]) -> None:
         if search.declared(table_of(model)) is None:
@@ -269,11 +269,11 @@ class Rows:
         """The parts that stand or stood, until a revision: of others, no read sees a row."""
         return tuple(dict.fromkeys(id for id, since, _ in self._known_part_rows() if since <= at))
 
-    def _told_until(self, at: int | None) -> search.Told:
+    def _told_until(self, at: int | None) -> Told:
         """What was told until a revision, or until now."""
         until = self.at(at)
         until = NOW if until is None else until
-        return search.Told(self._session_id, until, self._told_parts(until))
+        return Told(self._session_id, until, self._told_parts(until))
 
     def _known_part_rows(self) -> Sequence[tuple[int, int, int | None]]:
         """Of each time that a part was taken in: its number, since when it stands, and until when."""

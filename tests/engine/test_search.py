@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import inspect
 from sqlmodel import Field, SQLModel, col, select
 
-from engine import HistoryRow, Part, Phrase, Prefix, Row, Word, World, action
+from engine import HistoryRow, Matching, Part, Phrase, Prefix, Row, Word, World, action
 from engine import upgrade as upgrades
 from engine.dispatch import Dispatcher
 from engine.errors import DefinitionError
@@ -108,7 +108,7 @@ def _term(kind: str, words: list[str]) -> Term:
     return terms[kind]
 
 
-def lines_of(found: search.Matching) -> Any:
+def lines_of(found: Matching) -> Any:
     return select(Line.words).where(*found.where, *Line.standing_now()).order_by(found.rank.desc(), col(Line.id) + 0)
 
 
