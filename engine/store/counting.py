@@ -84,7 +84,7 @@ _COUNTS = {
     ),
     "postgresql": (
         """(select count(*) from (select 1 from "{of}__words"
-            where words @@ cast({term} as tsquery) and session_id = :row_set and since <= :at and id >> 32 in
+            where words @@ cast({term} as tsquery) and session_id + 0 = :row_set and since + 0 <= :at and id >> 32 in
                 (select cast(value as bigint) from json_array_elements_text(cast(:parts as json)) as each (value))
             limit :most) as had)""",
     ),

@@ -125,7 +125,7 @@ def _first(dialect: str, rows: Any, parameter: Parameter) -> Matching:
     found = find(rows.__table__, parameter)
     id, since, *_ = found.selected_columns
     # What is told later, or only being written, takes no row's place.
-    told = found.where(since <= parameter("at"), part(id).in_(parameter("parts")))
+    told = found.where(since + 0 <= parameter("at"), part(id).in_(parameter("parts")))
     return _found(dialect, rows, parameter, told.order_by(id, since).limit(parameter("first")))
 
 
@@ -134,8 +134,10 @@ def _found(dialect: str, rows: Any, parameter: Parameter, found: Select[Any]) ->
         # In a list, since of two tables SQLite might read the larger first.
         return Matching((tuple_(rows.id, rows.since).in_(found),), _bm25(_words(rows), parameter("spaced")))
     hits = found.subquery()
-    # Ranked are those alone that are taken.
-    return Matching((rows.id == hits.c.id, rows.since == hits.c.since), _ts_rank_cd(hits.c.words, parameter("sought")))
+    # Ranked are those alone that are taken. `since` is computed: an index of it would find very many rows for each.
+    return Matching(
+        (rows.id == hits.c.id, rows.since + 0 == hits.c.since), _ts_rank_cd(hits.c.words, parameter("sought"))
+    )
 
 
 def _looked_at(dialect: str, rows: Any, parameter: Parameter) -> Matching:
@@ -176,7 +178,9 @@ def _bm25(words: ColumnElement[str], wanted: ColumnElement[str]) -> ColumnElemen
 def _of_postgres(of: Table, parameter: Parameter) -> Select[Any]:
     index = table(f"{of.name}__words", *_integers("session_id", "id", "since"), column("words"))
     has = index.c.words.op("@@")(cast(parameter("sought"), TSQUERY))
-    return select(index.c.id, index.c.since, index.c.words).where(has, index.c.session_id == parameter("row_set"))
+    # Computed, or a PostgreSQL that does not know its tables yet reads all of the session's.
+    own = index.c.session_id + 0 == parameter("row_set")
+    return select(index.c.id, index.c.since, index.c.words).where(has, own)
 
 
 def _ts_rank_cd(words: Any, sought: Any) -> Any:
