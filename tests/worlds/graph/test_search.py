@@ -17,8 +17,8 @@ from tests.worlds.graph.telling import call, told
 from tests.worlds.graph.test_exchange import prepared, taken_in
 from worlds.graph import Graph
 from worlds.graph.facts import alias, entity, observation, relation, words
-from worlds.graph.search.matching import MOST, fits
 from worlds.graph.search.query import All, Other, Query, Related, Some, Typed, parsed
+from worlds.graph.search.terms import MOST, fits
 
 Make = Callable[..., Dispatcher]
 PEOPLE = [

@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from engine import Phrase, Word, World
-from worlds.graph.search.matching import Search
 from worlds.graph.search.query import All, Other, Query, Some, leaves
 from worlds.graph.search.spelling import near
+from worlds.graph.search.terms import Terms
 
 _CONNECTING = ("and", "or", "not")
 """Words that may be meant as operators: what they exclude must not be found by a correction of them."""
@@ -14,9 +14,9 @@ WORDS = 10
 """Words of a query that are corrected."""
 
 
-def corrections(graph: World, search: Search, tree: Query) -> dict[str, list[str]]:
+def corrections(graph: World, terms: Terms, tree: Query) -> dict[str, list[str]]:
     """Of each word that no fact has, those that may have been meant."""
-    meant = {word: near(graph, word, search.has) for word in islice(_unknown(search, tree), WORDS)}
+    meant = {word: near(graph, word, terms.has) for word in islice(_unknown(terms, tree), WORDS)}
     return {word: better for word, better in meant.items() if better}
 
 
@@ -36,7 +36,7 @@ def mended(tree: Query, by: Mapping[str, list[str]]) -> Query:
     return tree
 
 
-def _unknown(search: Search, tree: Query) -> Iterator[str]:
+def _unknown(terms: Terms, tree: Query) -> Iterator[str]:
     for leaf in leaves(tree):
         parts = (leaf.text,) if isinstance(leaf, Word) else leaf.words if isinstance(leaf, Phrase) else ()
-        yield from (word for word in parts if word not in _CONNECTING and not search.has(word))
+        yield from (word for word in parts if word not in _CONNECTING and not terms.has(word))

@@ -14,9 +14,10 @@ from worlds.graph.facts import Fact, Kind, words
 from worlds.graph.naming import brief
 from worlds.graph.search import ranking
 from worlds.graph.search.correcting import corrections, mended
-from worlds.graph.search.matching import Search, fits
+from worlds.graph.search.matching import matches
 from worlds.graph.search.query import All, Leaf, Query, Some, Typed, leaves, parsed, words_of
 from worlds.graph.search.ranking import Match
+from worlds.graph.search.terms import Terms, fits
 from worlds.graph.times import view_of
 from worlds.graph.view import View
 
@@ -116,13 +117,13 @@ def best(view: View, query: str, types: Sequence[str], most: int) -> Best:
 
     Raises Refused.
     """
-    tree, corrected, search = _of_types(parsed(query), types), dict[str, list[str]](), Search(view)
-    found = search.found(tree, _spelled(query, tree))
+    tree, corrected, terms = _of_types(parsed(query), types), dict[str, list[str]](), Terms(view)
+    found = matches(terms, tree, _spelled(query, tree))
     if not found.entities:
-        corrected = corrections(view.graph, search, tree)
+        corrected = corrections(view.graph, terms, tree)
     if corrected:
         tree = mended(tree, corrected)
-        found = search.found(tree)
+        found = matches(terms, tree)
     entities = ranking.best(view, found, ranking.called(tree), most)
     return Best(entities, len(found.entities), found.complete, tree, corrected)
 
