@@ -48,7 +48,7 @@ from engine.store.hidden import adopt_part
 from engine.store.matching import Matching, Told
 from engine.store.records import Transaction
 from engine.store.schema import PART_BITS
-from engine.terms import Term
+from engine.terms import Term, Word
 from engine.touched import Touched, by_key, image, key_of, own_key
 from engine.types import Json, RowChange, Written
 
@@ -189,6 +189,8 @@ class Rows:
                     raise TypeError(f"a {type(row).__name__} was removed before; only what stands can be")
                 row.until = self._revision + 1
                 self._parts_changed()
+            elif isinstance(row, Part):
+                raise TypeError(f"a {type(row).__name__} was removed by the change that adopted it; do not adopt it")
             else:
                 self._touched.gone(row)
                 self.db.delete(row)
@@ -236,7 +238,7 @@ class Rows:
     def having(self, model: type[Row], term: Term, name: str | None) -> Matching:
         """Which rows of a searched table have a term, and how well they fit, for those that something else finds."""
         self._insist_on_search(model)
-        return matching.having(self._dialect, model, self._told_until(None), term, name)
+        return matching.having(self._dialect, model, self._session_id, term, name)
 
     def common(self, model: type[Row], terms: Collection[Term], most: int, at: int | None = None) -> frozenset[Term]:
         """Which of some terms more than `most` of the session's rows of a searched table have, or had."""
@@ -245,9 +247,11 @@ class Rows:
         return counting.common(self.db.connection(), table_of(model), self._told_until(at), [*terms], most)
 
     def known(self, model: type[Row], words: Collection[str]) -> frozenset[str]:
-        """Which of these words the session's rows of a searched table have, or had."""
+        """Which of these words the session's rows of a searched table have, or had. Raises ValueError as `Word`."""
         self._insist_on_search(model)
         self.flush()
+        for word in words:
+            Word(word)
         return counting.known(self.db.connection(), table_of(model), self._session_id, words)
 
     def _insist_on_search(self, model: type[Row]) -> None:
@@ -537,7 +541,7 @@ class RowSet(Generic[AnyRow]):
             return rows.common(self.model, terms, most, self._at)
 
     def known(self, words: Collection[str]) -> frozenset[str]:
-        """Which of these words rows of a searched table have, or had."""
+        """Which of these words rows of a searched table have, or had. Raises ValueError as `Word`."""
         with self._open() as rows:
             return rows.known(self.model, words)
 

@@ -9,6 +9,8 @@ from sqlalchemy import Connection, Table, text
 from engine.store.matching import Told, written
 from engine.terms import Term
 
+AT_ONCE = 500
+"""Terms that one statement counts."""
 BEGINNING, MANY, LISTED = 2, 50, 3_000
 """Of so many words that begin with the same letters all that begin so are listed, if that is no more than this."""
 
@@ -16,15 +18,14 @@ BEGINNING, MANY, LISTED = 2, 50, 3_000
 def common(connection: Connection, of: Table, told: Told, terms: Sequence[Term], most: int) -> frozenset[Term]:
     """Which of some terms more than `most` rows have, or had, that were told."""
     for count in _COUNTS[connection.dialect.name]:
-        had = _had(connection, count, of, told, terms, most)
+        each = (terms[at : at + AT_ONCE] for at in range(0, len(terms), AT_ONCE))
+        had = [rows for some in each for rows in _had(connection, count, of, told, some, most)]
         terms = [term for term, rows in zip(terms, had, strict=True) if rows > most]
     return frozenset(terms)
 
 
 def _had(connection: Connection, count: str, of: Table, told: Told, terms: Sequence[Term], most: int) -> Sequence[int]:
     """How many rows have each of some terms, up to one more than `most`."""
-    if not terms:
-        return ()
     sought = {f"t{at}": written(connection.dialect.name, told.row_set, term) for at, term in enumerate(terms)}
     given = {"row_set": told.row_set, "at": told.at, "parts": json.dumps([0, *told.parts]), "most": most + 1}
     each = ", ".join(count.format(of=of.name, term=f":{name}") for name in sought)

@@ -78,23 +78,23 @@ def matching(dialect: str, rows: Any, told: Told, term: Term, first: int | None,
 
     A `name` is that of the parameters, whose values are to be given to each execution.
     """
-    given = _given(dialect, told, term)
+    given = _given(dialect, told.row_set, term)
     if first is None:
         return _with(_indexed, dialect, rows, given, name)
     return _with(_first, dialect, rows, {**given, "first": first, "at": told.at, "parts": [0, *told.parts]}, name)
 
 
-def having(dialect: str, rows: Any, told: Told, term: Term, name: str | None) -> Matching:
+def having(dialect: str, rows: Any, row_set: int, term: Term, name: str | None) -> Matching:
     """The same for rows that something else finds: the words of each are looked at, and not the index."""
-    return _with(_looked_at, dialect, rows, _given(dialect, told, term), name)
+    return _with(_looked_at, dialect, rows, _given(dialect, row_set, term), name)
 
 
 Parameter = Callable[[str], BindParameter[Any]]
 Make = Callable[[str, Any, Parameter], Matching]
 
 
-def _given(dialect: str, told: Told, term: Term) -> dict[str, Any]:
-    return {"sought": written(dialect, told.row_set, term), "spaced": term.spaced, "row_set": told.row_set}
+def _given(dialect: str, row_set: int, term: Term) -> dict[str, Any]:
+    return {"sought": written(dialect, row_set, term), "spaced": term.spaced, "row_set": row_set}
 
 
 def _with(make: Make, dialect: str, rows: Any, given: Mapping[str, Any], name: str | None) -> Matching:

@@ -121,7 +121,6 @@ _DROP = {
         'drop trigger if exists "{of}__told" on "{of}"',
         'drop trigger if exists "{of}__gone" on "{of}"',
         'drop function if exists "{of}__tell", "{of}__drop", "{of}__tokens"',
-        'drop table if exists "{of}__vocab"',
         'drop table if exists "{of}__words"',
     ),
 }

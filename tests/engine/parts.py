@@ -64,7 +64,9 @@ class Library(World, name="library", rows=[Page, Volume]):
         if end == "left":
             self.rows(Page).add(text="left")
             return 0
-        self.adopt(Volume, prepared, title=f"{prepared.count} pages")
+        volume = self.adopt(Volume, prepared, title=f"{prepared.count} pages")
+        if end == "dropped":
+            self.rows(Volume).remove(volume)
         if end == "twice":
             self.adopt(Volume, prepared)
         return len(self.rows(Page))

@@ -59,13 +59,13 @@ def test_rows_of_a_part_end_and_begin_like_others(dispatcher_of: Make) -> None:
         )
 
 
-@pytest.mark.parametrize("end", ["broken", "failing", "refused", "left", "twice"])
+@pytest.mark.parametrize("end", ["broken", "failing", "refused", "left", "twice", "dropped"])
 def test_what_is_not_taken_in_does_not_stay(dispatcher_of: Make, end: str) -> None:
     library = dispatcher_of(Library)
     if end == "left":
         assert taken_in(library, end=end).revision == 2
     else:
-        with pytest.raises((Refused, Conflict)):
+        with pytest.raises((Refused, Conflict, TypeError)):
             taken_in(library, end=end)
         assert pages(library) == 0
     assert stored(library) == (0, 0)

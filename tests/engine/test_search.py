@@ -172,6 +172,8 @@ def test_common_is_what_more_rows_have_of_those_told_until_then(dispatcher_of: C
     assert do(poems, "common", words=["dog", "cat", "a"], most=1) == ["cat", "dog"]
     assert do(poems, "common", words=["dog", "cat", "a"], most=2) == ["dog"]  # those that are struck count
     assert do(poems, "common", words=["dog", "cat"], most=1, at=2) == ["dog"]
+    many = [f"w{number}" for number in range(2_500)]
+    assert do(poems, "common", words=[*many, "dog"], most=1) == ["dog"]
     assert do(poems, "common", words=["dog", "cat"], most=2, at=2) == do(poems, "common", words=[], most=0) == []
     assert found(poems, "dog", first=2, at=4) == ["a dog"] and found(poems, "dog", first=2, at=2) == ["a dog", "dog"]
 
@@ -182,6 +184,8 @@ def test_many_words_that_begin_alike_are_known(dispatcher_of: Callable[..., Disp
     do(poems, "write", other, lines=["dot num77777"])
     asked = [*(f"do{end}" for end in ["", "g", "t", "ne", *map(str, range(60))]), "狗", "狗a", "狗b", "cat"]
     assert do(poems, "known", words=asked) == sorted(["do", "dog", "done", "狗", "狗a"])
+    with pytest.raises(ValueError, match="is no word"):
+        poems.detached(LOCAL, "poem", poems.main(LOCAL, "poem"), 2).rows(Line).known(["a'b"])
     asked = [f"num{number}" for number in (*range(3_100, 3_300), 77777)]
     assert do(poems, "known", words=asked) == [f"num{number}" for number in range(3_100, 3_200)]
 
@@ -206,6 +210,7 @@ def test_a_select_that_is_kept_tells_of_the_revision_that_is_looked_at(
     kept = view.rows(Line).matching(Word("dog"), name="word")
     assert view.select(kept.keep(lines_of), kept.values) == [("hot dog",)]
     assert do(poems, "find_kept", word="dog") == ["dog"]
+    assert view.select(kept.keep(lines_of), kept.values, at=1) == []
     with pytest.raises(TypeError, match="a function of a module"):
         do(poems, "keep_what_is_made_each_time")
 

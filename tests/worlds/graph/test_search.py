@@ -344,6 +344,44 @@ def test_where_the_first_are_not_meant_more_are_looked_at(dispatcher_of: Make) -
     assert part["at_least"] and not do(graph, "subgraph", query="n7", depth=0)["at_least"]
 
 
+def test_what_was_taken_back_hides_nothing(dispatcher_of: Make) -> None:
+    graph = dispatcher_of(Graph)
+    ghosts = {*range(30), *range(MOST + 100, MOST + 270)}
+    numbers_taken_in(graph, range(MOST + 300), lambda n: ["common ghost"] if n in ghosts else ["common"])
+    numbers_taken_in(graph, range(2_000, 2_900), lambda n: ["ghost"])
+    asked = ("common ghost", "ghost common", "ghost type:number", "common (ghost OR nothing)", "ghost")
+    graph.dispatch(Call(principal=LOCAL, world="graph", action="undo", session=graph.main(LOCAL, "graph")))
+    for query in asked:
+        found = search(graph, query)
+        assert (found["total"], found["at_least"]) == (len(ghosts), False), query
+
+
+def test_of_alternatives_each_counts_in_any_order(dispatcher_of: Make) -> None:
+    graph = dispatcher_of(Graph)
+    many = [{"name": f"n{n}", "entityType": "many", "observations": ["alpha", "beta"]} for n in range(MOST + 100)]
+    few = {
+        "Beta": ["alpha, and much else that makes it fit the less"],
+        "One": ["alpha"],
+        "Two": ["beta"],
+        "Both": ["alpha", "beta"],
+    }
+    told = [*many, *({"name": name, "entityType": "few", "observations": said} for name, said in few.items())]
+    taken_in(graph, text="\n".join(json.dumps({"type": "entity", **one}) for one in told), format="jsonl")
+    for query in ("type:few (alpha OR beta)", "(beta OR alpha) type:few"):
+        assert names(graph, query)[:2] == ["Beta", "Both"] and len(names(graph, query)) == 4, query
+
+
+def test_a_corrected_search_finds_what_is_called_so(dispatcher_of: Make) -> None:
+    graph = dispatcher_of(Graph)
+    numbers_taken_in(graph, range(MOST + 9), lambda n: ["dragon"])
+    taken_in(
+        graph,
+        text=json.dumps({"type": "entity", "name": "dragon", "entityType": "t", "observations": []}),
+        format="jsonl",
+    )
+    assert names(graph, "dragon", limit=1) == names(graph, "drgaon", limit=1) == ["dragon"]
+
+
 def test_the_past_is_as_exact_as_it_was(dispatcher_of: Make) -> None:
     graph = dispatcher_of(Graph)
     for some in (range(MOST - 9), range(MOST - 9, MOST + 9)):  # 2, 3

@@ -5,11 +5,12 @@ that leaves open whether there are more, `complete` says so.
 """
 
 from collections.abc import Collection, Iterator, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
+from operator import itemgetter
 
 from engine import Phrase, Prefix, Word
-from worlds.graph.search.query import All, Leaf, Other, Query, Related, Some, Typed, leaves
+from worlds.graph.search.query import All, Leaf, Other, Query, Some, leaves
 from worlds.graph.search.terms import Hits, Terms
 
 MORE, ENOUGH = 20_000, 20
@@ -36,12 +37,14 @@ def matches(terms: Terms, tree: Query, called: Collection[str] = ()) -> Matches:
 
     Where the first facts of what fewest have give few, it is begun by all that has to be there, then by more facts.
     """
+    also = frozenset(terms.view.named(name).node for name in called)
     for cover in _covers(terms, tree):
-        found = _begun_by(terms, tree, cover, called)
+        found = _begun_by(terms, tree, cover, also)
         if found.is_enough:
-            return found
+            return replace(found, called=found.entities & also)
     terms = Terms(terms.view, MORE)
-    return _begun_by(terms, tree, next(_covers(terms, tree)), called)
+    found = _begun_by(terms, tree, next(_covers(terms, tree)), also | found.entities)
+    return replace(found, called=found.entities & also)
 
 
 def _covers(terms: Terms, tree: Query) -> Iterator[list[Leaf] | None]:
@@ -60,9 +63,7 @@ def _cover(terms: Terms, tree: Query, *, wide: bool = False) -> list[Leaf] | Non
     match tree:
         case All(of):
             covers = [cover for cover in (_cover(terms, part, wide=wide) for part in of) if cover is not None]
-            if wide and covers:
-                return [*dict.fromkeys(chain.from_iterable(covers))]
-            return min(covers, key=lambda cover: _price(terms, cover), default=None)
+            return [*dict.fromkeys(chain.from_iterable(covers))] if wide and covers else _cheapest(terms, covers)
         case Some(of):
             parts = [_cover(terms, part, wide=wide) for part in of]
             return None if None in parts else [leaf for part in parts if part is not None for leaf in part]
@@ -73,42 +74,49 @@ def _cover(terms: Terms, tree: Query, *, wide: bool = False) -> list[Leaf] | Non
     return [tree]
 
 
-def _price(terms: Terms, cover: Sequence[Leaf]) -> tuple[bool, int, int]:
-    """How dear it is to begin by terms: whether facts are left out, of how many words then, and how many there are."""
-    sizes = [*map(terms.size, cover)]
-    incomplete = any(size > terms.most for size in sizes)
-    words = sum(not isinstance(leaf, Typed | Related) for leaf in cover)
-    return incomplete, words if incomplete else 0, sum(sizes)
+def _cheapest(terms: Terms, covers: Sequence[list[Leaf]]) -> list[Leaf] | None:
+    """The terms that fewest facts have; only where that would be too many is what was taken back told from the rest."""
+    for roughly in (True, False):
+        sizes = [[terms.size(leaf, roughly=roughly) for leaf in cover] for cover in covers]
+        prices = [(max(each, default=0) > terms.most, sum(each)) for each in sizes]
+        price, best = min(zip(prices, covers, strict=True), key=itemgetter(0), default=((False, 0), None))
+        if not price[0]:
+            break
+    return best
 
 
-def _begun_by(terms: Terms, tree: Query, cover: Collection[Leaf] | None, called: Collection[str]) -> Matches:
-    """The entities that fit, of those that some terms give or that are called so."""
+def _begun_by(terms: Terms, tree: Query, cover: Collection[Leaf] | None, also: Set[int]) -> Matches:
+    """The entities that fit, of those that some terms give, and of some others."""
     begun = [terms.everything()] if cover is None else [*map(terms.hits, cover)]
-    named = frozenset(terms.view.named(name).node for name in called)
-    found = terms.entities(_fitting(terms, tree, named.union(*(hits.scores for hits in begun))))
+    found = terms.entities(_fitting(terms, tree, {*also, *chain.from_iterable(hits.scores for hits in begun)}))
     hits = [*chain.from_iterable(map(terms.counting, dict.fromkeys(_wanted(tree))))]
-    return Matches(found, found & named, hits, all(hits.complete for hits in begun))
+    return Matches(found, frozenset(), hits, all(hits.complete for hits in begun))
 
 
 def _fitting(terms: Terms, tree: Query, among: Set[int]) -> Set[int]:
     """Those of some entities that fit."""
-
-    def is_dear(part: Query) -> bool:
-        return not all(map(terms.is_all_taken, leaves(part)))
-
     match tree:
         case All(of):
-            for part in sorted(of, key=is_dear):
+            for part in sorted(of, key=lambda part: not all(map(terms.is_all_taken, leaves(part)))):
                 among = _fitting(terms, part, among)
             return among
         case Some(of):
-            found: Set[int] = frozenset()
-            for part in sorted(of, key=is_dear):
-                found |= _fitting(terms, part, among - found)
-            return found
+            return _fitting_some(terms, of, among)
         case Other(part):
             return among - _fitting(terms, part, among)
     return terms.among(tree, among)
+
+
+def _fitting_some(terms: Terms, of: Sequence[Query], among: Set[int]) -> Set[int]:
+    """Those that one of several fits. All that count for an entity are looked for, or their order would say which do.
+
+    Of facts of which some were taken, those do, and others are looked at only for entities that nothing else gives.
+    """
+    taken = [part for part in of if terms.is_taken(part)]
+    found = {node for part in taken for node in terms.known(part, among)}
+    found.update(*(_fitting(terms, part, among) for part in of if part not in taken))
+    rest = among - found
+    return found.union(*(terms.among(part, rest) for part in taken))
 
 
 def _wanted(tree: Query) -> Iterator[Word | Prefix | Phrase]:

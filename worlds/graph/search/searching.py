@@ -123,7 +123,7 @@ def best(view: View, query: str, types: Sequence[str], most: int) -> Best:
         corrected = corrections(view.graph, terms, tree)
     if corrected:
         tree = mended(tree, corrected)
-        found = matches(terms, tree)
+        found = matches(terms, tree, ranking.called(tree))
     entities = ranking.best(view, found, ranking.called(tree), most)
     return Best(entities, len(found.entities), found.complete, tree, corrected)
 

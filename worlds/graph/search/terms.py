@@ -56,6 +56,8 @@ class Terms:
         self._facts = view.graph.rows(Fact).at(view.as_of)
         self._common: dict[Leaf, bool] = {}
         """Whether too many facts have, or had, a word."""
+        self._sizes: dict[Leaf, int] = {}
+        """How many facts are of a type."""
         self._taken: dict[Leaf, Hits] = {}
         self._looked_at: dict[Leaf, Hits] = {}
         """What has a term of those entities that were looked at for it."""
@@ -71,14 +73,11 @@ class Terms:
         common = self._facts.common(new, most=self.most)
         self._common |= {word: word in common for word in new}
 
-    def size(self, leaf: Leaf) -> int:
-        """How many facts have a term; up to one too many."""
-        if leaf in self._taken:
-            return self._taken[leaf].facts
-        if isinstance(leaf, Typed | Related):
-            given = {"kind": _kind(leaf).value, "type": leaf.type, "most": self.most + 1}
-            return int(self.view.select_kept(kept.count_of_type(), given)[0][0])
-        return self.most + 1 if self._has_too_many(leaf) else self.hits(leaf).facts
+    def size(self, leaf: Leaf, *, roughly: bool = False) -> int:
+        """How many facts have a term; up to one too many. Roughly, what was taken back counts, too, of very many."""
+        if isinstance(leaf, Typed | Related) and leaf not in self._taken:
+            return self._counted(leaf)
+        return self.most + 1 if roughly and self._has_too_many(leaf) else self.hits(leaf).facts
 
     def has(self, word: str) -> bool:
         """Whether a fact has a word."""
@@ -99,13 +98,21 @@ class Terms:
         self._entities |= found.scores.keys()
         return found
 
-    def among(self, leaf: Leaf, nodes: Set[int]) -> Set[int]:
+    def among(self, leaf: Any, nodes: Set[int]) -> Set[int]:
         """Those of some nodes that have a term."""
         if self._has_too_many(leaf):
             return self._looked(leaf, nodes)
         hits = self.hits(leaf)
         known = nodes & hits.scores.keys()
         return known if hits.complete else known | self._looked(leaf, nodes - known)
+
+    def is_taken(self, part: Any) -> bool:
+        """Whether a part of a query is a term of which facts were taken."""
+        return part in self._taken
+
+    def known(self, leaf: Any, nodes: Set[int]) -> Set[int]:
+        """Those of some nodes that have a term by the facts that were taken."""
+        return nodes & self._taken[leaf].scores.keys()
 
     def is_all_taken(self, leaf: Leaf) -> bool:
         """Whether all facts are there that have a term: then nothing has to be looked at."""
@@ -121,12 +128,12 @@ class Terms:
     def counting(self, leaf: Leaf) -> Iterator[Hits]:
         """What counts for how well entities fit a term."""
         taken, looked = self._taken.get(leaf), self._looked_at.get(leaf)
-        if taken:
-            yield taken
-        if looked:
-            known = taken.scores if taken else {}
-            scores = {node: score for node, score in looked.scores.items() if node not in known}
-            yield replace(looked, scores=scores)
+        if taken and looked:
+            best = {**taken.scores, **looked.scores}
+            best |= {node: max(taken.scores[node], best[node]) for node in taken.scores.keys() & looked.scores.keys()}
+            yield replace(taken, scores=best, names=[*taken.names, *looked.names])
+        else:
+            yield from filter(None, (taken, looked))
 
     def _has_too_many(self, leaf: Leaf) -> bool:
         """Whether a term has too many facts to take them, as far as none was."""
@@ -135,6 +142,12 @@ class Terms:
         if leaf not in self._common:
             self.count((leaf,))
         return self._common[leaf]
+
+    def _counted(self, leaf: Typed | Related) -> int:
+        if leaf not in self._sizes:
+            given = {"kind": _kind(leaf).value, "type": leaf.type, "most": self.most + 1}
+            self._sizes[leaf] = int(self.view.select_kept(kept.count_of_type(), given)[0][0])
+        return self._sizes[leaf]
 
     def _filtered(self, ends: tuple[Any, ...], where: tuple[Any, ...]) -> Hits:
         """What facts of a kind lead from, or to."""
