@@ -5,7 +5,7 @@ that leaves open whether there are more, `complete` says so.
 """
 
 from collections.abc import Collection, Iterator, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
 
@@ -37,14 +37,13 @@ def matches(terms: Terms, tree: Query, called: Collection[str] = ()) -> Matches:
 
     Where the first facts of what fewest have give few, it is begun by all that has to be there, then by more facts.
     """
-    also = frozenset(terms.view.named(name).node for name in called)
+    named = frozenset(terms.view.named(name).node for name in called)
     for cover in _covers(terms, tree):
-        found = _begun_by(terms, tree, cover, also)
+        found = _begun_by(terms, tree, cover, named)
         if found.is_enough:
-            return replace(found, called=found.entities & also)
+            return found
     terms = Terms(terms.view, MORE)
-    found = _begun_by(terms, tree, next(_covers(terms, tree)), also | found.entities)
-    return replace(found, called=found.entities & also)
+    return _begun_by(terms, tree, next(_covers(terms, tree)), named, before=found.entities)
 
 
 def _covers(terms: Terms, tree: Query) -> Iterator[list[Leaf] | None]:
@@ -85,12 +84,15 @@ def _cheapest(terms: Terms, covers: Sequence[list[Leaf]]) -> list[Leaf] | None:
     return best
 
 
-def _begun_by(terms: Terms, tree: Query, cover: Collection[Leaf] | None, also: Set[int]) -> Matches:
-    """The entities that fit, of those that some terms give, and of some others."""
+def _begun_by(
+    terms: Terms, tree: Query, cover: Collection[Leaf] | None, named: Set[int], before: Set[int] = frozenset()
+) -> Matches:
+    """The entities that fit, of those that some terms give, that are named so, or that were found before."""
     begun = [terms.everything()] if cover is None else [*map(terms.hits, cover)]
-    found = terms.entities(_fitting(terms, tree, {*also, *chain.from_iterable(hits.scores for hits in begun)}))
+    among = {*named, *before, *chain.from_iterable(hits.scores for hits in begun)}
+    found = terms.entities(_fitting(terms, tree, among))
     hits = [*chain.from_iterable(map(terms.counting, dict.fromkeys(_wanted(tree))))]
-    return Matches(found, frozenset(), hits, all(hits.complete for hits in begun))
+    return Matches(found, found & named, hits, all(hits.complete for hits in begun))
 
 
 def _fitting(terms: Terms, tree: Query, among: Set[int]) -> Set[int]:
