@@ -63,7 +63,7 @@ _SQLITE = (
     # Words come folded: of ASCII, whose letters and digits are all it has, this takes the space as what parts them.
     """create virtual table "{of}__words" using fts5(words, content = '', tokenize = "ascii tokenchars '_'")""",
     # Few parts, each of which every look at a word goes through: FTS5 by itself lets 16 small ones be.
-    """insert into "{of}__words" ("{of}__words", rank) values ('automerge', 3), ('crisismerge', 5)""",
+    """insert into "{of}__words" ("{of}__words", rank) values ('crisismerge', 6)""",
     """create virtual table "{of}__vocab" using fts5vocab("{of}__words", 'row')""",
     """insert into "{of}__document" (session_id, id, since)
         select session_id, id, since from "{of}" where {words} <> '' order by session_id, id, since""",
