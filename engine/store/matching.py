@@ -116,17 +116,21 @@ def _of(parameter: str) -> dict[str, Any]:
 
 
 def _indexed(dialect: str, rows: Any, parameter: Parameter) -> Matching:
-    find = _of_sqlite if dialect == "sqlite" else _of_postgres
-    return _found(dialect, rows, parameter, find(rows.__table__, parameter))
+    return _found(dialect, rows, parameter, _sought(dialect, rows, parameter))
 
 
 def _first(dialect: str, rows: Any, parameter: Parameter) -> Matching:
-    find = _of_sqlite if dialect == "sqlite" else _of_postgres
-    found = find(rows.__table__, parameter)
+    found = _sought(dialect, rows, parameter)
     id, since, *_ = found.selected_columns
     # What is told later, or only being written, takes no row's place.
     told = found.where(since + 0 <= parameter("at"), part(id).in_(parameter("parts")))
     return _found(dialect, rows, parameter, told.order_by(id, since).limit(parameter("first")))
+
+
+def _sought(dialect: str, rows: Any, parameter: Parameter) -> Select[Any]:
+    """What the index finds."""
+    find = _of_sqlite if dialect == "sqlite" else _of_postgres
+    return find(rows.__table__, parameter)
 
 
 def _found(dialect: str, rows: Any, parameter: Parameter, found: Select[Any]) -> Matching:

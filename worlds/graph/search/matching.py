@@ -91,7 +91,7 @@ def _begun_by(
     begun = [terms.everything()] if cover is None else [*map(terms.hits, cover)]
     among = {*named, *before, *chain.from_iterable(hits.scores for hits in begun)}
     found = terms.entities(_fitting(terms, tree, among))
-    hits = [*chain.from_iterable(map(terms.counting, dict.fromkeys(_wanted(tree))))]
+    hits = [terms.scored(leaf) for leaf in dict.fromkeys(_wanted(tree))]
     return Matches(found, found & named, hits, all(hits.complete for hits in begun))
 
 

@@ -6,7 +6,7 @@ revision: every database finds the same, and what was told later, or is only bei
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from math import log
 from typing import Any
@@ -77,7 +77,7 @@ class Terms:
         """How many facts have a term; up to one too many. Roughly, what was taken back counts, too, of very many."""
         if isinstance(leaf, Typed | Related) and leaf not in self._taken:
             return self._counted(leaf)
-        return self.most + 1 if roughly and self._has_too_many(leaf) else self.hits(leaf).facts
+        return self.most + 1 if roughly and self._is_looked_at(leaf) else self.hits(leaf).facts
 
     def has(self, word: str) -> bool:
         """Whether a fact has a word."""
@@ -100,7 +100,7 @@ class Terms:
 
     def among(self, leaf: Any, nodes: Set[int]) -> Set[int]:
         """Those of some nodes that have a term."""
-        if self._has_too_many(leaf):
+        if self._is_looked_at(leaf):
             return self._looked(leaf, nodes)
         hits = self.hits(leaf)
         known = nodes & hits.scores.keys()
@@ -125,18 +125,17 @@ class Terms:
             self._entities |= {self._standing(number) for (number,) in found}
         return among & self._entities
 
-    def counting(self, leaf: Leaf) -> Iterator[Hits]:
-        """What counts for how well entities fit a term."""
+    def scored(self, leaf: Leaf) -> Hits:
+        """What is known to have a term, be it by facts that were taken or because it was looked at."""
         taken, looked = self._taken.get(leaf), self._looked_at.get(leaf)
-        if taken and looked:
-            best = {**taken.scores, **looked.scores}
-            best |= {node: max(taken.scores[node], best[node]) for node in taken.scores.keys() & looked.scores.keys()}
-            yield replace(taken, scores=best, names=[*taken.names, *looked.names])
-        else:
-            yield from filter(None, (taken, looked))
+        if taken is None or looked is None:
+            return taken or looked or Hits({}, [], 0, True)
+        best = {**taken.scores, **looked.scores}
+        best |= {node: max(taken.scores[node], best[node]) for node in taken.scores.keys() & looked.scores.keys()}
+        return replace(taken, scores=best, names=[*taken.names, *looked.names])
 
-    def _has_too_many(self, leaf: Leaf) -> bool:
-        """Whether a term has too many facts to take them, as far as none was."""
+    def _is_looked_at(self, leaf: Leaf) -> bool:
+        """Whether entities are looked at for a term: for a filter, or a word that too many have, until it is taken."""
         if leaf in self._taken or isinstance(leaf, Typed | Related):
             return leaf not in self._taken
         if leaf not in self._common:
@@ -163,7 +162,7 @@ class Terms:
             rows = self._told(term, first=read)
             # Whether these are too many, those say that stand: words that are taken back are not found.
             if len(rows) > self.most or self._common.get(term) is False or not self._facts.common([term], most=read):
-                return self._scored(rows)
+                return self._ranked(rows)
             read *= 8
 
     def _told(self, term: Any, *, first: int) -> Sequence[Any]:
@@ -172,7 +171,7 @@ class Terms:
         statement = found.keep(kept.of_words if self.at_once else kept.of_words_alone)
         return self.view.select_kept(statement, {**found.values, "most": self.most + 1})
 
-    def _scored(self, rows: Sequence[Any]) -> Hits:
+    def _ranked(self, rows: Sequence[Any]) -> Hits:
         hits = Hits({}, [], len(rows), len(rows) <= self.most)
         self._score(rows[: self.most], len(rows), hits)
         return hits
